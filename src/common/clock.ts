@@ -1,0 +1,28 @@
+// Time as a parameter. Nothing in engine/, nbd/, cinder/ or registry/ reads the clock of the machine by itself:
+// it is given a Clock, so that tests and the simulator decide what time it is.
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch; may jump. For people and timestamps only. */
+  wallMs(): number;
+  /** Milliseconds on a clock that never goes back, common to all processes of one boot. For deadlines. */
+  monotonicMs(): number;
+  /** Calls `fire` once after `delayMs`. The timer does not keep the process alive. */
+  after(delayMs: number, fire: () => void): Timer;
+  /** Resolves after `delayMs`. Unlike `after` it keeps the process alive. */
+  sleep(delayMs: number): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => Number(process.hrtime.bigint() / 1000n) / 1000,
+  after(delayMs, fire) {
+    const timer = setTimeout(fire, delayMs);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  sleep: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+};

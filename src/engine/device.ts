@@ -1,0 +1,57 @@
+// The block device that nbd/ serves and engine/ implements. Like a physical disk: requests in flight have no order
+// among themselves; a request sees every write that was acknowledged before it was issued, on any connection.
+//
+// - A write is acknowledged when it survives the death of the process (it is in the journal file).
+// - flush(), and a write with `fua`, resolve when everything acknowledged before (with fua: that write) survives power loss.
+// - Offsets and lengths are bytes, any alignment, and lie within sizeBytes: the caller has checked (out_of_range if not).
+// - `data` of a write must not change until the promise settles.
+// - trim is advice by clusters of 4 KiB: parts of a cluster are left as they are. writeZeroes is exact.
+// - Errors are AndironError: no-space, data, read_only, owner_changed, unavailable.
+
+export interface Extent {
+  readonly lengthBytes: number;
+  /** True when the range holds data; false for a hole, which reads as zeroes. */
+  readonly allocated: boolean;
+}
+
+export interface WriteOptions {
+  readonly fua: boolean;
+}
+
+export interface ZeroOptions extends WriteOptions {
+  /** Keep the space (NBD NO_HOLE). A log has nothing to keep: accepted, the range reads as zeroes. */
+  readonly noHole: boolean;
+}
+
+export interface BlockDevice {
+  /** Current size; grows, never shrinks. */
+  readonly sizeBytes: number;
+  readonly readOnly: boolean;
+  /** Fills `target` from `offset`. Returns undefined when that was done at once (cache), else a promise. */
+  read(offset: number, target: Buffer): Promise<void> | undefined;
+  write(offset: number, data: Buffer, options: WriteOptions): Promise<void>;
+  flush(): Promise<void>;
+  trim(offset: number, lengthBytes: number, options: WriteOptions): Promise<void>;
+  writeZeroes(offset: number, lengthBytes: number, options: ZeroOptions): Promise<void>;
+  /** Advice to bring the range into the cache; resolves when done. */
+  cache(offset: number, lengthBytes: number): Promise<void>;
+  /** Extents from `offset` that cover at least one byte and at most `lengthBytes`, at most `countMax` of them. */
+  extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]>;
+}
+
+/** What an NBD session holds while it is connected to an export. */
+export interface ExportSession {
+  readonly device: BlockDevice;
+  /** Sizes and the like to show in INFO replies. */
+  readonly description: string;
+  /** Called once when the attachment is gone: the server must cut the connection and drop queued requests. */
+  onRevoked(cut: () => void): void;
+  /** The server says that the connection has ended, with no request left inside the device. */
+  close(): Promise<void>;
+}
+
+/** Where nbd/ asks for an export by the name the client gave. */
+export interface ExportDirectory {
+  /** Rejects with export_not_found for a name that is unknown or dead: both look the same to a stranger. */
+  open(exportName: string): Promise<ExportSession>;
+}
