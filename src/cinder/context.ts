@@ -1,0 +1,25 @@
+// Who asks. Made by api/ from the token (or by noauth), handed to every verb; cinder/ never sees a header.
+
+export interface RequestContext {
+  /** "req-<uuid>", ours. */
+  readonly requestId: string;
+  /** "req-<uuid>" of the caller, when it sent one. For logs and outgoing calls only. */
+  readonly globalRequestId?: string;
+  readonly userId: string;
+  readonly projectId: string;
+  /** Lower case. */
+  readonly roles: readonly string[];
+  readonly isAdmin: boolean;
+  /** Roles of the service token that came along (lower case); empty without one. */
+  readonly serviceRoles: readonly string[];
+}
+
+/** The context of work that no request asked for (reconciliation, first start). */
+export const systemContext: RequestContext = {
+  requestId: "req-00000000-0000-0000-0000-000000000000",
+  userId: "andiron",
+  projectId: "andiron",
+  roles: ["admin"],
+  isAdmin: true,
+  serviceRoles: ["service"],
+};

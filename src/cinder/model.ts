@@ -1,0 +1,244 @@
+// The records of the Block Storage API as they lie in the registry (JSON, `v: 1`), one type each. See
+// docs/design/0004-cinder-records.md for their keys. All of them are values: never changed in place, always replaced.
+//
+// - Times are milliseconds since the Unix epoch; sizes are GiB, as in the API.
+// - A volume's vDisk and a snapshot's cut have the id of the volume and of the snapshot; an export has the attachment's.
+// - Names are text from users: any Unicode, at most 255 characters; null means that none was given.
+// It knows no HTTP and no microversion: which field is shown when is for api/views.
+
+export type Metadata = Readonly<Record<string, string>>;
+
+export const volumeStatuses = [
+  "attaching",
+  "available",
+  "awaiting-transfer",
+  "backing-up",
+  "creating",
+  "deleting",
+  "detaching",
+  "downloading",
+  "error",
+  "error_backing-up",
+  "error_deleting",
+  "error_extending",
+  "error_managing",
+  "error_managing_deleting",
+  "error_restoring",
+  "extending",
+  "in-use",
+  "maintenance",
+  "managing",
+  "reserved",
+  "restoring-backup",
+  "retyping",
+  "reverting",
+  "unmanaging",
+  "uploading",
+] as const;
+export type VolumeStatus = (typeof volumeStatuses)[number];
+
+export const attachStatuses = [
+  "attached",
+  "attaching",
+  "deleted",
+  "detached",
+  "detaching",
+  "error_attaching",
+  "error_detaching",
+  "reserved",
+] as const;
+export type AttachStatus = (typeof attachStatuses)[number];
+
+export const snapshotStatuses = [
+  "available",
+  "backing-up",
+  "creating",
+  "deleted",
+  "deleting",
+  "error",
+  "error_deleting",
+  "restoring",
+  "unmanaging",
+  "updating",
+] as const;
+export type SnapshotStatus = (typeof snapshotStatuses)[number];
+
+export interface Volume {
+  readonly v: 1;
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly sizeGib: number;
+  readonly status: VolumeStatus;
+  readonly attachStatus: AttachStatus;
+  readonly migrationStatus: string | null;
+  readonly previousStatus: string | null;
+  readonly typeId: string | null;
+  /** Cinder's "host@vpool#vpool"; null when no pool was found for it (then there is no vDisk). */
+  readonly host: string | null;
+  readonly availabilityZone: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+  readonly bootable: boolean;
+  readonly multiattach: boolean;
+  /** What it was made from. The source may be gone since. */
+  readonly snapshotId: string | null;
+  readonly sourceVolumeId: string | null;
+  readonly groupId: string | null;
+  readonly consumesQuota: boolean;
+  readonly metadata: Metadata;
+  /** "readonly" and "attached_mode"; see visibleMetadata(). */
+  readonly adminMetadata: Metadata;
+  /** Empty when the volume has no image metadata. */
+  readonly imageMetadata: Metadata;
+  /** Snapshots that exist of it. Every change of them writes this record: that is what guards a delete. */
+  readonly snapshotCount: number;
+  /** Attachments that exist, oldest first; at most cinderLimits.attachmentsPerVolumeMax. */
+  readonly attachmentIds: readonly string[];
+  /** A delete that goes on in steps; see reconciler.ts. */
+  readonly intent?: "delete-cascade";
+}
+
+export interface Snapshot {
+  readonly v: 1;
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly volumeId: string;
+  readonly typeId: string | null;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly sizeGib: number;
+  readonly status: SnapshotStatus;
+  /** "0%" to "100%". */
+  readonly progress: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+  readonly groupSnapshotId: string | null;
+  readonly consumesQuota: boolean;
+  /** The volume's zone, for the filter. */
+  readonly availabilityZone: string;
+  readonly metadata: Metadata;
+}
+
+/** What an NBD client needs; flat, as the attachments API shows it. Ports are strings, as Nova wants them. */
+export interface ConnectionInfo {
+  readonly driver_volume_type: "nbd";
+  readonly hosts: readonly string[];
+  readonly ports: readonly string[];
+  /** The export name: a secret that dies with the attachment. */
+  readonly name: string;
+  readonly access_mode: "rw" | "ro";
+  readonly discard: true;
+  readonly qos_specs: null;
+  readonly encrypted: false;
+  readonly cacheable: false;
+  readonly volume_id: string;
+  readonly attachment_id: string;
+  readonly enforce_multipath?: boolean;
+}
+
+/** What the client's host says of itself. Free-form JSON from Nova; we read host, ip, mountpoint and mode. */
+export type Connector = Readonly<Record<string, unknown>>;
+
+export interface Attachment {
+  readonly v: 1;
+  readonly id: string;
+  readonly volumeId: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly status: "reserved" | "attaching" | "attached" | "detaching";
+  readonly instanceId: string | null;
+  /** The connector's host (attachments API) or the host_name of os-attach. */
+  readonly attachedHost: string | null;
+  readonly mountpoint: string | null;
+  readonly attachMode: "rw" | "ro" | null;
+  readonly connector: Connector | null;
+  readonly connectionInfo: ConnectionInfo | null;
+  /** Made by os-initialize_connection and not yet claimed by os-attach. */
+  readonly unclaimed: boolean;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+  readonly attachedAtMs: number | null;
+}
+
+export interface VolumeType {
+  readonly v: 1;
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly isPublic: boolean;
+  readonly extraSpecs: Metadata;
+  /** Projects that may use it when it is not public; at most cinderLimits.typeAccessMax. */
+  readonly access: readonly string[];
+  readonly qosSpecsId: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+  /** Set while a delete makes sure that nobody uses it. */
+  readonly retiring?: true;
+}
+
+/** Limits set for one project or for a class: by key, only what was set. Per-type keys carry the type's id. */
+export interface QuotaRecord {
+  readonly v: 1;
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** What a project uses. Only ever changed in the transaction that changes what is counted. */
+export interface QuotaUsage {
+  readonly v: 1;
+  readonly projectId: string;
+  /** By quota key (volumes, gigabytes, snapshots, volumes_<typeId>, ...); zeroes are left out. */
+  readonly inUse: Readonly<Record<string, number>>;
+}
+
+/** A service that reports (cinder-scheduler), and what an operator said about any service. */
+export interface ServiceRecord {
+  readonly v: 1;
+  readonly binary: string;
+  /** "name" or "name@backend". */
+  readonly host: string;
+  readonly disabled: boolean;
+  readonly disabledReason: string | null;
+  readonly updatedAtMs: number;
+  /** Absent for services whose life is known from the routers. */
+  readonly reportedAtMs?: number;
+}
+
+export interface Message {
+  readonly v: 1;
+  readonly id: string;
+  readonly projectId: string;
+  readonly requestId: string;
+  /** Such as "VOLUME_VOLUME_001_003". */
+  readonly eventId: string;
+  readonly userMessage: string;
+  readonly level: "ERROR";
+  /** "VOLUME" or "VOLUME_SNAPSHOT". */
+  readonly resourceType: string;
+  readonly resourceId: string;
+  readonly createdAtMs: number;
+  readonly guaranteedUntilMs: number;
+}
+
+export const cinderLimits = {
+  nameLengthMax: 255,
+  metadataItemsMax: 128,
+  metadataTextMax: 255,
+  extraSpecsMax: 128,
+  typesMax: 1000,
+  typeAccessMax: 1000,
+  attachmentsPerVolumeMax: 20, // each costs a compare and some writes of one transaction
+  connectorBytesMax: 16 * 1024,
+  messagesPerProjectMax: 1000,
+  cascadeStepSnapshots: 4,
+  laneWaitersMax: 1000,
+  listEntriesMax: 1000,
+} as const;
+
+/** User metadata with the admin keys that everybody may see; those win. */
+export function visibleMetadata(volume: Volume): Metadata {
+  return Object.keys(volume.adminMetadata).length === 0 ? volume.metadata : { ...volume.metadata, ...volume.adminMetadata };
+}
