@@ -1,0 +1,70 @@
+// What must hold between options: each rule looks at several. What one option alone must hold is its type's business
+// (option-types.ts). Called by loadConfig once every value is sound by itself.
+
+import { BlockList, isIP } from "node:net";
+import type { BackendValues, OptionValues } from "./config.ts";
+
+export interface BrokenRule {
+  /** The option to change. */
+  readonly group: string;
+  readonly name: string;
+  readonly problem: string;
+}
+
+export interface CheckedConfig extends OptionValues {
+  readonly backends: ReadonlyMap<string, BackendValues>;
+}
+
+/** Every rule that `config` breaks. */
+export function checkTogether(config: CheckedConfig): BrokenRule[] {
+  return [...checkAuth(config), ...checkBackends(config), ...checkTls(config), ...checkJournal(config)];
+}
+
+/** True for an address that only this machine reaches. A name other than localhost is not trusted to be one. */
+export function isLoopback(host: string): boolean {
+  if (host === "localhost") return true;
+  const family = isIP(host);
+  if (family === 0) return false;
+  const loopback = new BlockList();
+  loopback.addSubnet("127.0.0.0", 8, "ipv4");
+  loopback.addAddress("::1", "ipv6");
+  return loopback.check(host, family === 6 ? "ipv6" : "ipv4");
+}
+
+function checkAuth({ DEFAULT: { auth_strategy, osapi_volume_listen } }: CheckedConfig): BrokenRule[] {
+  if (auth_strategy !== "noauth" || isLoopback(osapi_volume_listen)) return [];
+  const problem =
+    `auth_strategy = noauth lets anyone in, so it is allowed on a loopback address only, ` +
+    `and osapi_volume_listen = ${osapi_volume_listen} is none`;
+  return [{ group: "DEFAULT", name: "osapi_volume_listen", problem }];
+}
+
+function checkBackends({ DEFAULT: { enabled_backends }, backends }: CheckedConfig): BrokenRule[] {
+  const broken: BrokenRule[] = [];
+  const option = { group: "DEFAULT", name: "enabled_backends" };
+  if (enabled_backends.length === 0) broken.push({ ...option, problem: "names no backend" });
+  if (new Set(enabled_backends).size < enabled_backends.length) broken.push({ ...option, problem: "names a backend twice" });
+  const paths = new Map<string, string>();
+  for (const [group, { file_path }] of backends) {
+    const other = paths.get(file_path);
+    if (other !== undefined) broken.push({ group, name: "file_path", problem: `is the directory of [${other}] too` });
+    paths.set(file_path, group);
+  }
+  return broken;
+}
+
+function checkTls({ nbd }: CheckedConfig): BrokenRule[] {
+  const missing = (name: "tls_cert_file" | "tls_key_file" | "tls_ca_file", why: string): BrokenRule[] =>
+    nbd[name] === "" ? [{ group: "nbd", name, problem: `must be set: ${why}` }] : [];
+  const why = `tls_mode = ${nbd.tls_mode}`;
+  return [
+    ...(nbd.tls_mode === "off" ? [] : [...missing("tls_cert_file", why), ...missing("tls_key_file", why)]),
+    ...(nbd.tls_mode !== "off" && nbd.tls_verify_peer ? missing("tls_ca_file", "tls_verify_peer = true") : []),
+  ];
+}
+
+function checkJournal({ engine: { journal_bytes_max, segment_bytes } }: CheckedConfig): BrokenRule[] {
+  if (journal_bytes_max >= 4 * segment_bytes) return [];
+  const problem = `is ${journal_bytes_max}, less than four segments (segment_bytes = ${segment_bytes})`;
+  return [{ group: "engine", name: "journal_bytes_max", problem }];
+}

@@ -1,0 +1,98 @@
+// The one table of configuration options. Typed access, validation, etc/andiron/andiron.conf.sample and docs/config.md all
+// come from it: to add an option, add a row here, run `npm run gen`, and read it as config.group.name.
+//
+// - Names and meanings are Cinder's wherever the meaning is the same.
+// - A default may refer to other options of its group or of [DEFAULT] by $name, and to what the program knows by itself:
+//   $hostname, $default_state_path (`var` below a checkout, else /var/lib/andiron), and in a backend's group $backend_name.
+// - Times are in seconds, sizes in bytes, unless the help says otherwise.
+
+import { bool, float, host, int, list, oneOf, path, port, string } from "./option-types.ts";
+
+const gibibyte = 1024 ** 3;
+const mebibyte = 1024 ** 2;
+
+export const optionGroups = {
+  DEFAULT: {
+    osapi_volume_listen: host("127.0.0.1", "Address on which the Block Storage API listens."),
+    osapi_volume_listen_port: port(8776, "Port on which the Block Storage API listens."),
+    osapi_max_limit: int(1000, "The most items that one answer to a list request holds.", { min: 1, max: 10_000 }),
+    osapi_max_request_body_size: int(114_688, "The longest request body that the API reads, in bytes.", { min: 1024 }),
+    public_endpoint: string("", "URL under which clients reach the API, for links in answers. Empty: the request's own."),
+    host: string("$hostname", "Name of this host in service lists and pool names. Unique in the cloud, and stable."),
+    state_path: path("$default_state_path", "Directory of everything that this host keeps. One service at a time uses it."),
+    my_ip: host("127.0.0.1", "Address of this host that other hosts reach."),
+    debug: bool(false, "Log at level DEBUG. Read again on SIGHUP."),
+    use_json: bool(false, "Log JSON objects (oslo.log's JSONFormatter fields) instead of lines."),
+    log_file: path("", "File to log to, below log_dir unless absolute. Empty: standard error. Opened anew on SIGHUP."),
+    log_dir: path("", "Directory of log files; without log_file the file is named after the program."),
+    auth_strategy: oneOf(
+      ["noauth"],
+      "noauth",
+      "Who may call the API. noauth: anyone who reaches it, with the project that the URL names, so it is refused on any " +
+        "but a loopback address. keystone is to come.",
+    ),
+    storage_availability_zone: string("nova", "Availability zone of this host."),
+    default_availability_zone: string("", "Zone of a volume whose request names none. Empty: storage_availability_zone."),
+    allow_availability_zone_fallback: bool(false, "Take the default zone when a request names one that is not there."),
+    enabled_backends: list(["vpool1"], "Groups of this file that describe a backend (a vPool) each."),
+    default_volume_type: string("__DEFAULT__", "Volume type of a volume whose request names none."),
+    quota_volumes: int(10, "Volumes a project may have. -1: any number.", { min: -1 }),
+    quota_snapshots: int(10, "Snapshots a project may have. -1: any number.", { min: -1 }),
+    quota_gigabytes: int(1000, "Size of all volumes and snapshots of a project, in GiB. -1: any.", { min: -1 }),
+    quota_backups: int(10, "Backups a project may have. -1: any number.", { min: -1 }),
+    quota_backup_gigabytes: int(1000, "Size of all backups of a project, in GiB. -1: any.", { min: -1 }),
+    quota_groups: int(10, "Volume groups a project may have. -1: any number.", { min: -1 }),
+    per_volume_size_limit: int(-1, "The largest volume, in GiB. -1: any size.", { min: -1 }),
+    no_snapshot_gb_quota: bool(false, "Leave snapshots out of the quota on gigabytes."),
+    max_over_subscription_ratio: float(20, "Provisioned capacity of a pool, as a multiple of its real one.", { min: 1 }),
+    reserved_percentage: int(0, "Share of a pool that is kept free, in percent.", { min: 0, max: 100 }),
+    service_down_time: int(60, "Seconds without a sign of life after which a service is listed as down.", { min: 1 }),
+    graceful_shutdown_timeout: int(60, "Seconds that a stopping process gives its requests to finish. 0: no limit.", { min: 0 }),
+    message_ttl: int(2_592_000, "Seconds for which a user message is kept.", { min: 1 }),
+  },
+  registry: {
+    connection: path(
+      "$state_path/registry.db",
+      "Path of the SQLite file of the Object Registry. All processes of a host share it.",
+    ),
+  },
+  nbd: {
+    listen: host("127.0.0.1", "Address on which the NBD server listens."),
+    port: port(10_809, "Port on which the NBD server listens."),
+    unix_socket: path("", "Unix socket on which the NBD server listens too. Empty: none."),
+    advertised_hosts: list(["$my_ip"], "Addresses of the NBD server in connection_info, in order of preference."),
+    tls_mode: oneOf(["off", "allow", "require"], "off", "TLS on NBD connections: never, when the client asks, or always."),
+    tls_cert_file: path("", "PEM file with the server's certificate and its chain."),
+    tls_key_file: path("", "PEM file with the server's private key."),
+    tls_ca_file: path("", "PEM file with the authorities that sign clients' certificates."),
+    tls_verify_peer: bool(false, "Refuse TLS clients without a certificate of tls_ca_file."),
+    connections_max: int(1024, "Connections at a time; one more is closed at once.", { min: 1, max: 65_536 }),
+    handshake_timeout: int(30, "Seconds that a client has to finish its handshake.", { min: 1 }),
+  },
+  engine: {
+    journal_path: path("$state_path/journal", "Directory of the write journal. Put it on a local SSD."),
+    journal_bytes_max: int(4 * gibibyte, "Local disk that the journal may take; writers slow down as it fills.", {
+      min: 64 * mebibyte,
+    }),
+    cache_bytes: int(256 * mebibyte, "Memory for the read cache.", { min: 4 * mebibyte }),
+    segment_bytes: int(16 * mebibyte, "Size at which a segment of a disk's log is sealed and stored on the backend.", {
+      min: mebibyte,
+      max: 256 * mebibyte,
+    }),
+    cleaner_dead_percent: int(50, "Dead share of a segment above which the cleaner rewrites it, in percent.", {
+      min: 5,
+      max: 95,
+    }),
+    lease_ttl: int(10, "Seconds after which a silent router loses its disks.", { min: 2, max: 300 }),
+  },
+  healthcheck: {
+    disable_by_file_path: path("", "While this file exists /healthcheck answers 503, which takes the node out of a balancer."),
+  },
+} as const;
+
+/** The options of a backend's group, one group for each name in enabled_backends. */
+export const backendOptions = {
+  volume_backend_name: string("$backend_name", "Name of the backend, to be matched by a volume type's extra specs."),
+  backend_type: oneOf(["file"], "file", "Where segments are kept. file: in a directory."),
+  file_path: path("$state_path/backend/$backend_name", "Directory of the segments; several hosts may share it."),
+} as const;
