@@ -20,6 +20,7 @@ export const errorCodes = {
   invalid_request: "invalid",
   out_of_range: "invalid",
   config_invalid: "invalid",
+  registry_too_new: "invalid",
   record_too_large: "invalid",
   transaction_too_large: "invalid",
   vdisk_not_found: "not-found",
@@ -31,6 +32,8 @@ export const errorCodes = {
   vdisk_busy: "conflict",
   snapshot_exists: "conflict",
   transaction_conflict: "conflict",
+  state_locked: "conflict",
+  address_in_use: "conflict",
   object_exists: "conflict",
   limit_exceeded: "over-limit",
   read_only: "forbidden",
@@ -40,6 +43,8 @@ export const errorCodes = {
   owner_unreachable: "unavailable",
   shutting_down: "unavailable",
   watch_compacted: "unavailable",
+  nbd_io_failed: "unavailable",
+  nbd_protocol: "unavailable",
   journal_full: "no-space",
   backend_full: "no-space",
   lease_lost: "fenced",
@@ -49,6 +54,7 @@ export const errorCodes = {
   segment_damaged: "data",
   map_damaged: "data",
   record_damaged: "data",
+  registry_damaged: "data",
   internal: "internal",
 } as const satisfies Record<string, ErrorKind>;
 
