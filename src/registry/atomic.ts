@@ -81,7 +81,7 @@ export async function atomically<T>(
       success: [...tx.writes.values()],
     });
     if (result.succeeded) return { value, revision: result.revision };
-    if (attempt > 3) await options.clock.sleep(options.random.below(Math.min(1 << attempt, 64)));
+    if (attempt > 3) await options.clock.sleep(options.random.below(Math.min(2 ** attempt, 64)));
   }
   throw new AndironError("transaction_conflict", `gave up after ${attemptsMax} attempts: the records keep changing`);
 }

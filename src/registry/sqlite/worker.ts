@@ -1,0 +1,41 @@
+// Entry of the worker thread: a StoreServer behind a message port. Nothing else may import it.
+
+import { watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import { parentPort, workerData } from "node:worker_threads";
+import { systemClock } from "../../common/clock.ts";
+import { asRegistryError } from "./schema.ts";
+import { toWire } from "./protocol.ts";
+import type { Opening, Reply, Request } from "./protocol.ts";
+import { StoreServer } from "./server.ts";
+import type { ServerOptions } from "./server.ts";
+
+/** Makes the server look at once when the write-ahead log changes; without it (no inotify left) its tick suffices. */
+function watchLog(path: string, server: StoreServer): void {
+  try {
+    const log = `${basename(path)}-wal`;
+    const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
+      if (name === log) server.alert();
+    });
+    watcher.on("error", () => watcher.close());
+  } catch {
+    return;
+  }
+}
+
+async function serve(): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new TypeError("this module is the entry of a worker thread");
+  const options = workerData as ServerOptions;
+  const say = (message: Opening | Reply[]): void => port.postMessage(message);
+  try {
+    const server = await StoreServer.open(options, systemClock, say);
+    watchLog(options.path, server);
+    port.on("message", (requests: Request[]) => server.receive(requests));
+    say({ kind: "opened" });
+  } catch (error) {
+    say({ kind: "not-opened", error: toWire(asRegistryError(error, options.path)) });
+  }
+}
+
+await serve();
