@@ -34,7 +34,9 @@ function main(argv) {
 
 /** What the stamp says after a complete install of this lock file on this platform. */
 function wantedStamp() {
-  const hash = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const hash = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   return `${hash} ${process.platform} ${process.arch}`;
 }
 
@@ -101,14 +103,18 @@ function findNode() {
     tried.push(`  ${candidate}: ${version}`);
   }
   return fail(
-    `Andiron needs Node ${nodeMajor}, and could not get it for ${process.platform}-${process.arch}. Found only:\n${tried.join("\n")}\n` +
+    `Andiron needs Node ${nodeMajor}, and could not get it for ${process.platform}-${process.arch}. Found only:\n` +
+      `${tried.join("\n")}\n` +
       `npm installs it as the optional package node-${process.platform}-${process.arch}; if that package cannot be had here,\n` +
       `install Node ${nodeMajor} or later (https://nodejs.org) and run this again with it.`,
   );
 }
 
 function run(node, argv) {
-  if (typeof process.execve === "function") process.execve(node, [node, ...argv], process.env);
+  if (typeof process.execve === "function") {
+    process.removeAllListeners("warning"); // execve is said to be experimental; we are gone before it could fail us
+    process.execve(node, [node, ...argv], process.env);
+  }
   const child = spawn(node, argv, { stdio: "inherit" });
   child.on("error", (error) => fail(`cannot start ${node}: ${error.message}`));
   for (const signal of ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR2"]) {

@@ -68,7 +68,7 @@ function isAbandoned(path: string): Promise<boolean> {
 interface Refusal {
   readonly target: string;
   readonly option: string;
-  holder(): string | undefined;
+  readonly holder: () => string | undefined;
 }
 
 function explain(cause: unknown, { target, option, holder }: Refusal): AndironError {

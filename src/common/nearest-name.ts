@@ -16,7 +16,7 @@ export function nearestName(wrong: string, names: readonly string[]): string | u
 /** Insertions, deletions and replacements of one character that lead from one text to the other. */
 function editDistance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (const [i, character] of [...left].entries()) {
+  for (const [i, character] of left.split("").entries()) {
     const next = [i + 1];
     for (let j = 0; j < right.length; j++) {
       const replaced = row[j]! + (right[j] === character ? 0 : 1);

@@ -13,7 +13,7 @@ export interface Option<T> {
   /** Repeated lines add up (their values are joined by newlines) instead of the last one winning. */
   readonly repeats: boolean;
   /** The value of `text`, substitutions done. Throws OptionProblem. */
-  parse(text: string): T;
+  readonly parse: (text: string) => T;
 }
 
 /** What is wrong with a value, to follow its quotation: `"x" is not an integer`. */
