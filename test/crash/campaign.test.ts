@@ -1,0 +1,20 @@
+// Kills of the running service in CI; CRASH_KILLS and CRASH_SEED for longer runs and to repeat one.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runCampaign } from "./campaign.ts";
+
+const kills = Number(process.env["CRASH_KILLS"] ?? 100);
+const seed = Number(process.env["CRASH_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+
+test(`nothing acknowledged is lost in ${kills} kills (CRASH_SEED=${seed})`, async (context) => {
+  const tally = await runCampaign({
+    seed,
+    kills,
+    sectorCount: 65_536, // 32 MiB
+    report: (line) => context.diagnostic(line),
+  });
+  context.diagnostic(JSON.stringify(tally));
+  assert.equal(tally.kills, kills);
+  assert.ok(tally.operations > kills, `only ${tally.operations} operations were done`);
+});
