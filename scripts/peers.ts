@@ -1,0 +1,51 @@
+// The Debian packages whose programs the tests talk to: real clients, real guests, real servers to be compared with.
+// This is the one list of them. Tests that need one are named *.peer.test.ts.
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export const peerPackages: readonly string[] = [
+  "busybox-static", // the userland of the test guest
+  "cpio", // packs the test guest's initial file system
+  "e2fsprogs", // mkfs.ext4, e2fsck
+  "fio", // fio --ioengine=nbd --verify
+  "gnutls-bin", // certtool, for TLS on NBD
+  "libnbd-bin", // nbdinfo, nbdcopy
+  "nbdkit", // an NBD server to be compared with
+  "openssl",
+  "python3-libnbd", // nbdsh
+  "python3-openstackclient", // openstack
+  "qemu-system-x86", // the test guest
+  "qemu-utils", // qemu-img, qemu-io, qemu-nbd
+];
+
+export interface PeerState {
+  readonly missing: readonly string[];
+  /** Why they were not installed; undefined when none is missing. */
+  readonly reason: string | undefined;
+}
+
+/** The line that installs `packages` by hand. */
+export function aptLine(packages: readonly string[]): string {
+  return `apt-get install --no-install-recommends ${packages.join(" ")}`;
+}
+
+/** Those of `packages` that are not installed; all of them where there is no dpkg. */
+export function findMissing(packages: readonly string[]): string[] {
+  const query = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\\n", ...packages], { encoding: "utf8" });
+  const installed = new Set((query.stdout ?? "").split("\n").filter((line) => line.endsWith(" installed")));
+  return packages.filter((name) => !installed.has(`${name} installed`));
+}
+
+/** Installs what is missing, as root; says what stays missing and why. */
+export function ensurePeers(say: (line: string) => void): PeerState {
+  const missing = findMissing(peerPackages);
+  if (missing.length === 0) return { missing, reason: undefined };
+  if (process.getuid?.() !== 0) return { missing, reason: "not run as root" };
+  say(`installing test peers: ${missing.join(" ")}`);
+  const script = fileURLToPath(new URL("install-peers.sh", import.meta.url));
+  const done = spawnSync("bash", [script, ...missing], { stdio: ["ignore", "ignore", "inherit"] });
+  const still = findMissing(peerPackages);
+  if (still.length === 0) return { missing: still, reason: undefined };
+  return { missing: still, reason: done.error?.message ?? `their installation failed with exit code ${done.status ?? 1}` };
+}
