@@ -1,0 +1,78 @@
+// What every service of this folder stands on, in one bundle that cinder.ts fills; and how a service gets at a record that
+// the caller may see. A record of another project is not found, as if it were not there.
+
+import type { Clock } from "../common/clock.ts";
+import type { Random } from "../common/random.ts";
+import type { Control } from "../engine/control.ts";
+import type { Tx } from "../registry/atomic.ts";
+import type { RequestContext } from "./context.ts";
+import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
+import type { Attachment, Snapshot, Volume } from "./model.ts";
+import type { Policy } from "./policy.ts";
+import type { QuotaLedger } from "./quota-ledger.ts";
+import type { RecordIndex } from "./record-index.ts";
+import type { RecordStore } from "./record-store.ts";
+import { attachmentKind, readRecord, snapshotKind, volumeKind } from "./records.ts";
+import type { CinderSettings } from "./settings.ts";
+
+/** What Nova knows of a server's volumes (compute 2.89). */
+export interface ServerVolumes {
+  /** Id of the attachment by which the server uses the volume; undefined when it does not. May reject when Nova is away. */
+  attachmentId(context: RequestContext, serverId: string, volumeId: string): Promise<string | undefined>;
+}
+
+/** No Nova is configured: no server can be harmed by a detach. */
+export const noServers: ServerVolumes = { attachmentId: () => Promise.resolve(undefined) };
+
+export interface CinderPorts {
+  readonly store: RecordStore;
+  readonly index: RecordIndex;
+  readonly ledger: QuotaLedger;
+  readonly control: Control;
+  readonly policy: Policy;
+  readonly servers: ServerVolumes;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly settings: CinderSettings;
+  /** Told of each failure of work that no request waits for. */
+  readonly onTrouble: (what: string, error: unknown) => void;
+}
+
+export function isVisible(context: RequestContext, record: { readonly projectId: string }): boolean {
+  return context.isAdmin || record.projectId === context.projectId;
+}
+
+export async function readVolume(tx: Tx, context: RequestContext, id: string): Promise<Volume> {
+  const volume = await readRecord(tx, volumeKind, id);
+  if (volume === undefined || !isVisible(context, volume)) throw volumeNotFound(id);
+  return volume;
+}
+
+export async function readSnapshot(tx: Tx, context: RequestContext, id: string): Promise<Snapshot> {
+  const snapshot = await readRecord(tx, snapshotKind, id);
+  if (snapshot === undefined || !isVisible(context, snapshot)) throw snapshotNotFound(id);
+  return snapshot;
+}
+
+export async function readAttachment(tx: Tx, context: RequestContext, id: string): Promise<Attachment> {
+  const attachment = await readRecord(tx, attachmentKind, id);
+  if (attachment === undefined || !isVisible(context, attachment)) throw attachmentNotFound(id);
+  return attachment;
+}
+
+/** All attachments of the volume, oldest first. */
+export async function readAttachments(tx: Tx, volume: Volume): Promise<Attachment[]> {
+  const attachments: Attachment[] = [];
+  for (const id of volume.attachmentIds) {
+    const attachment = await readRecord(tx, attachmentKind, id);
+    if (attachment !== undefined) attachments.push(attachment);
+  }
+  return attachments;
+}
+
+/** From the index; the caller has waited for it to be fresh. */
+export function findVolume(ports: CinderPorts, context: RequestContext, id: string): Volume {
+  const volume = ports.index.volumes.get(id);
+  if (volume === undefined || !isVisible(context, volume)) throw volumeNotFound(id);
+  return volume;
+}

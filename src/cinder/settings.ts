@@ -1,0 +1,74 @@
+// What an operator decides about the meaning of the API. Filled from the configuration by bin/; the comments name the
+// option of cinder.conf with the same meaning.
+
+export interface QuotaDefaults {
+  readonly volumes: number; // quota_volumes
+  readonly snapshots: number; // quota_snapshots
+  readonly gigabytes: number; // quota_gigabytes
+  readonly backups: number; // quota_backups
+  readonly backup_gigabytes: number; // quota_backup_gigabytes
+  readonly groups: number; // quota_groups
+  readonly per_volume_gigabytes: number; // per_volume_size_limit
+}
+
+export interface CinderSettings {
+  /** backend_host: the name before "@vpool#vpool". One for the whole cluster: disks are not bound to a machine. */
+  readonly backendHost: string;
+  /** host: the name of this machine, for the rows of cinder-scheduler. */
+  readonly host: string;
+  /** storage_availability_zone. */
+  readonly availabilityZone: string;
+  /** allow_availability_zone_fallback. */
+  readonly allowZoneFallback: boolean;
+  /** default_volume_type: a name; created at the first start. */
+  readonly defaultVolumeType: string;
+  readonly quotas: QuotaDefaults;
+  /** The opposite of no_snapshot_gb_quota. */
+  readonly snapshotsCountGigabytes: boolean;
+  /** message_ttl. */
+  readonly messageLifetimeMs: number;
+  /** service_down_time. */
+  readonly serviceDownMs: number;
+  /** service_token_roles: a service token with one of them may detach what a server uses. */
+  readonly serviceTokenRoles: readonly string[];
+  /** report_interval. */
+  readonly reportIntervalMs: number;
+  /** How often unfinished work is looked for, beside the events that announce it. */
+  readonly reconcileIntervalMs: number;
+  /** How long a read waits for the index before it is refused as unavailable. */
+  readonly readWaitMs: number;
+  /** reserved_percentage. */
+  readonly reservedPercentage: number;
+  /** max_over_subscription_ratio. */
+  readonly overSubscriptionRatio: number;
+  readonly vendorName: string;
+  readonly driverVersion: string;
+}
+
+export const defaultSettings: CinderSettings = {
+  backendHost: "andiron",
+  host: "andiron",
+  availabilityZone: "nova",
+  allowZoneFallback: false,
+  defaultVolumeType: "__DEFAULT__",
+  quotas: {
+    volumes: 10,
+    snapshots: 10,
+    gigabytes: 1000,
+    backups: 10,
+    backup_gigabytes: 1000,
+    groups: 10,
+    per_volume_gigabytes: -1,
+  },
+  snapshotsCountGigabytes: true,
+  messageLifetimeMs: 30 * 24 * 3600 * 1000,
+  serviceDownMs: 60_000,
+  serviceTokenRoles: ["service"],
+  reportIntervalMs: 10_000,
+  reconcileIntervalMs: 30_000,
+  readWaitMs: 10_000,
+  reservedPercentage: 0,
+  overSubscriptionRatio: 20,
+  vendorName: "Andiron",
+  driverVersion: "1.0",
+};

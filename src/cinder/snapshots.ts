@@ -1,0 +1,171 @@
+// Snapshots. A snapshot of a disk that a router owns starts as `creating` and becomes `available` when the owner has cut it
+// (reconciler.ts). Each of them is counted in its volume's record: what changes snapshots conflicts with what deletes the volume.
+
+import type { Tx } from "../registry/atomic.ts";
+import type { RequestContext } from "./context.ts";
+import { runQuery } from "./collection-query.ts";
+import type { ListQuery, Page } from "./list-query.ts";
+import { checkMetadata, checkTexts } from "./metadata-rules.ts";
+import { RecordMetadata } from "./metadata-verbs.ts";
+import { findSnapshot, snapshotMetadataOwner } from "./metadata-owners.ts";
+import type { Snapshot, Volume } from "./model.ts";
+import type { OrderedList } from "./ordered-list.ts";
+import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
+import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
+import { snapshotShape } from "./shapes.ts";
+import { snapshotCharge } from "./snapshot-records.ts";
+import { checkSnapshotDelete, checkSnapshotSource, resetSnapshotTarget, updateSnapshotTarget } from "./status.ts";
+import type { CreateSnapshot, MetadataVerbs, NameUpdate, Snapshots } from "./verbs.ts";
+
+export class SnapshotService implements Snapshots {
+  readonly metadata: MetadataVerbs;
+  readonly #ports: CinderPorts;
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+    this.metadata = new RecordMetadata(ports, snapshotMetadataOwner(ports));
+  }
+
+  create(context: RequestContext, request: CreateSnapshot): Promise<Snapshot> {
+    checkTexts(request);
+    checkMetadata(request.metadata ?? {});
+    const id = this.#ports.random.uuid();
+    return this.#ports.store.commit(context.projectId, async (tx) => {
+      const volume = await readVolume(tx, context, request.volumeId);
+      this.#ports.policy.enforce(context, "volume:create_snapshot", volume);
+      checkSnapshotSource(volume, request.allowInUse);
+      await this.#ports.ledger.charge(tx, snapshotCharge(this.#ports.settings, volume));
+      const name = request.name ?? `snapshot-${id}`;
+      const state = await this.#ports.control.createSnapshot(tx, { id, vdiskId: volume.id, name });
+      const snapshot: Snapshot = {
+        ...newSnapshot(context, volume, request, id, this.#ports.clock.wallMs()),
+        status: state === "ready" ? "available" : state === "error" ? "error" : "creating",
+        progress: state === "ready" ? "100%" : "0%",
+      };
+      writeRecord(tx, snapshotKind, id, snapshot);
+      writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount + 1 });
+      return snapshot;
+    });
+  }
+
+  async list(context: RequestContext, query: ListQuery): Promise<Page<Snapshot>> {
+    this.#ports.policy.enforce(context, "volume:get_all_snapshots", { projectId: context.projectId });
+    await this.#ports.index.fresh();
+    const { snapshots } = this.#ports.index;
+    return runQuery(this.#listFor(context, query), snapshotShape, query, (id) => {
+      const snapshot = snapshots.get(id);
+      return snapshot !== undefined && isVisible(context, snapshot) ? snapshot : undefined;
+    });
+  }
+
+  async show(context: RequestContext, id: string): Promise<Snapshot> {
+    await this.#ports.index.fresh();
+    const snapshot = findSnapshot(this.#ports, context, id);
+    this.#ports.policy.enforce(context, "volume:get_snapshot", snapshot);
+    return snapshot;
+  }
+
+  update(context: RequestContext, id: string, update: NameUpdate): Promise<Snapshot> {
+    checkTexts(update);
+    if (update.metadata !== undefined) checkMetadata(update.metadata);
+    return this.#change(context, id, "volume:update_snapshot", (snapshot) => ({
+      ...snapshot,
+      name: update.name === undefined ? snapshot.name : update.name,
+      description: update.description === undefined ? snapshot.description : update.description,
+      metadata: update.metadata ?? snapshot.metadata,
+    }));
+  }
+
+  delete(context: RequestContext, id: string): Promise<void> {
+    return this.#delete(context, id, "volume:delete_snapshot", checkSnapshotDelete);
+  }
+
+  forceDelete(context: RequestContext, id: string): Promise<void> {
+    return this.#delete(context, id, "volume_extension:snapshot_admin_actions:force_delete", () => undefined);
+  }
+
+  async resetStatus(context: RequestContext, id: string, status: string): Promise<void> {
+    await this.#change(context, id, "volume_extension:snapshot_admin_actions:reset_status", (snapshot) => ({
+      ...snapshot,
+      status: resetSnapshotTarget(status),
+    }));
+  }
+
+  async updateStatus(
+    context: RequestContext,
+    id: string,
+    status: string,
+    progress: string | undefined,
+  ): Promise<void> {
+    await this.#change(context, id, "snapshot_extension:snapshot_actions:update_snapshot_status", (snapshot) => ({
+      ...snapshot,
+      status: updateSnapshotTarget(snapshot, status),
+      progress: progress ?? snapshot.progress,
+    }));
+  }
+
+  #change(
+    context: RequestContext,
+    id: string,
+    rule: string,
+    change: (snapshot: Snapshot) => Snapshot,
+  ): Promise<Snapshot> {
+    return this.#ports.store.commit(context.projectId, async (tx) => {
+      const snapshot = await readSnapshot(tx, context, id);
+      this.#ports.policy.enforce(context, rule, snapshot);
+      const next = { ...change(snapshot), updatedAtMs: this.#ports.clock.wallMs() };
+      writeRecord(tx, snapshotKind, id, next);
+      return next;
+    });
+  }
+
+  #delete(context: RequestContext, id: string, rule: string, check: (snapshot: Snapshot) => void): Promise<void> {
+    return this.#ports.store.commit(context.projectId, async (tx: Tx) => {
+      const snapshot = await readSnapshot(tx, context, id);
+      this.#ports.policy.enforce(context, rule, snapshot);
+      check(snapshot);
+      await this.#ports.control.deleteSnapshot(tx, id);
+      deleteRecord(tx, snapshotKind, id);
+      const volume = await readRecord(tx, volumeKind, snapshot.volumeId);
+      if (volume !== undefined) {
+        writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount - 1 });
+      }
+      if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
+    });
+  }
+
+  #listFor(context: RequestContext, query: ListQuery): OrderedList<Snapshot> {
+    const { snapshots } = this.#ports.index;
+    const [volumeId, ...others] = query.filters["volume_id"] ?? [];
+    if (context.isAdmin && query.allTenants) {
+      return volumeId !== undefined && others.length === 0 ? snapshots.ofVolume(volumeId) : snapshots.all;
+    }
+    return snapshots.ofProject(context.projectId);
+  }
+}
+
+function newSnapshot(
+  context: RequestContext,
+  volume: Volume,
+  request: CreateSnapshot,
+  id: string,
+  createdAtMs: number,
+): Omit<Snapshot, "status" | "progress"> {
+  return {
+    v: 1,
+    id,
+    projectId: volume.projectId,
+    userId: context.userId,
+    volumeId: volume.id,
+    typeId: volume.typeId,
+    name: request.name ?? null,
+    description: request.description ?? null,
+    sizeGib: volume.sizeGib,
+    createdAtMs,
+    updatedAtMs: null,
+    groupSnapshotId: null,
+    consumesQuota: true,
+    availabilityZone: volume.availabilityZone,
+    metadata: request.metadata ?? {},
+  };
+}

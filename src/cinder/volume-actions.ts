@@ -1,0 +1,151 @@
+// The actions that concern a volume alone. Each is one transaction over the volume's record, the quota and the vDisk.
+
+import type { Tx } from "../registry/atomic.ts";
+import type { RequestContext } from "./context.ts";
+import { invalid, invalidVolume, notFound } from "./faults.ts";
+import { checkMetadata, withoutKey } from "./metadata-rules.ts";
+import type { Metadata, Volume } from "./model.ts";
+import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
+import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
+import { checkExtend, checkReadOnlyUpdate, checkRevert, checkUpdate, resetAttachTarget, resetTarget } from "./status.ts";
+import type { StatusReset, VolumeActions } from "./verbs.ts";
+import { gibBytes } from "./volume-create.ts";
+import type { VolumeDeletion } from "./volume-delete.ts";
+
+const migrationStatuses = ["migrating", "error", "success", "completing", "none", "starting"];
+
+export class VolumeActionService implements VolumeActions {
+  readonly #ports: CinderPorts;
+  readonly #deletion: VolumeDeletion;
+
+  constructor(ports: CinderPorts, deletion: VolumeDeletion) {
+    this.#ports = ports;
+    this.#deletion = deletion;
+  }
+
+  async extend(context: RequestContext, id: string, newSizeGib: number, allowInUse: boolean): Promise<void> {
+    await this.#change(context, id, "volume:extend", async (volume, tx) => {
+      if (volume.status === "in-use") this.#ports.policy.enforce(context, "volume:extend_attached_volume", volume);
+      checkExtend(volume, newSizeGib, allowInUse);
+      const { projectId, typeId } = volume;
+      await this.#ports.ledger.checkVolumeSize(tx, projectId, newSizeGib);
+      if (volume.consumesQuota) {
+        await this.#ports.ledger.charge(tx, { projectId, typeId, gigabytes: newSizeGib - volume.sizeGib });
+      }
+      await this.#ports.control.growVdisk(tx, id, newSizeGib * gibBytes);
+      return { ...volume, sizeGib: newSizeGib };
+    });
+  }
+
+  /** attach_status "detached" ends the attachments too, so that a volume is never freed with a host still connected. */
+  async resetStatus(context: RequestContext, id: string, reset: StatusReset): Promise<void> {
+    const revoked: string[] = [];
+    await this.#change(context, id, "volume_extension:volume_admin_actions:reset_status", async (volume, tx) => {
+      let next = volume;
+      if (reset.status !== undefined) {
+        next = { ...next, status: resetTarget(reset.status, volume.attachmentIds.length > 0) };
+      }
+      if (reset.migrationStatus !== undefined) {
+        if (!migrationStatuses.includes(reset.migrationStatus)) throw invalid("Must specify a valid migration status");
+        next = { ...next, migrationStatus: reset.migrationStatus === "none" ? null : reset.migrationStatus };
+      }
+      if (reset.attachStatus !== undefined) {
+        next = { ...next, attachStatus: resetAttachTarget(reset.attachStatus) };
+        if (next.attachStatus === "detached") {
+          revoked.splice(0, revoked.length, ...(await this.#dropAttachments(tx, volume)));
+          next = { ...next, attachmentIds: [], adminMetadata: withoutKey(next.adminMetadata, "attached_mode") };
+        }
+      }
+      return next;
+    });
+    for (const attachmentId of revoked) await this.#ports.control.exportGone(attachmentId);
+  }
+
+  async setReadOnly(context: RequestContext, id: string, readOnly: boolean): Promise<void> {
+    await this.#change(context, id, "volume:update_readonly_flag", (volume) => {
+      checkReadOnlyUpdate(volume);
+      return { ...volume, adminMetadata: { ...volume.adminMetadata, readonly: readOnly ? "True" : "False" } };
+    });
+  }
+
+  async setBootable(context: RequestContext, id: string, bootable: boolean): Promise<void> {
+    await this.#change(context, id, "volume:update", (volume) => {
+      checkUpdate(volume);
+      return { ...volume, bootable };
+    });
+  }
+
+  async revert(context: RequestContext, id: string, snapshotId: string): Promise<void> {
+    await this.#change(context, id, "volume:revert_to_snapshot", async (volume, tx) => {
+      // Read after the volume's record, which every change of its snapshots writes: the newest seen is the newest there is.
+      await this.#ports.index.fresh();
+      const snapshots = this.#ports.index.snapshots.ofVolume(id);
+      const snapshot = checkRevert(volume, snapshotId, snapshots.at(snapshots.size - 1));
+      await this.#ports.control.revertVdisk(tx, id, snapshot.id);
+      return volume;
+    });
+  }
+
+  forceDelete(context: RequestContext, id: string): Promise<void> {
+    const rules = ["volume_extension:volume_admin_actions:force_delete"];
+    return this.#deletion.delete(context, id, { cascade: false, force: true, rules });
+  }
+
+  async showImageMetadata(context: RequestContext, id: string): Promise<Metadata> {
+    await this.#ports.index.fresh();
+    const volume = findVolume(this.#ports, context, id);
+    this.#ports.policy.enforce(context, "volume_extension:volume_image_metadata:show", volume);
+    return volume.imageMetadata;
+  }
+
+  async setImageMetadata(context: RequestContext, id: string, metadata: Metadata): Promise<Metadata> {
+    const rule = "volume_extension:volume_image_metadata:set";
+    const volume = await this.#change(context, id, rule, (present) => {
+      checkImageMetadataUpdate(present);
+      const imageMetadata = { ...present.imageMetadata, ...metadata };
+      checkMetadata(imageMetadata);
+      return { ...present, imageMetadata };
+    });
+    return volume.imageMetadata;
+  }
+
+  async unsetImageMetadata(context: RequestContext, id: string, key: string): Promise<void> {
+    await this.#change(context, id, "volume_extension:volume_image_metadata:remove", (volume) => {
+      checkImageMetadataUpdate(volume);
+      if (!Object.hasOwn(volume.imageMetadata, key)) throw notFound("Metadata item was not found.");
+      return { ...volume, imageMetadata: withoutKey(volume.imageMetadata, key) };
+    });
+  }
+
+  #change(
+    context: RequestContext,
+    id: string,
+    rule: string,
+    change: (volume: Volume, tx: Tx) => Volume | Promise<Volume>,
+  ): Promise<Volume> {
+    return this.#ports.store.commit(context.projectId, async (tx) => {
+      const volume = await readVolume(tx, context, id);
+      this.#ports.policy.enforce(context, rule, volume);
+      const next = { ...(await change(volume, tx)), updatedAtMs: this.#ports.clock.wallMs() };
+      writeRecord(tx, volumeKind, id, next);
+      return next;
+    });
+  }
+
+  /** Ids of the exports that were revoked. */
+  async #dropAttachments(tx: Tx, volume: Volume): Promise<string[]> {
+    const revoked: string[] = [];
+    for (const attachment of await readAttachments(tx, volume)) {
+      deleteRecord(tx, attachmentKind, attachment.id);
+      if (attachment.connectionInfo === null) continue;
+      await this.#ports.control.revokeExport(tx, attachment.id);
+      revoked.push(attachment.id);
+    }
+    return revoked;
+  }
+}
+
+function checkImageMetadataUpdate(volume: Volume): void {
+  if (volume.status !== "maintenance" && volume.status !== "uploading") return;
+  throw invalidVolume(`Updating volume image metadata is not allowed for volumes in ${volume.status} status.`);
+}

@@ -1,0 +1,253 @@
+// Creates a volume: empty, of a snapshot, or of another volume. One transaction makes the record, charges the quota and
+// has the engine make the vDisk.
+//
+//   request ─► source, size, type, zone ─► pool? ── none ──► error (no vDisk, a message says why)
+//                                            │
+//                                            ▼
+//                                createVdisk: ready ──► available
+//                                           pending ──► creating ──► available | error   (reconciler.ts)
+
+import type { PoolInfo } from "../engine/control.ts";
+import type { Tx } from "../registry/atomic.ts";
+import type { RequestContext } from "./context.ts";
+import { asksFor } from "./extra-specs.ts";
+import { invalid, invalidInput, notFound, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { checkMetadata, checkTexts } from "./metadata-rules.ts";
+import type { Metadata, Snapshot, Volume, VolumeType } from "./model.ts";
+import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
+import { readRecord, typeKind, typeNameKind, volumeKind, writeRecord } from "./records.ts";
+import { backendName, choosePool, poolOfHost, volumeHost } from "./scheduler.ts";
+import { checkCloneSource, checkSnapshotAsSource } from "./status.ts";
+import { isTypeUsable } from "./type-visibility.ts";
+import { writeMessage } from "./user-messages.ts";
+import type { CreateVolume } from "./verbs.ts";
+
+export const gibBytes = 2 ** 30;
+
+export interface CreatedVolume {
+  readonly volume: Volume;
+  readonly typeName: string | null;
+}
+
+/** What the new volume takes from where it comes from. */
+interface Origin {
+  readonly sizeGib: number | undefined;
+  readonly host: string | null;
+  readonly zone: string | undefined;
+  readonly typeId: string | null;
+  readonly bootable: boolean;
+  readonly imageMetadata: Metadata;
+}
+
+const noOrigin: Origin = {
+  sizeGib: undefined,
+  host: null,
+  zone: undefined,
+  typeId: null,
+  bootable: false,
+  imageMetadata: {},
+};
+
+export async function createVolume(ports: CinderPorts, context: RequestContext, request: CreateVolume): Promise<CreatedVolume> {
+  ports.policy.enforce(context, "volume:create", { projectId: context.projectId, userId: context.userId });
+  checkTexts(request);
+  checkMetadata(request.metadata ?? {});
+  if (request.snapshotId !== undefined && request.sourceVolumeId !== undefined) {
+    throw invalidInput("May specify only one of snapshot, imageRef or source volume");
+  }
+  const pools = await ports.control.pools();
+  const ids = { volume: ports.random.uuid(), message: ports.random.uuid() };
+  return ports.store.commit(context.projectId, (tx) => create(ports, tx, context, request, pools, ids));
+}
+
+async function create(
+  ports: CinderPorts,
+  tx: Tx,
+  context: RequestContext,
+  request: CreateVolume,
+  pools: readonly PoolInfo[],
+  ids: { readonly volume: string; readonly message: string },
+): Promise<CreatedVolume> {
+  const origin = await readOrigin(tx, context, request);
+  const sizeGib = chooseSize(request, origin);
+  const zone = chooseZone(ports, request, origin);
+  const type = await chooseType(ports, tx, context, request, origin);
+  const multiattach = asksFor(type.extraSpecs["multiattach"]);
+  if (multiattach) {
+    ports.policy.enforce(context, "volume:multiattach", { projectId: context.projectId, userId: context.userId });
+  }
+  await ports.ledger.checkVolumeSize(tx, context.projectId, sizeGib);
+  await ports.ledger.charge(tx, { projectId: context.projectId, typeId: type.id, volumes: 1, gigabytes: sizeGib });
+  const demand = { sizeGib, extraSpecs: type.extraSpecs, availabilityZone: zone };
+  const choice = choosePool(
+    ports.settings,
+    pools,
+    origin.host === null ? demand : { ...demand, pool: poolOfHost(origin.host) },
+    (pool) => ports.index.services.get(`cinder-volume/${backendName(ports.settings, pool)}`)?.disabled === true,
+  );
+  const pool = "pool" in choice ? choice.pool : undefined;
+  const draft: Volume = {
+    v: 1,
+    id: ids.volume,
+    projectId: context.projectId,
+    userId: context.userId,
+    name: request.name ?? null,
+    description: request.description ?? null,
+    sizeGib,
+    status: "creating",
+    attachStatus: "detached",
+    migrationStatus: null,
+    previousStatus: null,
+    typeId: type.id,
+    host: pool === undefined ? null : volumeHost(ports.settings, pool),
+    availabilityZone: zone,
+    createdAtMs: ports.clock.wallMs(),
+    updatedAtMs: null,
+    bootable: origin.bootable,
+    multiattach,
+    snapshotId: request.snapshotId ?? null,
+    sourceVolumeId: request.sourceVolumeId ?? null,
+    groupId: null,
+    consumesQuota: true,
+    metadata: request.metadata ?? {},
+    adminMetadata: {},
+    imageMetadata: origin.imageMetadata,
+    snapshotCount: 0,
+    attachmentIds: [],
+  };
+  const volume =
+    pool === undefined
+      ? failWithoutPool(ports, tx, context, draft, "reasons" in choice ? choice.reasons : [], ids.message)
+      : await makeVdisk(ports, tx, draft, pool, request);
+  writeRecord(tx, volumeKind, volume.id, volume);
+  return { volume, typeName: type.name };
+}
+
+async function makeVdisk(ports: CinderPorts, tx: Tx, draft: Volume, pool: string, request: CreateVolume): Promise<Volume> {
+  const vdisk = { id: draft.id, pool, name: vdiskName(draft.id, draft.name), sizeBytes: draft.sizeGib * gibBytes };
+  let state: string;
+  if (request.snapshotId !== undefined) {
+    const source = { kind: "snapshot", snapshotId: request.snapshotId } as const;
+    state = await ports.control.createVdisk(tx, { ...vdisk, source });
+  } else if (request.sourceVolumeId !== undefined) {
+    const source = { kind: "vdisk", vdiskId: request.sourceVolumeId } as const;
+    state = await ports.control.createVdisk(tx, { ...vdisk, source });
+  } else {
+    state = await ports.control.createVdisk(tx, vdisk);
+  }
+  return { ...draft, status: state === "ready" ? "available" : state === "error" ? "error" : "creating" };
+}
+
+function failWithoutPool(
+  ports: CinderPorts,
+  tx: Tx,
+  context: RequestContext,
+  draft: Volume,
+  reasons: readonly string[],
+  messageId: string,
+): Volume {
+  writeMessage(ports, tx, messageId, {
+    action: "schedule-volume",
+    detail: "no-backend",
+    resourceType: "VOLUME",
+    resourceId: draft.id,
+    projectId: context.projectId,
+    requestId: context.requestId,
+    reason: reasons.join("; "),
+  });
+  return { ...draft, status: "error" };
+}
+
+/** The name its vDisk asks for: the user's, or one made of the id. */
+export function vdiskName(volumeId: string, name: string | null): string {
+  return name === null || name.trim() === "" ? `volume-${volumeId}` : name;
+}
+
+async function readOrigin(tx: Tx, context: RequestContext, request: CreateVolume): Promise<Origin> {
+  if (request.snapshotId !== undefined) {
+    const snapshot = await readSnapshot(tx, context, request.snapshotId);
+    checkSnapshotAsSource(snapshot);
+    return originOfSnapshot(snapshot, await readRecord(tx, volumeKind, snapshot.volumeId));
+  }
+  if (request.sourceVolumeId !== undefined) {
+    const source = await readVolume(tx, context, request.sourceVolumeId);
+    checkCloneSource(source);
+    return { ...source, zone: source.availabilityZone };
+  }
+  return noOrigin;
+}
+
+function originOfSnapshot(snapshot: Snapshot, volume: Volume | undefined): Origin {
+  return {
+    sizeGib: snapshot.sizeGib,
+    host: volume?.host ?? null,
+    zone: snapshot.availabilityZone,
+    typeId: snapshot.typeId,
+    bootable: volume?.bootable ?? false,
+    imageMetadata: volume?.imageMetadata ?? {},
+  };
+}
+
+function chooseSize(request: CreateVolume, origin: Origin): number {
+  const sizeGib = request.sizeGib ?? origin.sizeGib;
+  if (sizeGib === undefined || !Number.isSafeInteger(sizeGib) || sizeGib < 1) {
+    throw invalidInput(`Volume size '${String(sizeGib ?? "None")}' must be an integer and greater than 0`);
+  }
+  if (origin.sizeGib !== undefined && sizeGib < origin.sizeGib) {
+    throw invalidInput(
+      request.snapshotId === undefined
+        ? `Volume size '${sizeGib}'GB cannot be smaller than original volume size ${origin.sizeGib}GB. ` +
+            "They must be >= original volume size."
+        : `Volume size '${sizeGib}'GB cannot be smaller than the snapshot size ${origin.sizeGib}GB. ` +
+            "They must be >= original snapshot size.",
+    );
+  }
+  return sizeGib;
+}
+
+function chooseZone(ports: CinderPorts, request: CreateVolume, origin: Origin): string {
+  const own = ports.settings.availabilityZone;
+  const zone = request.availabilityZone ?? origin.zone ?? own;
+  if (zone === own) return zone;
+  if (ports.settings.allowZoneFallback) return own;
+  throw invalid(`Availability zone '${zone}' is invalid.`);
+}
+
+/** The type asked for, else the source's, else the default type. */
+async function chooseType(
+  ports: CinderPorts,
+  tx: Tx,
+  context: RequestContext,
+  request: CreateVolume,
+  origin: Origin,
+): Promise<VolumeType> {
+  if (request.volumeType !== undefined) {
+    const type = await readTypeByReference(tx, request.volumeType);
+    if (type === undefined || !isTypeUsable(context, type)) {
+      throw isUuid(request.volumeType) ? typeNotFound(request.volumeType) : typeNameNotFound(request.volumeType);
+    }
+    return type;
+  }
+  if (origin.typeId !== null) {
+    const type = await readRecord(tx, typeKind, origin.typeId);
+    if (type !== undefined && type.retiring === undefined) return type;
+  }
+  const type = await readTypeByReference(tx, ports.settings.defaultVolumeType);
+  if (type === undefined || type.retiring !== undefined) {
+    throw notFound(
+      `The request cannot be fulfilled as the default volume type ${ports.settings.defaultVolumeType} cannot be found.`,
+    );
+  }
+  return type;
+}
+
+async function readTypeByReference(tx: Tx, reference: string): Promise<VolumeType | undefined> {
+  const byId = await readRecord(tx, typeKind, reference);
+  if (byId !== undefined) return byId;
+  const name = await readRecord(tx, typeNameKind, reference);
+  return name === undefined ? undefined : readRecord(tx, typeKind, name.typeId);
+}
+
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i.test(text);
+}

@@ -1,0 +1,117 @@
+// Volumes: list, show, update, summary; create and delete are in files of their own. Reads wait for the index to be fresh.
+
+import type { RequestContext } from "./context.ts";
+import { filterAll, runQuery } from "./collection-query.ts";
+import type { ListQuery, Page } from "./list-query.ts";
+import { volumeMetadataOwner } from "./metadata-owners.ts";
+import { checkMetadata, checkTexts } from "./metadata-rules.ts";
+import { RecordMetadata } from "./metadata-verbs.ts";
+import type { Volume } from "./model.ts";
+import type { OrderedList } from "./ordered-list.ts";
+import { findVolume, isVisible, readVolume, type CinderPorts } from "./ports.ts";
+import { volumeKind, writeRecord } from "./records.ts";
+import { volumeShape } from "./shapes.ts";
+import { checkUpdate } from "./status.ts";
+import type { CreateVolume, MetadataVerbs, NameUpdate, VolumeDetail, VolumeSummary, Volumes } from "./verbs.ts";
+import { createVolume, vdiskName } from "./volume-create.ts";
+import type { VolumeDeletion } from "./volume-delete.ts";
+
+export class VolumeService implements Volumes {
+  readonly metadata: MetadataVerbs;
+  readonly #ports: CinderPorts;
+  readonly #deletion: VolumeDeletion;
+
+  constructor(ports: CinderPorts, deletion: VolumeDeletion) {
+    this.#ports = ports;
+    this.#deletion = deletion;
+    this.metadata = new RecordMetadata(ports, volumeMetadataOwner(ports));
+  }
+
+  async create(context: RequestContext, request: CreateVolume): Promise<VolumeDetail> {
+    const { volume, typeName } = await createVolume(this.#ports, context, request);
+    return { volume, typeName, attachments: [] };
+  }
+
+  async list(context: RequestContext, query: ListQuery): Promise<Page<VolumeDetail>> {
+    this.#ports.policy.enforce(context, "volume:get_all", { projectId: context.projectId });
+    await this.#ports.index.fresh();
+    const { volumes } = this.#ports.index;
+    const page = runQuery(this.#listFor(context, query), volumeShape, query, (id) => {
+      const volume = volumes.get(id);
+      return volume !== undefined && isVisible(context, volume) ? volume : undefined;
+    });
+    return { ...page, items: page.items.map((volume) => this.#detail(volume)) };
+  }
+
+  async show(context: RequestContext, id: string): Promise<VolumeDetail> {
+    await this.#ports.index.fresh();
+    const volume = findVolume(this.#ports, context, id);
+    this.#ports.policy.enforce(context, "volume:get", volume);
+    return this.#detail(volume);
+  }
+
+  async update(context: RequestContext, id: string, update: NameUpdate): Promise<VolumeDetail> {
+    checkTexts(update);
+    if (update.metadata !== undefined) checkMetadata(update.metadata);
+    const updated = await this.#ports.store.commit(context.projectId, async (tx) => {
+      const volume = await readVolume(tx, context, id);
+      this.#ports.policy.enforce(context, "volume:update", volume);
+      checkUpdate(volume);
+      const next: Volume = {
+        ...volume,
+        name: update.name === undefined ? volume.name : update.name,
+        description: update.description === undefined ? volume.description : update.description,
+        metadata: update.metadata ?? volume.metadata,
+        updatedAtMs: this.#ports.clock.wallMs(),
+      };
+      if (volume.host !== null && next.name !== volume.name) {
+        await this.#ports.control.renameVdisk(tx, id, vdiskName(id, next.name));
+      }
+      writeRecord(tx, volumeKind, id, next);
+      return next;
+    });
+    await this.#ports.index.fresh();
+    return this.#detail(updated);
+  }
+
+  delete(
+    context: RequestContext,
+    id: string,
+    options: { readonly cascade: boolean; readonly force: boolean },
+  ): Promise<void> {
+    const rules = options.force ? ["volume:delete", "volume:force_delete"] : ["volume:delete"];
+    return this.#deletion.delete(context, id, { ...options, rules });
+  }
+
+  async summary(context: RequestContext, query: ListQuery): Promise<VolumeSummary> {
+    this.#ports.policy.enforce(context, "volume:get_all", { projectId: context.projectId });
+    await this.#ports.index.fresh();
+    const volumes = filterAll(this.#listFor(context, query), volumeShape, query);
+    const valuesOf = new Map<string, Set<string>>();
+    let totalGib = 0;
+    for (const volume of volumes) {
+      totalGib += volume.sizeGib;
+      for (const [key, value] of Object.entries(volume.metadata)) {
+        const values = valuesOf.get(key) ?? new Set();
+        valuesOf.set(key, values.add(value));
+      }
+    }
+    const metadata = Object.fromEntries([...valuesOf].map(([key, values]) => [key, [...values].sort()]));
+    return { count: volumes.length, totalGib, metadata };
+  }
+
+  #listFor(context: RequestContext, query: ListQuery): OrderedList<Volume> {
+    const { volumes } = this.#ports.index;
+    if (!context.isAdmin || !query.allTenants) return volumes.ofProject(context.projectId);
+    const [project, ...others] = query.filters["project_id"] ?? [];
+    return project !== undefined && others.length === 0 ? volumes.ofProject(project) : volumes.all;
+  }
+
+  #detail(volume: Volume): VolumeDetail {
+    const { types, attachments } = this.#ports.index;
+    const typeName = volume.typeId === null ? null : (types.get(volume.typeId)?.name ?? null);
+    if (volume.attachmentIds.length === 0) return { volume, typeName, attachments: [] };
+    const attached = [...attachments.ofVolume(volume.id)].filter((attachment) => attachment.status === "attached");
+    return { volume, typeName, attachments: attached };
+  }
+}
