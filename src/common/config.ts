@@ -63,14 +63,14 @@ export function loadConfig(sources: ConfigSources): Config {
   const problems: string[] = [];
   const resolver = new Resolver(entries, { hostname: sources.hostname, default_state_path: sources.defaultStatePath }, problems);
   const groups: Record<string, unknown> = {};
-  for (const [name, group] of Object.entries(optionGroups)) groups[name] = resolver.group(name, group, {});
+  for (const [name, group] of Object.entries(optionGroups)) groups[name] = resolver.group(name, group, new Map());
   const values = groups as OptionValues;
 
   const backends = new Map<string, BackendValues>();
   for (const name of values.DEFAULT.enabled_backends) {
     if (name in optionGroups)
       problems.push(`${resolver.where("DEFAULT", "enabled_backends")}: "${name}" is a group of another use`);
-    else backends.set(name, resolver.group(name, backendOptions, { backend_name: name }) as BackendValues);
+    else backends.set(name, resolver.group(name, backendOptions, new Map([["backend_name", name]])) as BackendValues);
   }
   const config = { ...values, backends, warnings: findUnknown(entries, backends) };
   if (problems.length === 0) {
@@ -121,11 +121,11 @@ function findUnknown(entries: readonly ConfigEntry[], backends: ReadonlyMap<stri
 /** Turns entries into values; collects what is wrong with them in `problems`. */
 class Resolver {
   readonly #entries = new Map<string, ConfigEntry[]>();
-  readonly #builtIns: Readonly<Record<string, string>>;
+  readonly #builtIns: ReadonlyMap<string, string>;
   readonly #problems: string[];
 
   constructor(entries: readonly ConfigEntry[], builtIns: Readonly<Record<string, string>>, problems: string[]) {
-    this.#builtIns = builtIns;
+    this.#builtIns = new Map(Object.entries(builtIns));
     this.#problems = problems;
     for (const entry of entries) {
       const key = `${entry.group}.${entry.name}`;
@@ -133,7 +133,7 @@ class Resolver {
     }
   }
 
-  group(name: string, options: Group, extra: Readonly<Record<string, string>>): Record<string, unknown> {
+  group(name: string, options: Group, extra: ReadonlyMap<string, string>): Record<string, unknown> {
     const values: Record<string, unknown> = {};
     for (const [option, { parse }] of Object.entries(options)) {
       let text = this.#text(name, option, options) ?? "";
@@ -161,35 +161,29 @@ class Resolver {
     return entries.at(-1)?.value ?? option?.defaultText;
   }
 
-  #substitute(text: string, group: string, options: Group, extra: Readonly<Record<string, string>>, depth: number): string {
+  #substitute(text: string, group: string, options: Group, extra: ReadonlyMap<string, string>, depth: number): string {
     if (depth > referenceDepthMax) throw new OptionProblem("refers to itself");
     return text.replaceAll(/\$(?:\$|\{([\w.-]+)\}|(\w+))/g, (whole, braced?: string, plain?: string) => {
       const name = braced ?? plain;
       if (name === undefined) return "$";
-      const found = extra[name] ?? this.#refer(name, group, options, extra, depth) ?? this.#builtIns[name];
+      const found = extra.get(name) ?? this.#refer(name, group, options, extra, depth) ?? this.#builtIns.get(name);
       if (found === undefined) throw new OptionProblem(`refers to ${whole}, which is no option`);
       return found;
     });
   }
 
   /** The text of the option that `name` means inside `group`: its own, [DEFAULT]'s, or group.name. */
-  #refer(
-    name: string,
-    group: string,
-    options: Group,
-    extra: Readonly<Record<string, string>>,
-    depth: number,
-  ): string | undefined {
+  #refer(name: string, group: string, options: Group, extra: ReadonlyMap<string, string>, depth: number): string | undefined {
     const dot = name.lastIndexOf(".");
     if (dot >= 0) {
       const other = name.slice(0, dot);
       const table: Group | undefined = Object.entries(optionGroups).find(([key]) => key === other)?.[1];
       const text = table && this.#text(other, name.slice(dot + 1), table);
-      return text === undefined ? undefined : this.#substitute(text, other, table ?? {}, {}, depth + 1);
+      return text === undefined ? undefined : this.#substitute(text, other, table ?? {}, new Map(), depth + 1);
     }
     const own = this.#text(group, name, options);
     if (own !== undefined) return this.#substitute(own, group, options, extra, depth + 1);
     const shared = this.#text("DEFAULT", name, optionGroups.DEFAULT);
-    return shared === undefined ? undefined : this.#substitute(shared, "DEFAULT", optionGroups.DEFAULT, {}, depth + 1);
+    return shared === undefined ? undefined : this.#substitute(shared, "DEFAULT", optionGroups.DEFAULT, new Map(), depth + 1);
   }
 }

@@ -4,7 +4,7 @@
 // - An error is logged once, at the edge, as the field `error`; its trace and its causes follow the line.
 // - Writes are asynchronous and bounded: with 4 MiB unwritten (a stuck disk or terminal) lines are dropped, and the number
 //   dropped is logged when the destination takes lines again. Logging never stops the data path.
-// - reopen() is for log rotation. flush() writes what is left, synchronously: for the end of the process.
+// - reopen() is for log rotation. A process that ends by itself awaits flush(); one that crashes calls flushNow().
 
 import { hostname } from "node:os";
 import { inspect } from "node:util";
@@ -31,8 +31,10 @@ export interface Log extends Logger {
   setDebug(debug: boolean): void;
   /** Opens the file anew (it was moved away). Nothing for standard error. */
   reopen(): void;
-  /** Writes what is buffered before it returns. */
-  flush(): void;
+  /** Resolves when every line so far is written, or after a second: a stuck destination does not keep a process alive. */
+  flush(): Promise<void>;
+  /** Writes what is buffered before it returns; it may overtake the lines that are just being written. */
+  flushNow(): void;
 }
 
 export interface LogOptions {
@@ -51,6 +53,7 @@ const unwrittenBytesMax = 4 * 1024 * 1024;
 const messageCharactersMax = 16 * 1024;
 const traceCharactersMax = 64 * 1024;
 const causesMax = 8;
+const flushWaitMsMax = 1000;
 
 const pinoLevels = { DEBUG: "debug", INFO: "info", WARNING: "warn", ERROR: "error" } as const satisfies Record<Level, string>;
 const levelOfPino: Readonly<Record<number, Level>> = { 20: "DEBUG", 30: "INFO", 40: "WARNING", 50: "ERROR" };
@@ -60,9 +63,12 @@ export function openLog({ program, file, json, debug, clock, countLine }: LogOpt
   const destination = pino.destination({ dest: file ?? 2, mkdir: true, sync: false, maxLength: unwrittenBytesMax });
   const startedMs = clock.wallMs();
   let dropped = 0;
+  let written = true;
+  const waiting: (() => void)[] = [];
   const write = (text: string): void => {
     const record = readRecord(text);
     countLine?.(record.level);
+    written = false;
     destination.write(json ? formatJson(record, startedMs) : formatLine(record));
   };
   const root = pino(
@@ -76,6 +82,8 @@ export function openLog({ program, file, json, debug, clock, countLine }: LogOpt
   const log = new PinoLogger(root, program, undefined);
   destination.on("drop", () => dropped++);
   destination.on("drain", () => {
+    written = true;
+    for (const resolve of waiting.splice(0)) resolve();
     if (dropped === 0) return;
     const lines = dropped;
     dropped = 0;
@@ -86,7 +94,14 @@ export function openLog({ program, file, json, debug, clock, countLine }: LogOpt
   return Object.assign(log, {
     setDebug: (value: boolean) => void (root.level = value ? "debug" : "info"),
     reopen: () => void (file !== undefined && destination.reopen()),
-    flush: () => destination.flushSync(),
+    flush: async () => {
+      if (written) return;
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        clock.after(flushWaitMsMax, resolve);
+      });
+    },
+    flushNow: () => destination.flushSync(),
   });
 }
 
@@ -181,12 +196,14 @@ function describeError(error: unknown): { summary: string; trace: string } {
   const traces: string[] = [];
   let cause: unknown = error;
   for (let depth = 0; cause !== undefined && depth < causesMax; depth++) {
-    traces.push(`${depth === 0 ? "" : "caused by: "}${cause instanceof Error ? (cause.stack ?? String(cause)) : inspect(cause)}`);
+    traces.push(
+      `${depth === 0 ? "" : "caused by: "}${cause instanceof Error ? (cause.stack ?? String(cause)) : inspect(redactValue(cause))}`,
+    );
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
   const hint = error instanceof Error && "hint" in error && typeof error.hint === "string" ? `; ${error.hint}` : "";
-  const summary = `${error instanceof Error ? String(error) : inspect(error)}${code}${hint}`;
+  const summary = `${error instanceof Error ? String(error) : inspect(redactValue(error))}${code}${hint}`;
   return {
     summary: redactText(summary.slice(0, messageCharactersMax)),
     trace: redactText(traces.join("\n").slice(0, traceCharactersMax)),
