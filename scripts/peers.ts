@@ -7,16 +7,19 @@ import { fileURLToPath } from "node:url";
 export const peerPackages: readonly string[] = [
   "busybox-static", // the userland of the test guest
   "cpio", // packs the test guest's initial file system
+  "dosfstools", // mkfs.vfat, the test guest's disk
   "e2fsprogs", // mkfs.ext4, e2fsck
   "fio", // fio --ioengine=nbd --verify
   "gnutls-bin", // certtool, for TLS on NBD
-  "libnbd-bin", // nbdinfo, nbdcopy
+  "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
+  "mtools", // mcopy, fills the test guest's disk
   "nbdkit", // an NBD server to be compared with
   "openssl",
   "python3-libnbd", // nbdsh
   "python3-openstackclient", // openstack
   "qemu-system-x86", // the test guest
   "qemu-utils", // qemu-img, qemu-io, qemu-nbd
+  "syslinux", // makes the test guest's disk bootable
 ];
 
 export interface PeerState {

@@ -137,10 +137,10 @@ class Campaign {
   }
 
   async #startWriter(victim: Victim): Promise<VerifyingWriter> {
-    const client = await victim.connect();
+    const device = await victim.connect();
     const firstByte = victim.firstByte;
     const nextStamp = (): number => ++this.#stamp;
-    const writer = new VerifyingWriter({ client, model: victim.model, random: this.#random, firstByte, nextStamp, workers: 8 });
+    const writer = new VerifyingWriter({ device, model: victim.model, random: this.#random, firstByte, nextStamp, workers: 8 });
     writer.start();
     return writer;
   }

@@ -5,7 +5,7 @@
 // An image:   asked for ──► answered with an id ──► available (window closed) ──► verified, any number of times ──► deleted
 //                 └─ dead before the answer: found by its name, or it never was
 
-import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../src/common/clock.ts";
 import type { Random } from "../../src/common/random.ts";
 import { NbdClient } from "../../src/nbd/client.ts";
 import type { BlockStorage } from "../harness/block-storage.ts";
@@ -68,7 +68,7 @@ export class Victim {
       const found = await readStamps(client, this.#options.firstByte, this.#options.sectorCount);
       return this.model.recover(found).map((line) => `volume ${this.volumeId}: ${line}`);
     } finally {
-      await client.close();
+      await client.disconnect();
     }
   }
 
@@ -166,7 +166,7 @@ export class Victim {
       try {
         return await readStamps(client, firstByte, sectorCount);
       } finally {
-        await client.close();
+        await client.disconnect();
       }
     });
   }
@@ -175,11 +175,11 @@ export class Victim {
     const { host, port } = this.#options.service.endpoints.nbd;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await NbdClient.connect({ host, port, exportName });
+        return await NbdClient.connect({ address: { host, port }, exportName, clock: systemClock });
       } catch (error) {
         // A router that has just started may still be claiming the disk of its dead self.
         if (attempt >= 50) throw error;
-        await sleep(100);
+        await systemClock.sleep(100);
       }
     }
   }

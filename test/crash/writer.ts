@@ -3,12 +3,12 @@
 // connection breaks; whether that was expected is for the campaign to say.
 
 import type { Random } from "../../src/common/random.ts";
-import type { NbdClient } from "../../src/nbd/client.ts";
+import type { BlockDevice } from "../../src/engine/device.ts";
 import type { Operation, SectorModel } from "./sector-model.ts";
 import { sectorBytes, sectorsOf, stampsOf } from "./sector-pattern.ts";
 
 export interface WriterOptions {
-  readonly client: NbdClient;
+  readonly device: BlockDevice;
   readonly model: SectorModel;
   readonly random: Random;
   /** Where on the disk the model's sector 0 is. */
@@ -74,32 +74,32 @@ export class VerifyingWriter {
   }
 
   async #write(firstSector: number, count: number, fua: boolean): Promise<void> {
-    const { client, model, nextStamp } = this.#options;
+    const { device, model, nextStamp } = this.#options;
     const operation = model.issue("write", nextStamp(), firstSector, count);
-    await client.write(this.#byteOf(firstSector), sectorsOf(operation.stamp, firstSector, count), { fua });
+    await device.write(this.#byteOf(firstSector), sectorsOf(operation.stamp, firstSector, count), { fua });
     model.acknowledge(operation, fua);
     this.tally.bytesWritten += count * sectorBytes;
   }
 
   async #zero(firstSector: number, count: number, fua: boolean): Promise<void> {
-    const { client, model } = this.#options;
+    const { device, model } = this.#options;
     const operation = model.issue("zero", 0, firstSector, count);
-    await client.writeZeroes(this.#byteOf(firstSector), count * sectorBytes, { fua, noHole: count % 2 === 0 });
+    await device.writeZeroes(this.#byteOf(firstSector), count * sectorBytes, { fua, noHole: count % 2 === 0 });
     model.acknowledge(operation, fua);
   }
 
   async #trim(firstSector: number, count: number): Promise<void> {
-    const { client, model } = this.#options;
+    const { device, model } = this.#options;
     const operation: Operation = model.issue("trim", 0, firstSector, count);
-    await client.trim(this.#byteOf(firstSector), count * sectorBytes, { fua: false });
+    await device.trim(this.#byteOf(firstSector), count * sectorBytes, { fua: false });
     const wrong = model.acknowledgeTrim(operation, await this.#read(firstSector, count));
     if (wrong.length > 0) this.wrong.push(`sectors ${wrong.join()}: neither old nor zero after a trim`);
   }
 
   async #flush(): Promise<void> {
-    const { client, model } = this.#options;
+    const { device, model } = this.#options;
     const issuedAt = model.flushIssued();
-    await client.flush();
+    await device.flush();
     model.flushed(issuedAt);
     this.tally.flushes++;
   }
@@ -119,7 +119,8 @@ export class VerifyingWriter {
   }
 
   async #read(firstSector: number, count: number): Promise<Int32Array> {
-    const bytes = await this.#options.client.read(this.#byteOf(firstSector), count * sectorBytes);
+    const bytes = Buffer.alloc(count * sectorBytes);
+    await this.#options.device.read(this.#byteOf(firstSector), bytes);
     return stampsOf(bytes, firstSector);
   }
 

@@ -70,9 +70,8 @@ describe("backend decorators", () => {
 
   test("no retry follows a close", async () => {
     const faulty = faultyOver({ failBeforeShare: 1 });
-    let backend: ObjectBackend | undefined;
-    const clock: Clock = { ...systemClock, sleep: async () => backend?.close() };
-    backend = withRetries(faulty, { clock, random: seededRandom(1), attemptsMax: 1_000_000 });
+    const clock: Clock = { ...systemClock, sleep: () => backend.close() };
+    const backend: ObjectBackend = withRetries(faulty, { clock, random: seededRandom(1), attemptsMax: 1_000_000 });
     await assert.rejects(backend.size("a"), withCode("backend_unavailable"));
   });
 
