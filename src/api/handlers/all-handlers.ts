@@ -1,0 +1,29 @@
+// Every handler by the operationId of openapi.yaml. The server refuses to start when one is missing.
+
+import type { Handlers } from "../call.ts";
+import { attachmentHandlers } from "./attachments.ts";
+import { messageHandlers } from "./messages.ts";
+import { metadataHandlers } from "./metadata.ts";
+import { quotaHandlers } from "./quotas.ts";
+import { snapshotHandlers } from "./snapshots.ts";
+import { discoveryHandlers, poolHandlers, serviceHandlers } from "./topology.ts";
+import { extraSpecHandlers, typeAccessHandlers, typeHandlers } from "./types.ts";
+import { legacyAttachHandlers, volumeActionHandlers } from "./volume-actions.ts";
+import { volumeHandlers } from "./volumes.ts";
+
+export const allHandlers: Handlers = {
+  ...volumeHandlers,
+  ...volumeActionHandlers,
+  ...legacyAttachHandlers,
+  ...metadataHandlers,
+  ...snapshotHandlers,
+  ...attachmentHandlers,
+  ...typeHandlers,
+  ...extraSpecHandlers,
+  ...typeAccessHandlers,
+  ...quotaHandlers,
+  ...serviceHandlers,
+  ...poolHandlers,
+  ...discoveryHandlers,
+  ...messageHandlers,
+};

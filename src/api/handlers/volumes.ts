@@ -1,0 +1,113 @@
+// Volumes: create, list, show, update, delete, summary, encryption.
+
+import type { Metadata } from "../../cinder/model.ts";
+import type { CreateVolume, NameUpdate, VolumeDetail } from "../../cinder/verbs.ts";
+import { readBoolean, readBooleanParameter } from "../booleans.ts";
+import {
+  type Call,
+  type Handlers,
+  type JsonObject,
+  bodyInteger,
+  bodyObject,
+  bodyText,
+  emptyAnswer,
+  pathParameter,
+} from "../call.ts";
+import { badRequest } from "../http-fault.ts";
+import { volumeListRules } from "../resource-filters.ts";
+import { viewVolume, viewVolumeEntry, viewVolumeSummary } from "../views/volume.ts";
+import { answerList, readListQuery } from "./paging.ts";
+
+const idOf = (call: Call): string => pathParameter(call, "volume_id");
+
+function show(call: Call, detail: VolumeDetail, extended: boolean): JsonObject {
+  return viewVolume(detail, { minor: call.minor, isAdmin: call.context.isAdmin, links: call.links, extended });
+}
+
+const listForm = {
+  rules: volumeListRules,
+  key: "volumes",
+  linksKey: "volumes_links",
+  idOf: (detail: VolumeDetail) => detail.volume.id,
+};
+
+export const volumeHandlers: Handlers = {
+  async createVolume(call) {
+    const detail = await call.cinder.volumes.create(call.context, readCreate(bodyObject(call.body, "volume"), call.minor));
+    return { body: { volume: show(call, detail, false) } };
+  },
+  async listVolumes(call) {
+    const form = { ...listForm, path: "volumes", view: (detail: VolumeDetail) => viewVolumeEntry(detail, call.links) };
+    return answerList(call, form, (query) => call.cinder.volumes.list(call.context, query));
+  },
+  async listVolumesDetailed(call) {
+    const form = { ...listForm, path: "volumes/detail", view: (detail: VolumeDetail) => show(call, detail, true) };
+    return answerList(call, form, (query) => call.cinder.volumes.list(call.context, query));
+  },
+  async summarizeVolumes(call) {
+    const summary = await call.cinder.volumes.summary(call.context, readListQuery(call, volumeListRules));
+    return { body: { "volume-summary": viewVolumeSummary(summary, call.minor) } };
+  },
+  async showVolume(call) {
+    return { body: { volume: show(call, await call.cinder.volumes.show(call.context, idOf(call)), true) } };
+  },
+  async updateVolume(call) {
+    const update = readNameUpdate(bodyObject(call.body, "volume"));
+    return { body: { volume: show(call, await call.cinder.volumes.update(call.context, idOf(call), update), false) } };
+  },
+  async deleteVolume(call) {
+    const cascade = readBooleanParameter(call.query, "cascade");
+    const force = call.minor >= 23 && readBooleanParameter(call.query, "force");
+    await call.cinder.volumes.delete(call.context, idOf(call), { cascade, force });
+    return emptyAnswer;
+  },
+  async showVolumeEncryption(call) {
+    await call.cinder.volumes.show(call.context, idOf(call));
+    return { body: { encryption_key_id: null } };
+  },
+  async showVolumeEncryptionItem(call) {
+    await call.cinder.volumes.show(call.context, idOf(call));
+    return { text: pathParameter(call, "key") === "encryption_key_id" ? "None" : "", headers: { "content-type": "text/plain" } };
+  },
+};
+
+/** Name and description under both of their names; absent stays absent, so that an update leaves it alone. */
+export function readNameUpdate(given: JsonObject): NameUpdate {
+  const name = given["name"] ?? given["display_name"];
+  const description = given["description"] ?? given["display_description"];
+  return {
+    ...("name" in given || "display_name" in given ? { name: trimmed(name) } : {}),
+    ...("description" in given || "display_description" in given ? { description: trimmed(description) } : {}),
+    ...(given["metadata"] == null ? {} : { metadata: given["metadata"] as Metadata }),
+  };
+}
+
+function trimmed(value: unknown): string | null {
+  return typeof value === "string" ? value.trim() : null;
+}
+
+/** Refuses what Andiron has not; drops what the microversion has not. */
+function readCreate(given: JsonObject, minor: number): CreateVolume {
+  if (given["multiattach"] != null && readBoolean(given["multiattach"])) {
+    throw badRequest("multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types.");
+  }
+  const image = bodyText(given, "imageRef") ?? bodyText(given, "image_id");
+  if (image !== undefined) throw badRequest("Invalid image identifier or unable to access requested image.");
+  if (minor >= 47 && bodyText(given, "backup_id") !== undefined)
+    throw badRequest("Creating a volume from a backup is not supported.");
+  if (minor >= 13 && bodyText(given, "group_id") !== undefined)
+    throw badRequest("Creating a volume in a group is not supported.");
+  const sizeGib = bodyInteger(given, "size");
+  const volumeType = bodyText(given, "volume_type");
+  const availabilityZone = bodyText(given, "availability_zone");
+  const snapshotId = bodyText(given, "snapshot_id");
+  const sourceVolumeId = bodyText(given, "source_volid");
+  return {
+    ...readNameUpdate(given),
+    ...(sizeGib === undefined ? {} : { sizeGib }),
+    ...(volumeType === undefined ? {} : { volumeType }),
+    ...(availabilityZone === undefined ? {} : { availabilityZone }),
+    ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(sourceVolumeId === undefined ? {} : { sourceVolumeId }),
+  };
+}

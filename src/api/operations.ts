@@ -1,0 +1,108 @@
+// The operations of openapi.yaml, with their compiled request validators: openapi-backend reads, resolves and compiles the
+// document once, at the start. Its router is not used (it tries every operation, by a new regular expression each time).
+//
+// - An operation is chosen before its body is checked (by action key and microversion), so an error is about that body.
+// - Query parameters are not checked by schema: what Cinder refuses there depends on microversion and role (list-query.ts).
+// - Nothing is coerced: a number given as text stays text.
+
+import addFormats from "ajv-formats";
+import { OpenAPIBackend } from "openapi-backend";
+import { AndironError } from "../common/errors.ts";
+import { parseMinor } from "./microversion.ts";
+import { describeSchemaError } from "./schema-errors.ts";
+
+export interface Operation {
+  readonly id: string;
+  /** Upper case. */
+  readonly method: string;
+  /** Without selector. */
+  readonly path: string;
+  readonly action: string | undefined;
+  readonly sinceMinor: number;
+  /** Id of the operation whose handler serves it: its own, but for variants. */
+  readonly handlerId: string;
+  /** Status of success. */
+  readonly status: number;
+  readonly takesBody: boolean;
+  /** What is wrong with a body, in Cinder's words; undefined when nothing is. */
+  checkBody(body: unknown): string | undefined;
+}
+
+export interface ApiDocument {
+  readonly operations: readonly Operation[];
+  /** For tests: what is wrong with an answer, or undefined. */
+  checkResponse(operationId: string, status: number, body: unknown): string | undefined;
+}
+
+type BodyCheck = (body: unknown) => string | undefined;
+
+const acceptBody: BodyCheck = () => undefined;
+
+/** Reads openapi.yaml at `path`. Rejects with config_invalid when it cannot be read or compiled. */
+export async function loadApiDocument(path: string): Promise<ApiDocument> {
+  const backend = new OpenAPIBackend({
+    definition: path,
+    quick: true, // responses are compiled when a test asks for them
+    strict: true,
+    ajvOpts: { strict: false, allErrors: false, verbose: true },
+    customizeAjv: (ajv) => addFormats.default(ajv, ["uuid", "date-time"]),
+  });
+  try {
+    await backend.init();
+    const operations = backend.getOperations().map((entry): Operation => {
+      const id = entry.operationId;
+      if (id === undefined) throw new TypeError(`an operation without operationId: ${entry.method} ${entry.path}`);
+      return makeOperation(backend, { ...entry, operationId: id });
+    });
+    return { operations, checkResponse: (id, status, body) => checkResponse(backend, id, status, body) };
+  } catch (cause) {
+    throw new AndironError("config_invalid", `the API description ${path} cannot be used`, { cause });
+  }
+}
+
+interface Entry {
+  readonly operationId: string;
+  readonly method: string;
+  readonly path: string;
+  readonly requestBody?: unknown;
+  readonly responses?: unknown;
+}
+
+function makeOperation(backend: OpenAPIBackend, entry: Entry): Operation {
+  const extensions = entry as Entry & { readonly "x-since"?: string; readonly "x-handler"?: string };
+  const [path = "", selector] = entry.path.split("#");
+  const isVersion = selector !== undefined && /^3\.\d+$/.test(selector);
+  const status = Object.keys(Object(entry.responses))
+    .map(Number)
+    .find((code) => code < 400);
+  if (status === undefined) throw new TypeError(`${entry.operationId} never succeeds`);
+  return {
+    id: entry.operationId,
+    method: entry.method.toUpperCase(),
+    path,
+    action: isVersion ? undefined : selector,
+    sinceMinor: parseMinor(extensions["x-since"] ?? "3.0"),
+    handlerId: extensions["x-handler"] ?? entry.operationId,
+    status,
+    takesBody: entry.requestBody !== undefined,
+    checkBody: entry.requestBody === undefined ? acceptBody : compileBodyCheck(backend, entry.operationId),
+  };
+}
+
+/** openapi-backend makes two validators of an operation with a body: first the body's, then the parameters'. */
+function compileBodyCheck(backend: OpenAPIBackend, operationId: string): BodyCheck {
+  const [validate] = backend.validator.getRequestValidatorsForOperation(operationId);
+  if (validate === undefined) throw new TypeError(`${operationId} has a body without a schema`);
+  return (body) => {
+    if (validate({ requestBody: body })) return undefined;
+    return describeSchemaError(validate.errors ?? []);
+  };
+}
+
+function checkResponse(backend: OpenAPIBackend, operationId: string, status: number, body: unknown): string | undefined {
+  const { valid, errors } = backend.validator.validateResponse(body, operationId, status);
+  if (valid) return undefined;
+  return (errors ?? [])
+    .map(({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`)
+    .join("; ");
+}

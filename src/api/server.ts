@@ -1,0 +1,248 @@
+// The HTTP front of the Block Storage API: an express application behind node's server.
+//
+//   request id ─► /healthcheck, /metrics, GET / ─► size limit ─► dispatch (see there) ─► answer
+//                                                        └──────── faults ◄────────┘
+//
+// - Every answer bears x-openstack-request-id (and x-compute-request-id, the same); every routed one its microversion.
+// - An error is logged here, once, with that id; a client sees no more than faults.ts lets through.
+// - Slow clients are cut by time-outs, heads are bounded by node, bodies by osapi_max_request_body_size.
+// - drain() takes no new connections, finishes what is under way and lets idle connections go.
+// It does not know what the answers mean.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import express from "express";
+import type { Clock } from "../common/clock.ts";
+import { AndironError } from "../common/errors.ts";
+import { listenOnPort, type ListenAddress } from "../common/listen.ts";
+import type { Logger } from "../common/log.ts";
+import type { Random } from "../common/random.ts";
+import type { Service } from "../common/service.ts";
+import type { Cinder } from "../cinder/verbs.ts";
+import { type Authenticator } from "./auth.ts";
+import { type Dispatched, type Exchange, dispatch, type DispatchPorts } from "./dispatch.ts";
+import { answerFault } from "./faults.ts";
+import { allHandlers } from "./handlers/all-handlers.ts";
+import { answerHealthcheck } from "./healthcheck.ts";
+import { Links, originOf } from "./links.ts";
+import { minorHeaders } from "./microversion.ts";
+import { type ApiDocument, loadApiDocument } from "./operations.ts";
+import { checkContentLength } from "./request-body.ts";
+import { RouteTable } from "./route-table.ts";
+import { describeVersions } from "./versions.ts";
+
+/** What is counted of each request; bin/ ties it to the metrics. `operationId` is "none" when no operation was found. */
+export interface ApiMetrics {
+  requestDone(operationId: string, status: number, durationSeconds: number): void;
+  /** Prometheus' text format, and its media type. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+export interface ApiServerOptions {
+  readonly listen: ListenAddress;
+  /** Path of openapi.yaml. */
+  readonly documentPath: string;
+  /** public_endpoint; empty when links shall begin with the Host header. */
+  readonly publicEndpoint: string;
+  /** osapi_max_limit. */
+  readonly listLimitMax: number;
+  /** osapi_max_request_body_size. */
+  readonly bodyBytesMax: number;
+  /** [healthcheck] disable_by_file_path; empty for none. */
+  readonly disableByFilePath: string;
+  readonly cinder: Cinder;
+  readonly authenticator: Authenticator;
+  /** Why the process cannot serve (registry away, starting, stopping); undefined when it can. */
+  readonly unfitReason: () => string | undefined;
+  readonly log: Logger;
+  readonly metrics: ApiMetrics;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface ApiServer extends Service {
+  /** The port it listens on, after start(). */
+  readonly port: number;
+}
+
+const limits = {
+  headMs: 20_000,
+  requestMs: 120_000,
+  idleMs: 75_000,
+  headBytesMax: 16 * 1024,
+  headersMax: 100,
+  connectionsMax: 4096,
+  connectionRequestsMax: 100_000,
+} as const;
+
+const requestIdPattern = /^req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}$/;
+const jsonType = { "content-type": "application/json" };
+
+/** Reads the API description and builds the server; it listens after start(). Rejects with config_invalid. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const document = await loadApiDocument(options.documentPath);
+  return new HttpApiServer(options, document);
+}
+
+class HttpApiServer implements ApiServer {
+  readonly id = "api-server";
+  readonly #options: ApiServerOptions;
+  readonly #ports: DispatchPorts;
+  readonly #server: Server;
+  #port = 0;
+  #draining = false;
+
+  constructor(options: ApiServerOptions, document: ApiDocument) {
+    this.#options = options;
+    const { cinder, authenticator, bodyBytesMax, listLimitMax } = options;
+    const handlers = checkHandlers(document);
+    this.#ports = { cinder, authenticator, handlers, bodyBytesMax, listLimitMax, routes: new RouteTable(document.operations) };
+    this.#server = createServer(
+      {
+        headersTimeout: limits.headMs,
+        requestTimeout: limits.requestMs,
+        keepAliveTimeout: limits.idleMs,
+        maxHeaderSize: limits.headBytesMax,
+        connectionsCheckingInterval: 5_000,
+      },
+      this.#makeApplication(),
+    );
+    this.#server.maxHeadersCount = limits.headersMax;
+    this.#server.maxConnections = limits.connectionsMax;
+    this.#server.maxRequestsPerSocket = limits.connectionRequestsMax;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  async start(): Promise<void> {
+    this.#port = await listenOnPort(this.#server, this.#options.listen);
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#close();
+  }
+
+  async stop(): Promise<void> {
+    this.#draining = true;
+    const closed = this.#close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #close(): Promise<void> {
+    if (!this.#server.listening && this.#port === 0) return Promise.resolve();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    return closed;
+  }
+
+  #makeApplication(): express.Express {
+    const app = express();
+    app.disable("x-powered-by");
+    app.set("etag", false);
+    app.set("query parser", false);
+    app.use((request, response) => {
+      void this.#serve(request, response);
+    });
+    return app;
+  }
+
+  /** Rejects for a failed assertion only, which ends the process. */
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedMs = this.#options.clock.monotonicMs();
+    const exchange = this.#begin(request);
+    response.setHeader("x-openstack-request-id", exchange.requestId);
+    response.setHeader("x-compute-request-id", exchange.requestId);
+    if (this.#draining) response.setHeader("connection", "close");
+    let sentBytes = 0;
+    try {
+      sentBytes = send(request, response, exchange, await this.#answer(request, exchange));
+    } catch (error) {
+      sentBytes = send(request, response, exchange, this.#explain(error, exchange));
+    }
+    const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000;
+    this.#report(request, response.statusCode, sentBytes, seconds, exchange);
+  }
+
+  #begin(request: IncomingMessage): Exchange {
+    const url = request.url ?? "/";
+    const mark = url.indexOf("?");
+    const globalId = request.headers["x-openstack-request-id"];
+    const encrypted = "encrypted" in request.socket;
+    return {
+      requestId: `req-${this.#options.random.uuid()}`,
+      globalRequestId: typeof globalId === "string" && requestIdPattern.test(globalId) ? globalId : undefined,
+      path: mark < 0 ? url : url.slice(0, mark),
+      query: mark < 0 ? "" : url.slice(mark + 1),
+      origin: originOf(this.#options.publicEndpoint, request.headers.host, encrypted),
+    };
+  }
+
+  async #answer(request: IncomingMessage, exchange: Exchange): Promise<Dispatched> {
+    const method = request.method ?? "";
+    if (exchange.path === "/healthcheck" && (method === "GET" || method === "HEAD")) return this.#answerHealth(request);
+    if (exchange.path === "/metrics" && method === "GET") {
+      const { contentType, text } = await this.#options.metrics.render();
+      return { status: 200, text, headers: { "content-type": contentType } };
+    }
+    if (exchange.path === "/" && method === "GET") {
+      return { status: 300, body: describeVersions(new Links(exchange.origin, undefined)) };
+    }
+    checkContentLength(request, this.#options.bodyBytesMax);
+    return dispatch(this.#ports, request, exchange);
+  }
+
+  async #answerHealth(request: IncomingMessage): Promise<Dispatched> {
+    const { disableByFilePath, unfitReason } = this.#options;
+    const reason = (): string | undefined => (this.#draining ? "SHUTTING DOWN" : unfitReason());
+    const answer = await answerHealthcheck({ disableByFilePath, reason }, request.method ?? "", request.headers.accept ?? "");
+    return { status: answer.status, text: answer.body, headers: { "content-type": answer.contentType } };
+  }
+
+  #explain(error: unknown, exchange: Exchange): Dispatched {
+    const { status, headers, body, ours } = answerFault(error);
+    if (ours) {
+      const log = exchange.context === undefined ? this.#options.log : this.#options.log.forRequest(exchange.context);
+      const code = error instanceof AndironError ? error.code : "internal";
+      log.error(`request ${exchange.requestId} failed (${code})`, { error });
+    }
+    return { status, headers, body };
+  }
+
+  #report(request: IncomingMessage, status: number, sentBytes: number, seconds: number, exchange: Exchange): void {
+    const { log, metrics } = this.#options;
+    metrics.requestDone(exchange.operation?.id ?? "none", status, seconds);
+    const who = exchange.context ?? { requestId: exchange.requestId };
+    const line = `"${request.method} ${request.url} HTTP/${request.httpVersion}"`;
+    const address = request.socket.remoteAddress ?? "-";
+    log.forRequest(who).info(`${address} ${line} status: ${status} len: ${sentBytes} time: ${seconds.toFixed(7)}`);
+  }
+}
+
+/** Writes the answer; resolves to the length of its body in bytes. A client that has gone away gets nothing. */
+function send(request: IncomingMessage, response: ServerResponse, exchange: Exchange, answer: Dispatched): number {
+  if (response.headersSent || response.destroyed) return 0;
+  const text = answer.text ?? (answer.body === undefined ? "" : JSON.stringify(answer.body));
+  const bytes = Buffer.byteLength(text);
+  const headers: Record<string, string | number> = {
+    ...(exchange.minor === undefined ? undefined : minorHeaders(exchange.minor)),
+    ...(answer.status === 204 ? undefined : jsonType),
+    ...answer.headers,
+  };
+  if (answer.status !== 204) headers["content-length"] = bytes;
+  response.writeHead(answer.status, headers);
+  response.end(request.method === "HEAD" || answer.status === 204 ? undefined : text);
+  return bytes;
+}
+
+function checkHandlers(document: ApiDocument): typeof allHandlers {
+  for (const { handlerId, path } of document.operations) {
+    const served = path.startsWith("/v3/") && path !== "/v3/";
+    if (served && allHandlers[handlerId] === undefined) {
+      throw new AndironError("config_invalid", `the API description names an operation that is not implemented: ${handlerId}`);
+    }
+  }
+  return allHandlers;
+}

@@ -1,0 +1,25 @@
+// Volume types as JSON, the same at every microversion.
+
+import type { Metadata, VolumeType } from "../../cinder/model.ts";
+import type { JsonObject } from "../call.ts";
+
+export interface TypeViewOptions {
+  readonly isAdmin: boolean;
+  /** The extra specs that the caller may see. */
+  readonly extraSpecs: Metadata;
+  /** True for show, list and create; false for update and the default type. */
+  readonly withAccess: boolean;
+}
+
+export function viewVolumeType(type: VolumeType, { isAdmin, extraSpecs, withAccess }: TypeViewOptions): JsonObject {
+  const view: Record<string, unknown> = {
+    id: type.id,
+    name: type.name,
+    is_public: type.isPublic,
+    description: type.description,
+    extra_specs: extraSpecs,
+  };
+  if (isAdmin) view["qos_specs_id"] = type.qosSpecsId;
+  if (withAccess) view["os-volume-type-access:is_public"] = type.isPublic;
+  return view;
+}
