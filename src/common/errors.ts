@@ -42,6 +42,7 @@ export const errorCodes = {
   backend_timeout: "unavailable",
   owner_unreachable: "unavailable",
   shutting_down: "unavailable",
+  overloaded: "unavailable",
   watch_compacted: "unavailable",
   nbd_io_failed: "unavailable",
   nbd_protocol: "unavailable",

@@ -1,0 +1,183 @@
+// Replies on their way to the socket. Everything that was answered in one turn of the event loop leaves with one write:
+// small replies lie one behind the other in a slab, big data is put between them by reference (one writev).
+//
+//      slab: [ sent, kernel has not taken it yet | run: answered, not sent | detached: a read in progress | free ]
+//                                                ▲ runStart                 ▲ fill
+//
+// - A read is made into the place it will be sent from: begin(), then commit() when it was done at once, or detach()
+//   and later push() when the device needs time; other replies overtake it.
+// - Requests and bytes are counted in with the reply and counted out (onSent) when the kernel has taken it, so a client
+//   that does not read keeps its own requests in flight and nothing else grows.
+
+import { assert } from "../common/assert.ts";
+import { Slab, type SlabPool } from "./slab.ts";
+
+/** What of a socket is used here. */
+export interface ReplySocket {
+  readonly writable: boolean;
+  cork(): void;
+  uncork(): void;
+  write(bytes: Buffer, written?: () => void): boolean;
+}
+
+interface Batch {
+  readonly slabs: readonly Slab[];
+  readonly requests: number;
+  readonly bytes: number;
+}
+
+export class ReplyQueue {
+  readonly #socket: ReplySocket;
+  readonly #pool: SlabPool;
+  readonly #slabBytes: number;
+  readonly #onSent: (requests: number, bytes: number) => void;
+  #slab: Slab;
+  #runStart = 0;
+  #fill = 0;
+  #parts: Buffer[] = [];
+  #partSlabs: Slab[] = [];
+  #requests = 0;
+  #bytes = 0;
+  #sending: Batch[] = [];
+  #flushScheduled = false;
+  #disposed = false;
+
+  constructor(
+    socket: ReplySocket,
+    pool: SlabPool,
+    slabBytes: number,
+    onSent: (requests: number, bytes: number) => void,
+  ) {
+    this.#socket = socket;
+    this.#pool = pool;
+    this.#slabBytes = slabBytes;
+    this.#onSent = onSent;
+    this.#slab = pool.take(slabBytes);
+  }
+
+  /** The buffer that begin() speaks of. */
+  get buffer(): Buffer {
+    return this.#slab.buffer;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Makes room for `count` bytes in one piece, at most a slab; gives where they begin in `buffer`. */
+  begin(count: number): number {
+    assert(count <= this.#slabBytes, "a reply does not fit a slab");
+    if (this.#disposed) return this.#beginUnsent(count);
+    if (this.#slab.users === 1 && this.#runStart === this.#fill) {
+      this.#runStart = 0;
+      this.#fill = 0;
+    }
+    if (this.#fill + count > this.#slabBytes) {
+      this.#sealRun();
+      this.#slab.release();
+      this.#slab = this.#pool.take(this.#slabBytes);
+      this.#runStart = 0;
+      this.#fill = 0;
+    }
+    return this.#fill;
+  }
+
+  /** The `count` bytes at begin() are the next to be sent. */
+  commit(count: number): void {
+    this.#fill += count;
+    this.#scheduleFlush();
+  }
+
+  /** The `count` bytes at begin() will be pushed later, or released: the caller holds their slab. */
+  detach(count: number): Slab {
+    this.#sealRun();
+    this.#fill += count;
+    this.#runStart = this.#fill;
+    return this.#slab.hold();
+  }
+
+  /** The bytes `start` to `end` of `slab` are the next to be sent; the caller's hold passes to the queue. */
+  push(slab: Slab, start: number, end: number): void {
+    if (this.#disposed) return slab.release();
+    this.#sealRun();
+    this.#parts.push(slab.buffer.subarray(start, end));
+    this.#partSlabs.push(slab);
+    this.#scheduleFlush();
+  }
+
+  /** A small message that lies somewhere else; it is copied. */
+  append(message: Buffer): void {
+    const at = this.begin(message.length);
+    message.copy(this.#slab.buffer, at);
+    this.commit(message.length);
+  }
+
+  /** A request that cost `bytes` was answered in full by what has been queued so far. */
+  answered(bytes: number): void {
+    this.#requests += 1;
+    this.#bytes += bytes;
+    this.#scheduleFlush();
+  }
+
+  /** Gives every slab back; to be called when the socket has closed, so that the kernel looks at none of them. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#slab.release();
+    for (const slab of this.#partSlabs) slab.release();
+    for (const batch of this.#sending) for (const slab of batch.slabs) slab.release();
+    this.#parts = [];
+    this.#partSlabs = [];
+    this.#sending = [];
+  }
+
+  /** A late answer: the slabs belong to others now, so it is written to a place of its own and forgotten. */
+  #beginUnsent(count: number): number {
+    this.#slab = new Slab(Buffer.alloc(count)).hold();
+    this.#runStart = 0;
+    this.#fill = 0;
+    return 0;
+  }
+
+  #sealRun(): void {
+    if (this.#runStart === this.#fill) return;
+    this.#parts.push(this.#slab.buffer.subarray(this.#runStart, this.#fill));
+    this.#partSlabs.push(this.#slab.hold());
+    this.#runStart = this.#fill;
+  }
+
+  /** After all that this turn answers: ticks run when the promises that are settled now have been seen to. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#disposed) return;
+    this.#flushScheduled = true;
+    process.nextTick(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#flushScheduled = false;
+    if (this.#disposed) return;
+    this.#sealRun();
+    const parts = this.#parts;
+    if (parts.length === 0 || !this.#socket.writable) return;
+    this.#sending.push({ slabs: this.#partSlabs, requests: this.#requests, bytes: this.#bytes });
+    this.#parts = [];
+    this.#partSlabs = [];
+    this.#requests = 0;
+    this.#bytes = 0;
+    const last = parts.length - 1;
+    if (last > 0) {
+      this.#socket.cork();
+      for (let index = 0; index < last; index++) this.#socket.write(parts[index]!);
+    }
+    this.#socket.write(parts[last]!, this.#written);
+    if (last > 0) this.#socket.uncork();
+  };
+
+  readonly #written = (): void => {
+    if (this.#disposed) return;
+    const batch = this.#sending.shift();
+    assert(batch !== undefined, "a write ended that was never begun");
+    for (const slab of batch.slabs) slab.release();
+    this.#onSent(batch.requests, batch.bytes);
+  };
+}

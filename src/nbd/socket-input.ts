@@ -1,0 +1,71 @@
+// Reads a socket into slabs that are used again, instead of the fresh buffer that Node allocates for each read event.
+//
+//     kernel ──► slab [ .... read here | free ]  ──► sink.receive(slab, start, end)
+//           └──► a big payload's own buffer      ──► sink.receiveDirect(count)
+//
+// - The bytes of a slab that somebody holds are never read over: reading goes on behind them, or in another slab.
+// - A sink that answers false stops the reading until the socket is resumed.
+
+import type { OnReadOpts } from "node:net";
+import type { Slab, SlabPool } from "./slab.ts";
+
+/** From this size on the rest of a payload is worth a read of its own. */
+const directBytesMin = 16 * 1024;
+
+export interface ByteSink {
+  /** Takes the bytes `start` to `end` of `slab`, which is held by the caller during the call. False: stop reading. */
+  receive(slab: Slab, start: number, end: number): boolean;
+  /** Where the next bytes belong, when that is known. */
+  directTarget(): Buffer | undefined;
+  /** Says that `count` bytes were read into directTarget(). False: stop reading. */
+  receiveDirect(count: number): boolean;
+}
+
+export class SocketInput {
+  readonly #sink: ByteSink;
+  readonly #pool: SlabPool;
+  readonly #slabBytes: number;
+  #slab: Slab | undefined;
+  #fillBytes = 0;
+  #direct = false;
+
+  constructor(sink: ByteSink, pool: SlabPool, slabBytes: number) {
+    this.#sink = sink;
+    this.#pool = pool;
+    this.#slabBytes = slabBytes;
+  }
+
+  /** The `onread` option of a socket. */
+  readonly onread: OnReadOpts = {
+    buffer: () => this.#nextBuffer(),
+    callback: (count) => this.#received(count),
+  };
+
+  /** Gives the slab back; to be called when the socket has closed. */
+  dispose(): void {
+    this.#slab?.release();
+    this.#slab = undefined;
+  }
+
+  #nextBuffer(): Buffer {
+    const target = this.#sink.directTarget();
+    this.#direct = target !== undefined && target.length >= directBytesMin;
+    if (this.#direct) return target!;
+    if (this.#slab?.users === 1) this.#fillBytes = 0;
+    else if (this.#slab === undefined || this.#slab.buffer.length - this.#fillBytes < this.#slabBytes / 4) {
+      this.#slab?.release();
+      this.#slab = this.#pool.take(this.#slabBytes);
+      this.#fillBytes = 0;
+    }
+    return this.#fillBytes === 0 ? this.#slab.buffer : this.#slab.buffer.subarray(this.#fillBytes);
+  }
+
+  #received(count: number): boolean {
+    if (this.#direct) return this.#sink.receiveDirect(count);
+    const slab = this.#slab;
+    if (slab === undefined) return false;
+    const start = this.#fillBytes;
+    this.#fillBytes += count;
+    return this.#sink.receive(slab, start, this.#fillBytes);
+  }
+}

@@ -1,0 +1,67 @@
+// TLS for NBD: X.509 from files' contents, 1.2 at least, started in the middle of a connection by STARTTLS.
+// The server's half is made by hand instead of by tls.Server, so that its sockets can be read like plain ones
+// (socket-input.ts); so the check of the client's certificate that tls.Server would make is made here.
+
+import type { Socket } from "node:net";
+import { createSecureContext, TLSSocket, type SecureContext } from "node:tls";
+import { AndironError } from "../common/errors.ts";
+import type { SocketInput } from "./socket-input.ts";
+
+export interface ServerTls {
+  /** PEM: private key, and certificate with its chain. */
+  readonly key: string | Buffer;
+  readonly cert: string | Buffer;
+  /** PEM: who signs clients' certificates. When given, clients must show one. */
+  readonly clientCa?: string | Buffer;
+}
+
+export interface ClientTls {
+  /** PEM: who signs the server's certificate. */
+  readonly ca: string | Buffer;
+  /** The name the server's certificate must bear. */
+  readonly serverName: string;
+  /** PEM: our own certificate, when the server asks for one. */
+  readonly key?: string | Buffer;
+  readonly cert?: string | Buffer;
+}
+
+export interface ServerTlsContext {
+  readonly secureContext: SecureContext;
+  readonly clientCertificateRequired: boolean;
+}
+
+/** Loads keys and certificates. Throws config_invalid when they can't be used. */
+export function loadServerTls(tls: ServerTls): ServerTlsContext {
+  const ca = tls.clientCa === undefined ? {} : { ca: tls.clientCa };
+  try {
+    const secureContext = createSecureContext({ key: tls.key, cert: tls.cert, minVersion: "TLSv1.2", ...ca });
+    return { secureContext, clientCertificateRequired: tls.clientCa !== undefined };
+  } catch (cause) {
+    throw new AndironError("config_invalid", "the TLS key and certificates of the NBD server can't be used", { cause });
+  }
+}
+
+/** node's handle under a TLS socket: the only place that knows how the peer's certificate was judged. */
+interface VerifyingHandle {
+  verifyError(): Error | null;
+}
+
+/** Why the client's certificate is not good enough; undefined when it is. To be asked once the handshake is over. */
+export function rejectionOf(socket: TLSSocket, context: ServerTlsContext): string | undefined {
+  if (!context.clientCertificateRequired) return undefined;
+  const handle = (socket as unknown as { _handle: VerifyingHandle | null })._handle;
+  if (handle === null) return "the connection is gone";
+  return handle.verifyError()?.message;
+}
+
+/** Starts the server's side of TLS on `socket`, read through `input`. It emits "secure" when the handshake is over. */
+export function upgradeServerSocket(socket: Socket, context: ServerTlsContext, input: SocketInput): TLSSocket {
+  const options = {
+    isServer: true,
+    secureContext: context.secureContext,
+    requestCert: context.clientCertificateRequired,
+    rejectUnauthorized: context.clientCertificateRequired,
+    onread: input.onread,
+  };
+  return new TLSSocket(socket, options);
+}
