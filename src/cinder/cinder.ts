@@ -1,0 +1,78 @@
+// Puts the services of the Block Storage API together over a registry and an engine. What bin/ starts, and api/ calls.
+
+import type { Clock } from "../common/clock.ts";
+import type { Random } from "../common/random.ts";
+import type { Service } from "../common/service.ts";
+import type { Control } from "../engine/control.ts";
+import type { Registry } from "../registry/registry.ts";
+import { AttachmentService } from "./attachments.ts";
+import { LegacyAttachService } from "./legacy-attach.ts";
+import { MessageService } from "./messages.ts";
+import type { Policy } from "./policy.ts";
+import type { CinderPorts, ServerVolumes } from "./ports.ts";
+import { QuotaLedger } from "./quota-ledger.ts";
+import { QuotaService } from "./quotas.ts";
+import { Reconciler } from "./reconciler.ts";
+import { RecordIndex } from "./record-index.ts";
+import { RecordStore } from "./record-store.ts";
+import { ServiceReports } from "./service-reports.ts";
+import type { CinderSettings } from "./settings.ts";
+import { SnapshotService } from "./snapshots.ts";
+import { TopologyService } from "./topology.ts";
+import type { Cinder } from "./verbs.ts";
+import { VolumeActionService } from "./volume-actions.ts";
+import { VolumeDeletion } from "./volume-delete.ts";
+import { VolumeTypeService } from "./volume-types.ts";
+import { VolumeService } from "./volumes.ts";
+
+export interface CinderOptions {
+  readonly registry: Registry;
+  readonly control: Control;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly policy: Policy;
+  readonly servers: ServerVolumes;
+  readonly settings: CinderSettings;
+  /** Told of each failure of work that no request waits for: to be logged. */
+  readonly onTrouble: (what: string, error: unknown) => void;
+}
+
+export interface CinderService extends Cinder, Service {
+  /** Resolves when the background work that is known of now is done. */
+  idle(): Promise<void>;
+}
+
+export function createCinder(options: CinderOptions): CinderService {
+  const { registry, clock, random, settings, onTrouble } = options;
+  const index = new RecordIndex({ registry, clock, readWaitMs: settings.readWaitMs, onTrouble });
+  const store = new RecordStore({ registry, clock, random });
+  const ports: CinderPorts = { ...options, index, store, ledger: new QuotaLedger(settings) };
+  const deletion = new VolumeDeletion(ports);
+  const types = new VolumeTypeService(ports);
+  const messages = new MessageService(ports);
+  const reconciler = new Reconciler(ports, { deletion, messages, types });
+  const reports = new ServiceReports(ports);
+  return {
+    id: "cinder",
+    volumes: new VolumeService(ports, deletion),
+    volumeActions: new VolumeActionService(ports, deletion),
+    legacyAttach: new LegacyAttachService(ports),
+    snapshots: new SnapshotService(ports),
+    attachments: new AttachmentService(ports),
+    volumeTypes: types,
+    quotas: new QuotaService(ports),
+    topology: new TopologyService(ports),
+    messages,
+    idle: () => reconciler.idle(),
+    async start() {
+      await index.start();
+      await reconciler.start();
+      await reports.start();
+    },
+    async stop() {
+      await reports.stop();
+      await reconciler.stop();
+      await index.stop();
+    },
+  };
+}

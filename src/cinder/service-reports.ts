@@ -1,0 +1,62 @@
+// The rows of services that have no router to speak for them: this process says every report interval that it lives. What an
+// operator sets (disabled, why) is in the same record and survives.
+
+import type { Timer } from "../common/clock.ts";
+import type { Service } from "../common/service.ts";
+import type { ServiceRecord } from "./model.ts";
+import type { CinderPorts } from "./ports.ts";
+import { readRecord, serviceKind, writeRecord } from "./records.ts";
+import type { ServiceTarget } from "./verbs.ts";
+
+/** Changes what is given, keeps the rest. */
+export async function writeServiceState(
+  ports: CinderPorts,
+  target: ServiceTarget,
+  change: Partial<Pick<ServiceRecord, "disabled" | "disabledReason" | "reportedAtMs">>,
+): Promise<void> {
+  const id = `${target.binary}/${target.host}`;
+  await ports.store.commit("services", async (tx) => {
+    const present = await readRecord(tx, serviceKind, id);
+    const nowMs = ports.clock.wallMs();
+    const fresh = { v: 1, disabled: false, disabledReason: null } as const;
+    const record: ServiceRecord = { ...fresh, ...present, ...target, ...change, updatedAtMs: nowMs };
+    writeRecord(tx, serviceKind, id, record);
+  });
+}
+
+export class ServiceReports implements Service {
+  readonly id = "cinder-service-reports";
+  readonly #ports: CinderPorts;
+  #timer: Timer | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+  }
+
+  async start(): Promise<void> {
+    await this.#report();
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#ports.clock.after(this.#ports.settings.reportIntervalMs, () => {
+      this.#running = this.#report()
+        .catch((error: unknown) => this.#ports.onTrouble("reporting that cinder-scheduler lives", error))
+        .then(() => this.#schedule());
+    });
+  }
+
+  #report(): Promise<void> {
+    const target = { binary: "cinder-scheduler", host: this.#ports.settings.host };
+    return writeServiceState(this.#ports, target, { reportedAtMs: this.#ports.clock.wallMs() });
+  }
+}
