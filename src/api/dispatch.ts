@@ -13,6 +13,7 @@ import type { Authenticator, Identity } from "./auth.ts";
 import type { Answer, Handlers, JsonObject } from "./call.ts";
 import { RouteNotFound, badRequest, nothingThere } from "./http-fault.ts";
 import { Links } from "./links.ts";
+import { readQuery } from "./list-query.ts";
 import { negotiateMinor } from "./microversion.ts";
 import type { Operation } from "./operations.ts";
 import { readJsonBody } from "./request-body.ts";
@@ -76,7 +77,7 @@ export async function dispatch(ports: DispatchPorts, request: IncomingMessage, e
     context,
     minor,
     params: match.params,
-    query: new URLSearchParams(exchange.query),
+    query: readQuery(exchange.query),
     body: body === undefined ? noBody : (body as JsonObject),
     headers: request.headers,
     links: new Links(exchange.origin, match.projectId),

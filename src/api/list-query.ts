@@ -3,7 +3,6 @@
 // - What a microversion does not know yet is dropped in silence, as Cinder does; from 3.31 a filter that is not in
 //   resource_filters.json is refused. Administrators may filter by anything.
 // - Values are Python literals where they look like one (`['a', 'b']`: any of them); everything else is plain text.
-// - Of a parameter that is given twice the last one counts.
 // Errors are HttpFault 400 with Cinder's sentences. Sort keys and markers are checked by cinder/, which knows them.
 
 import type { ListQuery, SortKey, TimeFilter } from "../cinder/list-query.ts";
@@ -39,10 +38,16 @@ const filterSinceMinor: Readonly<Record<string, number>> = { group_id: 10, glanc
 const strictFiltersMinor = 31;
 const strictBootableMinor = 2;
 
+/** The query string of any request. Of a parameter that is given twice the last one counts. Throws HttpFault 400. */
+export function readQuery(text: string): URLSearchParams {
+  const all = new URLSearchParams(text);
+  if (all.size > parametersMax) throw badRequest(`More than ${parametersMax} query parameters.`);
+  return all.size < 2 ? all : new URLSearchParams([...new Map(all)]);
+}
+
 /** Throws HttpFault 400. */
 export function parseListQuery(request: ListRequest, rules: ListRules): ListQuery {
   const { query, minor, isAdmin, limitMax } = request;
-  if (query.size > parametersMax) throw badRequest(`More than ${parametersMax} query parameters.`);
   if (minor < rules.pagedSinceMinor) return { ...noFilters, ...noControls, limit: limitMax };
   const allTenants = isAdmin && readBooleanParameter(query, "all_tenants");
   const marker = query.get("marker");

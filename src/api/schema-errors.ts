@@ -12,9 +12,14 @@ export interface SchemaError {
 
 const valueCharactersMax = 512;
 
-/** One sentence for the first failure that says most: a failed alternative is told by its last cause. */
+/**
+ * One sentence for the failure that says most: the one deepest in the body, and there the cause of a failed alternative
+ * rather than the failure of all of them.
+ */
 export function describeSchemaError(errors: readonly SchemaError[]): string {
-  const error = errors.find(({ keyword }) => keyword !== "oneOf" && keyword !== "anyOf" && keyword !== "type") ?? errors.at(-1);
+  const depths = errors.map(({ instancePath }) => instancePath.split("/").length);
+  const deepest = errors.filter((_, at) => depths[at] === Math.max(...depths));
+  const error = deepest.find(({ keyword }) => keyword !== "oneOf" && keyword !== "anyOf" && keyword !== "type") ?? deepest.at(-1);
   if (error === undefined) return "Malformed request body";
   const segments = error.instancePath.split("/").slice(2); // below /requestBody
   const field = segments.at(-1)?.replaceAll("~1", "/").replaceAll("~0", "~");
