@@ -1,0 +1,86 @@
+// A running Cinder for tests: the embedded registry on a file of its own, the engine of records, and everything swept up
+// afterwards. Used by test files only.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { systemClock, type Clock } from "../common/clock.ts";
+import { systemRandom } from "../common/random.ts";
+import type { Registry } from "../registry/registry.ts";
+import { openSqliteRegistry } from "../registry/sqlite/open.ts";
+import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
+import type { RequestContext } from "./context.ts";
+import { OwnerPolicy } from "./policy.ts";
+import { noServers } from "./ports.ts";
+import { RecordControl } from "./record-control.ts";
+import { defaultSettings, type CinderSettings, type QuotaDefaults } from "./settings.ts";
+
+export interface CinderFixture {
+  readonly cinder: CinderService;
+  readonly control: RecordControl;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  /** Failures of background work: a test that expects none checks that this is empty. */
+  readonly troubles: string[];
+  /** Another process's view: a second Cinder over a second handle of the same registry. */
+  openPeer(): Promise<CinderService>;
+}
+
+export interface FixtureOptions {
+  readonly settings?: Partial<CinderSettings>;
+  readonly quotas?: Partial<QuotaDefaults>;
+  readonly servers?: CinderOptions["servers"];
+}
+
+export const admin = requestContext("demo", true);
+export const member = requestContext("demo", false);
+export const stranger = requestContext("other", false);
+
+export function requestContext(projectId: string, isAdmin: boolean): RequestContext {
+  return {
+    requestId: "req-11111111-2222-4333-8444-555555555555",
+    userId: `user-of-${projectId}`,
+    projectId,
+    roles: isAdmin ? ["admin"] : ["member"],
+    isAdmin,
+    serviceRoles: [],
+  };
+}
+
+/** Ends with the test. */
+export async function openFixture(test: TestContext, options: FixtureOptions = {}): Promise<CinderFixture> {
+  const directory = await mkdtemp(join(tmpdir(), "andiron-cinder-"));
+  const path = join(directory, "registry.db");
+  const closers: (() => Promise<void>)[] = [];
+  test.after(async () => {
+    for (const close of closers.reverse()) await close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  const settings: CinderSettings = {
+    ...defaultSettings,
+    ...options.settings,
+    quotas: { ...defaultSettings.quotas, ...options.quotas },
+  };
+  const troubles: string[] = [];
+  const open = async (): Promise<{ cinder: CinderService; control: RecordControl; registry: Registry }> => {
+    const registry = await openSqliteRegistry({ path, random: systemRandom });
+    closers.push(() => registry.close());
+    const control = new RecordControl(registry, { clock: systemClock, random: systemRandom });
+    const cinder = createCinder({
+      registry,
+      control,
+      settings,
+      clock: systemClock,
+      random: systemRandom,
+      policy: new OwnerPolicy(),
+      servers: options.servers ?? noServers,
+      onTrouble: (what, error) => troubles.push(`${what}: ${String(error)}`),
+    });
+    await cinder.start();
+    closers.push(() => cinder.stop());
+    return { cinder, control, registry };
+  };
+  const main = await open();
+  return { ...main, clock: systemClock, troubles, openPeer: async () => (await open()).cinder };
+}
