@@ -113,7 +113,7 @@ export interface LeaseHold {
   isHeld(nowMonotonicMs: number): boolean;
   /** Calls `listener` once when the lease is lost, soon after now if it is lost already. */
   onLost(listener: () => void): void;
-  /** Stops the renewing. The lease then ends by itself, or by revokeLease(). */
+  /** Stops the renewing, and isHeld() is false from now on. The lease then ends by itself, or by revokeLease(). */
   release(): void;
 }
 
@@ -130,7 +130,10 @@ export interface Registry {
   keepLeaseAlive(leaseId: string): Promise<void>;
   /** Renews now and from then on, off the caller's thread; rejects with lease_lost when it has ended. */
   holdLease(leaseId: string): Promise<LeaseHold>;
-  /** Ends it at once and deletes its keys; no error when it has ended. */
+  /**
+   * Ends it at once and deletes its keys; no error when it has ended. Releases the holds of this handle. A hold of another
+   * one learns of it with its next renewal only: who must not act any more is fenced by a record's epoch, not by this.
+   */
   revokeLease(leaseId: string): Promise<void>;
   /** Forgets the history (not the data) below `revision`, at most the current one. No error when it is gone already. */
   compact(revision: number): Promise<void>;

@@ -16,7 +16,7 @@ export class SharedLeaseHold implements LeaseHold {
   }
 
   heldUntilMs(): number {
-    return this.#until[0] ?? -Infinity;
+    return this.#state === "held" ? (this.#until[0] ?? -Infinity) : -Infinity;
   }
 
   isHeld(nowMonotonicMs: number): boolean {

@@ -80,6 +80,7 @@ export class SqliteRegistry implements Registry {
   }
 
   async revokeLease(leaseId: string): Promise<void> {
+    for (const hold of this.#holds.values()) if (hold.leaseId === leaseId) hold.release();
     await this.#ask({ kind: "revoke", leaseId });
   }
 
@@ -131,13 +132,12 @@ export class SqliteRegistry implements Registry {
 
   async #end(): Promise<void> {
     for (const stream of this.#streams.values()) stream.close();
+    for (const hold of this.#holds.values()) hold.release();
     if (this.#failure === undefined) {
       const closed = this.#ask({ kind: "close" });
       this.#failure = new AndironError("shutting_down", "the registry handle has been closed");
       await closed.catch(() => undefined);
     }
-    for (const hold of this.#holds.values()) hold.end("released");
-    this.#holds.clear();
     await this.#link.end();
   }
 
