@@ -1,0 +1,58 @@
+// What every part of the engine in one process shares, handed down from the outside.
+
+import type { Clock } from "../common/clock.ts";
+import type { Random } from "../common/random.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ObjectBackend } from "./backend/backend.ts";
+import type { ClusterCache } from "./cluster-cache.ts";
+import type { Pages } from "./map/pages.ts";
+import type { Segments } from "./segments.ts";
+import type { LiveLogs } from "./view.ts";
+import type { JournalBudget } from "./vdisk/journal-budget.ts";
+
+/** The part of a logger that the engine uses. */
+export interface EngineLog {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warning(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface EngineSettings {
+  readonly segmentBytes: number;
+  /** A checkpoint is made when this many sealed bytes, or map entries, are not in one. */
+  readonly checkpointBytes: number;
+  readonly checkpointEntries: number;
+  readonly journalBytesMax: number;
+  readonly cacheBytes: number;
+  readonly mapCacheBytes: number;
+  /** A segment is compacted when more than this share of its clusters is dead. */
+  readonly cleanerDeadShare: number;
+  readonly cleanerIntervalMs: number;
+  /** How long a retired object stays before it is deleted. */
+  readonly retiredGraceMs: number;
+  readonly leaseTtlMs: number;
+}
+
+/** What all disks of one vPool share. */
+export interface PoolContext {
+  readonly pool: string;
+  readonly registry: Registry;
+  readonly backend: ObjectBackend;
+  readonly pages: Pages;
+  readonly segments: Segments;
+  readonly cache: ClusterCache;
+  readonly live: LiveLogs;
+  readonly budget: JournalBudget;
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: EngineLog;
+  /** Identity of this router. */
+  readonly router: string;
+  /** Where journal files lie, and the identity of that directory. */
+  readonly journalDirectory: string;
+  readonly journalId: string;
+  /** Throws lease_lost unless the router's lease is certainly held now. */
+  readonly assertLease: () => void;
+}

@@ -1,0 +1,321 @@
+// The journal of one open log: what is acknowledged is in its files, what is flushed is on their disk.
+//
+//     append ──► current file ──full──► sealing (index, footer, fdatasync) ──► onSealed: upload, checkpoint, let go
+//                     ▲                                    │
+//              prepared file (empty, its name on disk) ◄───┘ the next is made
+//
+// - Appends go one after the other; syncs run beside them and are shared by all who wait.
+// - The next file's name is on disk before the present one gets its footer: a missing file is never mistaken for the end.
+// - A failed fdatasync poisons the journal: every later append and flush is refused, none is tried again on that file.
+// - flushedSequence only ever names what a finished fdatasync of every file up to it has covered.
+
+import { open } from "node:fs/promises";
+import { assert } from "../../common/assert.ts";
+import type { Clock, Timer } from "../../common/clock.ts";
+import { AndironError } from "../../common/errors.ts";
+import type { Random } from "../../common/random.ts";
+import type { SegmentHandles } from "../format/page.ts";
+import { recordKinds } from "../format/segment.ts";
+import { MiB } from "../limits.ts";
+import type { LocalFile } from "../local-file.ts";
+import type { SegmentId } from "../names.ts";
+import { journalFileName } from "../names.ts";
+import type { Append, Placed } from "./journal-file.ts";
+import { appendBytes, createLocalFile, JournalFile } from "./journal-file.ts";
+
+export interface JournalOptions {
+  /** The router's journal directory; the log's folder below it exists. */
+  readonly directory: string;
+  readonly log: string;
+  readonly epoch: number;
+  /** Last sequence of the log before this epoch's first record; everything up to it is on disk. */
+  readonly sequence: number;
+  readonly segmentBytes: number;
+  readonly handles: SegmentHandles;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A file became a segment: sealed and synced. In order. */
+  readonly onSealed: (sealed: JournalFile) => void;
+  readonly onCreated: (file: JournalFile) => void;
+  /** A file that was never sealed is let go of. */
+  readonly onDiscarded: (file: JournalFile) => void;
+}
+
+/** Unsynced bytes beyond this start a sync early, so that a flush or a stalling kernel never finds much to write. */
+const earlySyncBytes = 8 * MiB;
+/** A flush followed by this much silence is recorded by a mark. */
+const markDelayMs = 50;
+
+export interface BatchPlaced {
+  readonly file: JournalFile;
+  readonly placed: readonly Placed[];
+}
+
+export class Journal {
+  readonly #options: JournalOptions;
+  #current: JournalFile | undefined;
+  #prepared: Promise<{ file: LocalFile; segment: SegmentId }> | undefined;
+  #nextNumber = 1;
+  /** Files that are full but not yet sealed, oldest first. */
+  readonly #sealing: JournalFile[] = [];
+  #sealChain: Promise<void> = Promise.resolve();
+  #sequence: number;
+  #flushedSequence: number;
+  #markedSequence = 0;
+  #markTimer: Timer | undefined;
+  #syncing: Promise<void> | undefined;
+  #poison: AndironError | undefined;
+  #appendChain: Promise<unknown> = Promise.resolve();
+  #closed = false;
+  fdatasyncs = 0;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#sequence = options.sequence;
+    this.#flushedSequence = options.sequence;
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get flushedSequence(): number {
+    return this.#flushedSequence;
+  }
+
+  get currentNumber(): number {
+    return this.#current?.segment.number ?? this.#nextNumber;
+  }
+
+  get poison(): AndironError | undefined {
+    return this.#poison;
+  }
+
+  /** Makes the first file, so that the epoch can be recorded as begun. */
+  async begin(): Promise<void> {
+    assert(this.#current === undefined, "a journal begins once");
+    await this.#takePrepared();
+  }
+
+  /** Appends in order, all or nothing. Rejects with journal_full (nothing changed) or journal_poisoned. */
+  append(appends: readonly Append[]): Promise<BatchPlaced> {
+    const run = this.#appendChain.then(() => this.#append(appends));
+    this.#appendChain = run.catch((error: unknown) => {
+      if (error instanceof AndironError && error.code === "journal_poisoned") this.#poison ??= error;
+    });
+    return run;
+  }
+
+  /** Resolves when everything appended before the call is on disk. */
+  flush(): Promise<void> {
+    return this.#syncTo(this.#sequence);
+  }
+
+  /** From now on appends go into a new file. The old one is sealed in the background (see sealed). */
+  async rotate(): Promise<void> {
+    const run = this.#appendChain.then(async () => {
+      if (this.#poison !== undefined) throw this.#poison;
+      const current = this.#current;
+      if (current === undefined || current.isEmpty) return;
+      await this.#takePrepared();
+      this.#seal(current, false);
+    });
+    this.#appendChain = run.catch(() => undefined);
+    await run;
+  }
+
+  /** Resolves when every file that was full or rotated away before the call is sealed; rejects when the journal is poisoned. */
+  async sealed(): Promise<void> {
+    await this.#sealChain;
+    if (this.#poison !== undefined) throw this.#poison;
+  }
+
+  /**
+   * Seals what there is as the last segment of the epoch. No append may come any more. Resolves with the last number, 0 for
+   * none. Empty files stay until discardEmpty(): until the epoch is recorded as ended, a missing file would mean loss.
+   */
+  async close(): Promise<number> {
+    this.#markTimer?.cancel();
+    await this.#appendChain;
+    this.#closed = true;
+    if (this.#poison !== undefined) throw this.#poison;
+    const current = this.#current;
+    let last = this.currentNumber - 1;
+    if (current !== undefined && !current.isEmpty) {
+      this.#current = undefined;
+      last = current.segment.number;
+      this.#seal(current, true);
+    }
+    await this.sealed();
+    return last;
+  }
+
+  /** After close(), when the end of the epoch is recorded. */
+  async discardEmpty(): Promise<void> {
+    assert(this.#closed, "empty files are discarded after close");
+    const prepared = await this.#prepared?.catch(() => undefined);
+    for (const file of [this.#current?.file, prepared?.file]) {
+      if (file === undefined) continue;
+      file.close();
+      await file.unlink();
+    }
+    if (this.#current !== undefined) this.#options.onDiscarded(this.#current);
+    this.#current = undefined;
+    this.#prepared = undefined;
+  }
+
+  /** Files that are not sealed yet, oldest first. */
+  liveFiles(): readonly JournalFile[] {
+    return this.#current === undefined ? this.#sealing : [...this.#sealing, this.#current];
+  }
+
+  /** Lets go of the files as they are, without sealing: for a fenced or poisoned log. */
+  async abandon(): Promise<void> {
+    this.#markTimer?.cancel();
+    await this.#appendChain;
+    this.#closed = true;
+    this.#poison ??= new AndironError("owner_changed", "this journal was given up");
+    await this.#sealChain.catch(() => undefined);
+    await this.#syncing?.catch(() => undefined);
+    for (const file of this.liveFiles()) {
+      this.#options.onDiscarded(file);
+      file.file.close();
+    }
+    await this.#prepared?.then((prepared) => prepared.file.close()).catch(() => undefined);
+  }
+
+  async #append(appends: readonly Append[]): Promise<BatchPlaced> {
+    if (this.#poison !== undefined) throw this.#poison;
+    assert(!this.#closed, "nothing is appended after close");
+    let current = this.#current;
+    const bytes = appends.reduce((sum, append) => sum + appendBytes(append), 0);
+    if (current === undefined || (!current.isEmpty && current.length + bytes > this.#options.segmentBytes)) {
+      await this.#takePrepared();
+      if (current !== undefined) this.#seal(current, false);
+      current = this.#current!;
+    }
+    const placed = await current.append(appends, this.#flushedSequence);
+    this.#sequence = current.lastSequence;
+    if (current.length - current.syncedLength > earlySyncBytes && this.#syncing === undefined) {
+      this.#syncTo(this.#sequence).catch(() => undefined);
+    }
+    return { file: current, placed };
+  }
+
+  async #takePrepared(): Promise<void> {
+    this.#prepared ??= this.#prepare();
+    const taking = this.#prepared;
+    let prepared: { file: LocalFile; segment: SegmentId };
+    try {
+      prepared = await taking;
+    } catch (error) {
+      this.#prepared = undefined;
+      throw journalError(error, `cannot create a journal file in ${this.#options.directory}`);
+    }
+    this.#prepared = undefined;
+    this.#current = new JournalFile({
+      segment: prepared.segment,
+      handle: this.#options.handles.handleOf(prepared.segment),
+      file: prepared.file,
+      salt: this.#options.random.below(2 ** 32),
+      firstSequence: this.#sequence + 1,
+      flushedSequence: this.#flushedSequence,
+    });
+    this.#options.onCreated(this.#current);
+    this.#prepared = this.#prepare();
+    this.#prepared.catch(() => undefined);
+  }
+
+  async #prepare(): Promise<{ file: LocalFile; segment: SegmentId }> {
+    const { directory, log, epoch } = this.#options;
+    const segment: SegmentId = { log, epoch, number: this.#nextNumber };
+    const path = `${directory}/${journalFileName(segment)}`;
+    const file = createLocalFile(path);
+    try {
+      await syncDirectory(`${directory}/${log}`);
+    } catch (error) {
+      file.close();
+      await file.unlink();
+      throw error;
+    }
+    this.#nextNumber++;
+    return { file, segment };
+  }
+
+  #seal(file: JournalFile, final: boolean): void {
+    this.#sealing.push(file);
+    this.#sealChain = this.#sealChain.then(async () => {
+      if (this.#poison !== undefined) return;
+      try {
+        await file.seal(final);
+      } catch (error) {
+        this.#poison ??= new AndironError("journal_poisoned", `cannot seal ${file.file.path}`, { cause: error });
+        return;
+      }
+      this.#sealing.shift();
+      this.#options.onSealed(file);
+    });
+  }
+
+  async #syncTo(sequence: number): Promise<void> {
+    for (;;) {
+      if (this.#poison !== undefined) throw this.#poison;
+      if (this.#flushedSequence >= sequence) return;
+      this.#syncing ??= this.#syncOnce().finally(() => {
+        this.#syncing = undefined;
+      });
+      await this.#syncing;
+    }
+  }
+
+  async #syncOnce(): Promise<void> {
+    const sequence = this.#sequence;
+    const files = this.liveFiles().filter((file) => file.syncedLength < file.length);
+    const lengths = files.map((file) => file.length);
+    try {
+      this.fdatasyncs += files.length;
+      await Promise.all(files.map((file) => file.file.sync()));
+    } catch (error) {
+      this.#poison ??= new AndironError("journal_poisoned", "fdatasync of the journal failed: what it covered may be lost", {
+        cause: error,
+        hint: "check the disk of journal_path, then restart",
+      });
+      throw this.#poison;
+    }
+    files.forEach((file, i) => {
+      file.syncedLength = Math.max(file.syncedLength, lengths[i]!);
+    });
+    this.#flushedSequence = Math.max(this.#flushedSequence, sequence);
+    this.#scheduleMark();
+  }
+
+  #scheduleMark(): void {
+    if (this.#markTimer !== undefined || this.#closed) return;
+    this.#markTimer = this.#options.clock.after(markDelayMs, () => {
+      this.#markTimer = undefined;
+      const silent = this.#sequence === this.#flushedSequence && this.#flushedSequence > this.#markedSequence;
+      if (!silent || this.#closed || this.#poison !== undefined) return;
+      this.append([{ kind: recordKinds.mark, firstCluster: 0, clusterCount: 0 }])
+        .then(() => {
+          // The mark itself is not flushed and needs no flush of its own.
+          this.#markedSequence = this.#sequence;
+        })
+        .catch(() => undefined);
+    });
+  }
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function journalError(error: unknown, message: string): AndironError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === "ENOSPC" || code === "EDQUOT") return new AndironError("journal_full", message, { cause: error });
+  return new AndironError("journal_poisoned", message, { cause: error });
+}

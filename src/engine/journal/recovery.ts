@@ -1,0 +1,198 @@
+// What an ended epoch left in the journal directory becomes sealed segments again.
+//
+//     files from the checkpoint on, in order
+//       sealed ........................ kept (synced once more)
+//       not sealed, whole or torn ..... its whole records are copied to a fresh file, sealed as the final one of its epoch
+//       behind a torn one ............. set aside
+//
+// - Refused, never cut: a break below a flushed sequence that any file names; a gap in numbers or sequences; a sealed file that
+//   is not final with none after it.
+// - The copy keeps offsets and is the next generation: whoever refers to a place in the old file finds it in the new one.
+// - A fresh file: after a failed fdatasync the old one's pages may look clean without being on disk. When the journal was
+//   poisoned (marker file), every file is copied for that reason.
+// Nothing is deleted here but what a copy replaces.
+
+import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { crc32 } from "node:zlib";
+import { AndironError } from "../../common/errors.ts";
+import type { IndexEntry } from "../format/segment.ts";
+import { encodeFooter, encodeHeader, encodeIndex, headerBytes, recordKinds } from "../format/segment.ts";
+import type { SegmentId } from "../names.ts";
+import { journalFileName, parseJournalFileName } from "../names.ts";
+import { syncDirectory } from "./journal.ts";
+import type { ScannedFile } from "./scan.ts";
+import { scanJournal } from "./scan.ts";
+
+export interface RecoveredSegment {
+  readonly segment: SegmentId;
+  readonly path: string;
+  readonly generation: number;
+  readonly bytes: number;
+  readonly entries: readonly IndexEntry[];
+  readonly lastSequence: number;
+}
+
+export interface RecoveredEpoch {
+  /** Sealed local segments, in order, from `first` on. */
+  readonly segments: readonly RecoveredSegment[];
+  /** Last number of the epoch; first - 1 when nothing is left from `first` on. */
+  readonly last: number;
+  readonly lastSequence: number;
+  /** Files that were set aside behind a torn one. */
+  readonly setAside: readonly string[];
+  /** Files without a record: to be deleted once the epoch is recorded as ended, not before. */
+  readonly leftovers: readonly string[];
+}
+
+export interface RecoverOptions {
+  readonly directory: string;
+  readonly log: string;
+  readonly epoch: number;
+  /** First segment of the epoch that is not in the checkpoint. */
+  readonly first: number;
+  /** Last sequence before `first`. */
+  readonly sequence: number;
+}
+
+const poisonMarker = "poisoned";
+
+/** Remembers across a restart that a sync failed. Best effort: the disk may be dying. */
+export async function markPoisoned(directory: string, log: string): Promise<void> {
+  const marker = await open(`${directory}/${log}/${poisonMarker}`, "w");
+  await marker.sync();
+  await marker.close();
+  await syncDirectory(`${directory}/${log}`);
+}
+
+/** Rejects with journal_damaged when something that was on disk is missing. Can be repeated after a crash at any line. */
+export async function recoverEpoch(options: RecoverOptions): Promise<RecoveredEpoch> {
+  const folder = `${options.directory}/${options.log}`;
+  const names = await readdir(folder).catch((): string[] => []);
+  const copyAll = names.includes(poisonMarker);
+  const numbers = names
+    .map((name) => parseJournalFileName(options.log, name))
+    .filter((segment) => segment !== undefined && segment.epoch === options.epoch && segment.number >= options.first)
+    .map((segment) => segment!.number)
+    .sort((a, b) => a - b);
+  const walk = new EpochWalk(options, numbers);
+  for (const number of numbers) await walk.take(number, copyAll);
+  await walk.finish();
+  if (copyAll) await rm(`${folder}/${poisonMarker}`, { force: true });
+  await syncDirectory(folder).catch((error: unknown) => {
+    if (numbers.length > 0) throw error;
+  });
+  return walk.result();
+}
+
+class EpochWalk {
+  readonly #options: RecoverOptions;
+  readonly #numbers: readonly number[];
+  readonly #segments: RecoveredSegment[] = [];
+  readonly #setAside: string[] = [];
+  readonly #leftovers: string[] = [];
+  #expected: number;
+  #sequence: number;
+  /** Set at the first file that is not sealed: nothing after it counts. */
+  #ended = false;
+  #final = false;
+
+  constructor(options: RecoverOptions, numbers: readonly number[]) {
+    this.#options = options;
+    this.#numbers = numbers;
+    this.#expected = options.first;
+    this.#sequence = options.sequence;
+  }
+
+  async take(number: number, copyAll: boolean): Promise<void> {
+    const segment: SegmentId = { log: this.#options.log, epoch: this.#options.epoch, number };
+    const path = `${this.#options.directory}/${journalFileName(segment)}`;
+    const bytes = await readFile(path);
+    const scanned = scanJournal(bytes);
+    if (scanned.flushedEvidence > this.#sequence && (this.#ended || number !== this.#expected)) {
+      throw this.#damage(number, `it says that record ${scanned.flushedEvidence} was on disk, but the journal ends at ${this.#sequence}`);
+    }
+    if (this.#ended) return this.#putAside(path);
+    if (number !== this.#expected) throw this.#damage(number, `file ${this.#expected} before it is missing`);
+    if (scanned.header !== undefined && scanned.header.firstSequence !== this.#sequence + 1) {
+      throw this.#damage(number, `it begins at record ${scanned.header.firstSequence}, the one before ends at ${this.#sequence}`);
+    }
+    if (scanned.sealed === undefined) {
+      const end = scanned.header === undefined ? this.#sequence : scanned.lastSequence;
+      if (scanned.flushedEvidence > end) throw this.#damage(number, `it breaks off at record ${end}, but ${scanned.flushedEvidence} was on disk`);
+      this.#ended = true;
+      if (scanned.header === undefined || end === this.#sequence) {
+        this.#leftovers.push(path);
+        return;
+      }
+    }
+    await this.#keep(segment, path, bytes, scanned, copyAll);
+    this.#sequence = scanned.lastSequence;
+    this.#expected = number + 1;
+    this.#final = scanned.sealed?.final ?? true;
+  }
+
+  async finish(): Promise<void> {
+    if (this.#ended || this.#final || this.#numbers.length === 0) return;
+    throw this.#damage(this.#expected, "it is missing, although the file before it is not the last of its epoch");
+  }
+
+  result(): RecoveredEpoch {
+    return { segments: this.#segments, last: this.#expected - 1, lastSequence: this.#sequence, setAside: this.#setAside, leftovers: this.#leftovers };
+  }
+
+  async #keep(segment: SegmentId, path: string, bytes: Buffer, scanned: ScannedFile, copyAll: boolean): Promise<void> {
+    const { entries, lastSequence } = scanned;
+    if (scanned.sealed !== undefined && !copyAll) {
+      const file = await open(path, "r+");
+      await file.datasync().finally(() => file.close());
+      const generation = scanned.header!.generation;
+      this.#segments.push({ segment, path, generation, bytes: bytes.length, entries, lastSequence });
+      return;
+    }
+    const { generation, copy } = sealedCopy(bytes, scanned);
+    const temporary = `${path}.copy`;
+    const file = await open(temporary, "w", 0o600);
+    try {
+      await file.writev(copy);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    const length = copy.reduce((sum, part) => sum + part.length, 0);
+    this.#segments.push({ segment, path, generation, bytes: length, entries, lastSequence });
+  }
+
+  async #putAside(path: string): Promise<void> {
+    await rename(path, `${path}.aside`);
+    this.#setAside.push(`${path}.aside`);
+  }
+
+  #damage(number: number, why: string): AndironError {
+    const name = journalFileName({ log: this.#options.log, epoch: this.#options.epoch, number });
+    return new AndironError("journal_damaged", `journal file ${name}: ${why}`, {
+      hint: "the log is left as it is; restore the journal directory, or give up its tail with andiron-manage",
+    });
+  }
+}
+
+/** The same records at the same offsets under a new header of the next generation, with an index and a final footer. */
+function sealedCopy(bytes: Buffer, scanned: ScannedFile): { readonly generation: number; readonly copy: Buffer[] } {
+  const old = scanned.header!;
+  const generation = old.generation + 1;
+  const header = encodeHeader({ ...old, generation });
+  const index = encodeIndex(scanned.entries, old.firstSequence);
+  const dataClusters = scanned.entries.reduce((sum, entry) => sum + (entry.kind === recordKinds.data ? entry.clusterCount : 0), 0);
+  const footer = encodeFooter({
+    salt: old.salt,
+    headerCrc: header.readUInt32LE(headerBytes - 4),
+    final: scanned.sealed?.final ?? true,
+    indexOffset: scanned.endOffset,
+    indexBytes: index.length,
+    indexCrc: crc32(index),
+    entryCount: scanned.entries.length,
+    dataClusters,
+    lastSequence: scanned.lastSequence,
+  });
+  return { generation, copy: [header, bytes.subarray(headerBytes, scanned.endOffset), index, footer] };
+}

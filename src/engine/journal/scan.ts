@@ -1,0 +1,114 @@
+// Reading a journal file that may have been cut off anywhere: which of its records are whole, and what it says about
+// what was on disk. Pure functions over the file's bytes.
+//
+// - A record counts when magic, salt, crc, chain and sequence fit and all its clusters match their checksums.
+// - The first that does not is the break; nothing behind it is used, but it is searched for evidence: a valid record there
+//   that names a flushed sequence beyond the break proves that something which had been on disk is gone.
+
+import { crc32 } from "node:zlib";
+import type { IndexEntry, RecordHeader, SegmentHeader } from "../format/segment.ts";
+import {
+  decodeFooter,
+  decodeHeader,
+  decodeIndex,
+  decodeRecord,
+  footerBytes,
+  headerBytes,
+  recordHeaderBytes,
+  recordKinds,
+  recordMagic,
+  recordPrefixBytes,
+} from "../format/segment.ts";
+import { clusterBytes } from "../limits.ts";
+
+export interface ScannedFile {
+  /** undefined when not even the header is whole. */
+  readonly header: (SegmentHeader & { readonly crc: number }) | undefined;
+  /** Set when the file is sealed: footer, index and header fit together. */
+  readonly sealed: { readonly final: boolean; readonly lastSequence: number } | undefined;
+  /** Data and zero records up to the break, in order. */
+  readonly entries: readonly IndexEntry[];
+  /** Last sequence before the break, marks included; firstSequence - 1 when there is none. */
+  readonly lastSequence: number;
+  /** One past the last whole record. */
+  readonly endOffset: number;
+  /** Highest flushed sequence that any valid record or the header names, before or behind the break. */
+  readonly flushedEvidence: number;
+}
+
+const nothing: ScannedFile = { header: undefined, sealed: undefined, entries: [], lastSequence: 0, endOffset: 0, flushedEvidence: 0 };
+
+export function scanJournal(bytes: Buffer): ScannedFile {
+  const header = decodeHeader(bytes);
+  if (header === undefined) return nothing;
+  const sealed = readSealed(bytes, header);
+  if (sealed !== undefined) return sealed;
+  const entries: IndexEntry[] = [];
+  let offset = headerBytes;
+  let lastSequence = header.firstSequence - 1;
+  let previousCrc = header.crc;
+  let flushedEvidence = header.flushedSequence;
+  for (;;) {
+    const record = decodeRecord(bytes, offset, header.salt);
+    if (record === undefined || record.previousCrc !== previousCrc || record.sequence !== lastSequence + 1) break;
+    const payloadOffset = offset + recordPrefixBytes(record.clusterCrcs.length);
+    const end = payloadOffset + record.clusterCrcs.length * clusterBytes;
+    if (!clustersMatch(bytes, payloadOffset, record)) break;
+    if (record.kind !== recordKinds.mark) entries.push(entryOf(record, payloadOffset));
+    flushedEvidence = Math.max(flushedEvidence, record.flushedSequence);
+    lastSequence = record.sequence;
+    previousCrc = record.crc;
+    offset = end;
+  }
+  flushedEvidence = Math.max(flushedEvidence, evidenceBehind(bytes, offset, header.salt));
+  return { header, sealed: undefined, entries, lastSequence, endOffset: offset, flushedEvidence };
+}
+
+function readSealed(bytes: Buffer, header: SegmentHeader & { readonly crc: number }): ScannedFile | undefined {
+  if (bytes.length < headerBytes + footerBytes) return undefined;
+  const footer = decodeFooter(bytes.subarray(bytes.length - footerBytes));
+  if (footer === undefined || footer.salt !== header.salt || footer.headerCrc !== header.crc) return undefined;
+  if (footer.indexOffset + footer.indexBytes + footerBytes !== bytes.length) return undefined;
+  const index = bytes.subarray(footer.indexOffset, footer.indexOffset + footer.indexBytes);
+  if (crc32(index) !== footer.indexCrc) return undefined;
+  return {
+    header,
+    sealed: { final: footer.final, lastSequence: footer.lastSequence },
+    entries: decodeIndex(index, footer.entryCount, header.firstSequence),
+    lastSequence: footer.lastSequence,
+    endOffset: footer.indexOffset,
+    flushedEvidence: header.flushedSequence,
+  };
+}
+
+function clustersMatch(bytes: Buffer, payloadOffset: number, record: RecordHeader): boolean {
+  const { clusterCrcs } = record;
+  if (payloadOffset + clusterCrcs.length * clusterBytes > bytes.length) return false;
+  for (let i = 0; i < clusterCrcs.length; i++) {
+    const start = payloadOffset + i * clusterBytes;
+    if (crc32(bytes.subarray(start, start + clusterBytes)) !== clusterCrcs[i]) return false;
+  }
+  return true;
+}
+
+const entryOf = (record: RecordHeader, payloadOffset: number): IndexEntry => ({
+  kind: record.kind,
+  sequence: record.sequence,
+  firstCluster: record.firstCluster,
+  clusterCount: record.clusterCount,
+  originalOffset: payloadOffset,
+  presentOffset: payloadOffset,
+  clusterCrcs: record.clusterCrcs,
+});
+
+function evidenceBehind(bytes: Buffer, from: number, salt: number): number {
+  const pattern = Buffer.alloc(8);
+  pattern.writeUInt32LE(recordMagic, 0);
+  pattern.writeUInt32LE(salt, 4);
+  let evidence = 0;
+  for (let at = bytes.indexOf(pattern, from); at >= 0 && at + recordHeaderBytes <= bytes.length; at = bytes.indexOf(pattern, at + 1)) {
+    const record = decodeRecord(bytes, at, salt);
+    if (record !== undefined) evidence = Math.max(evidence, record.flushedSequence);
+  }
+  return evidence;
+}

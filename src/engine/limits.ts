@@ -1,0 +1,50 @@
+// Every maximum of the engine, in one place, tied to each other by assertions. What an operator may change is an
+// option (common/options.ts) with one of these as its bound; formats depend on some of them (docs/design/0002).
+
+import { assert } from "../common/assert.ts";
+
+export const KiB = 1024;
+export const MiB = 1024 * KiB;
+export const GiB = 1024 * MiB;
+
+export const clusterBytes = 4096;
+/** Children of a map page: clusters in a leaf, pages in an inner page. */
+export const pageFanout = 256;
+/** Levels of the map: 0 is a leaf. */
+export const mapLevels = 4;
+export const diskClustersMax = pageFanout ** mapLevels;
+export const diskBytesMax = diskClustersMax * clusterBytes;
+
+export const engineLimits = {
+  /** One data record; a longer write becomes several. */
+  recordClustersMax: 256,
+  /** One zero record: the count has 32 bits. */
+  zeroClustersMax: 2 ** 32 - 1,
+  segmentBytesMin: 1 * MiB,
+  segmentBytesMax: 256 * MiB,
+  /** Requests gathered into one journal write. */
+  batchRecordsMax: 512,
+  batchBytesMax: 8 * MiB,
+  /** Waiting for the journal, all disks of a router together. */
+  queuedBytesMax: 256 * MiB,
+  /** Entries of one delta before writers wait for the fold. */
+  deltaEntriesMax: 1_000_000,
+  deltaHolesMax: 100_000,
+  /** A fold's output is cut into objects of about this size. */
+  mapObjectBytes: 16 * MiB,
+  pageBytesMax: 16 * KiB,
+  lineageDepthMax: 10_000,
+  exportsPerVdiskMax: 64,
+  openVdisksMax: 10_000,
+  openFilesMax: 1024,
+  uploadsInFlightMax: 4,
+  backendReadsInFlightMax: 64,
+  vdiskNameCharsMax: 128,
+  /** Trims below this go into the delta cluster by cluster, larger ones as a range. */
+  zeroEntriesInlineMax: 64,
+  viewsOpenMax: 32,
+} as const;
+
+assert(engineLimits.recordClustersMax * clusterBytes <= engineLimits.segmentBytesMin, "a record fits in a segment");
+assert(engineLimits.segmentBytesMax < 2 ** 32, "offsets in a segment are 32 bits");
+assert(diskClustersMax === 2 ** 32, "cluster numbers are 32 bits");

@@ -1,0 +1,134 @@
+// Where the clusters of one open disk are: the active delta over the frozen one (while a fold is under way) over the tree.
+//
+//     put, zero ──► active ──freeze──► frozen ──fold, commit──► tree
+//
+// - Look-ups see one instant: the caller resolves a whole request without awaiting in between.
+// - Writing never waits for a page.
+
+import { assert } from "../../common/assert.ts";
+import type { LeafPage } from "../format/page.ts";
+import { diskClustersMax, pageFanout } from "../limits.ts";
+import { Delta, zeroHandle } from "./delta.ts";
+import type { Tree } from "./tree.ts";
+
+/** One column each for the clusters of a request; handle 0 is a hole. */
+export interface Places {
+  readonly handles: Uint32Array;
+  readonly offsets: Uint32Array;
+  readonly crcs: Uint32Array;
+}
+
+export const newPlaces = (count: number): Places => ({
+  handles: new Uint32Array(count),
+  offsets: new Uint32Array(count),
+  crcs: new Uint32Array(count),
+});
+
+export class BlockMap {
+  #tree: Tree;
+  #active: Delta;
+  #frozen: Delta | undefined;
+
+  constructor(tree: Tree, delta: Delta) {
+    this.#tree = tree;
+    this.#active = delta;
+  }
+
+  get tree(): Tree {
+    return this.#tree;
+  }
+
+  get active(): Delta {
+    return this.#active;
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen !== undefined;
+  }
+
+  get isEmptyDelta(): boolean {
+    return this.#active.isEmpty && this.#frozen === undefined;
+  }
+
+  /** Later writes go to a new active delta; the old one is returned to be folded. */
+  freeze(): Delta {
+    assert(this.#frozen === undefined, "one fold at a time");
+    this.#frozen = this.#active;
+    this.#active = new Delta();
+    return this.#frozen;
+  }
+
+  /** The frozen delta is in `tree` now. */
+  replaceTree(tree: Tree): void {
+    this.#tree = tree;
+    this.#frozen = undefined;
+  }
+
+  /**
+   * Fills places[at...] for clusters [first, first + count). Returns -1, or the index of the first leaf that is needed and
+   * not in memory (then places are not complete). `leaves` may hold leaves of the present tree that were just loaded.
+   */
+  resolve(first: number, count: number, places: Places, leaves?: ReadonlyMap<number, LeafPage>): number {
+    let leaf: LeafPage | undefined;
+    let leafIndex = -1;
+    for (let i = 0; i < count; i++) {
+      const cluster = first + i;
+      if (findInDelta(this.#active, cluster, places, i)) continue;
+      if (this.#frozen !== undefined && findInDelta(this.#frozen, cluster, places, i)) continue;
+      const wanted = Math.floor(cluster / pageFanout);
+      if (wanted !== leafIndex) {
+        leaf = leaves?.get(wanted) ?? this.#tree.leafInMemory(wanted);
+        leafIndex = wanted;
+      }
+      if (leaf === undefined) return wanted;
+      const inLeaf = cluster % pageFanout;
+      places.handles[i] = leaf.handles[inLeaf]!;
+      places.offsets[i] = leaf.offsets[inLeaf]!;
+      places.crcs[i] = leaf.crcs[inLeaf]!;
+    }
+    return -1;
+  }
+
+  /** As resolve(), loading what it takes. The result shows one instant. */
+  async resolveLoading(first: number, count: number): Promise<Places> {
+    const places = newPlaces(count);
+    let tree = this.#tree;
+    let leaves = new Map<number, LeafPage>();
+    for (;;) {
+      if (tree !== this.#tree) {
+        tree = this.#tree;
+        leaves = new Map();
+      }
+      const missing = this.resolve(first, count, places, leaves);
+      if (missing < 0) return places;
+      leaves.set(missing, await tree.loadLeaf(missing));
+    }
+  }
+
+  /** How many clusters from `first` on are holes (0 when it holds data); found by leaves and whole subtrees, up to the disk's end. */
+  async holeAfter(first: number): Promise<number> {
+    for (let cluster = first; ; ) {
+      const leafEnd = (Math.floor(cluster / pageFanout) + 1) * pageFanout;
+      const places = await this.resolveLoading(cluster, leafEnd - cluster);
+      const data = places.handles.findIndex((handle) => handle !== 0);
+      if (data >= 0) return cluster + data - first;
+      const nextData = Math.min(await this.#tree.nextLeafWithData(leafEnd), this.#active.nextEntry(leafEnd), this.#frozen?.nextEntry(leafEnd) ?? Infinity);
+      if (nextData >= diskClustersMax) return diskClustersMax - first;
+      cluster = nextData;
+    }
+  }
+}
+
+function findInDelta(delta: Delta, cluster: number, places: Places, at: number): boolean {
+  const slot = delta.find(cluster);
+  if (slot >= 0) {
+    const handle = delta.handleAt(slot);
+    places.handles[at] = handle === zeroHandle ? 0 : handle;
+    places.offsets[at] = delta.offsetAt(slot);
+    places.crcs[at] = delta.crcAt(slot);
+    return true;
+  }
+  if (!delta.isInRange(cluster)) return false;
+  places.handles[at] = 0;
+  return true;
+}

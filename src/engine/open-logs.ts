@@ -1,0 +1,169 @@
+// The logs that this router has open, one OpenLog each, however many exports, wishes and views want it.
+//
+//     closed ──use()──► opening ──► open ──nobody uses it, mayRelease──► draining ──► closed
+//                          └ failed: closed     └ failed or fenced: abandoned ──► closed
+//
+// - use() shares; the last to let go may start the drain. A use() during a drain waits for its end and opens anew.
+// - A log that failed (poisoned journal, lost ownership) is abandoned, and the next use() claims it anew.
+
+import { AndironError } from "../common/errors.ts";
+import type { PoolContext } from "./engine-context.ts";
+import { engineLimits } from "./limits.ts";
+import type { SegmentId } from "./names.ts";
+import type { LiveLogs, SegmentEntries } from "./view.ts";
+import { OpenLog } from "./vdisk/open-log.ts";
+
+interface Slot {
+  readonly opening: Promise<OpenLog>;
+  log: OpenLog | undefined;
+  users: number;
+  draining: Promise<void> | undefined;
+}
+
+/** Whether a log that nobody uses should be given back, and what must be true at the last moment before. */
+export interface ReleasePolicy {
+  mayRelease(logId: string): Promise<boolean>;
+  /** Called when everything is checkpointed: false when new work has come. */
+  beforeRelease(log: OpenLog): Promise<boolean>;
+}
+
+export interface LogUse {
+  readonly log: OpenLog;
+  done(): void;
+}
+
+const drainRetryMs = 1000;
+
+export class OpenLogs implements LiveLogs {
+  readonly #contextOf: (logId: string) => Promise<PoolContext>;
+  readonly #policy: ReleasePolicy;
+  readonly #slots = new Map<string, Slot>();
+  #stopping = false;
+
+  constructor(contextOf: (logId: string) => Promise<PoolContext>, policy: ReleasePolicy) {
+    this.#contextOf = contextOf;
+    this.#policy = policy;
+  }
+
+  get openCount(): number {
+    return this.#slots.size;
+  }
+
+  isOpen(logId: string): boolean {
+    return this.#slots.has(logId);
+  }
+
+  logs(): OpenLog[] {
+    return [...this.#slots.values()].flatMap((slot) => (slot.log === undefined ? [] : [slot.log]));
+  }
+
+  async use(logId: string): Promise<LogUse> {
+    for (;;) {
+      if (this.#stopping) throw new AndironError("shutting_down", "the storage router is stopping");
+      const slot = this.#slots.get(logId) ?? this.#open(logId);
+      if (slot.draining !== undefined) {
+        await slot.draining;
+        continue;
+      }
+      slot.users++;
+      let log: OpenLog;
+      try {
+        log = await slot.opening;
+      } catch (error) {
+        slot.users--;
+        throw error;
+      }
+      if (log.failure === undefined) return { log, done: once(() => this.#letGo(logId, slot)) };
+      slot.users--;
+      await this.#abandon(logId, slot, log.failure);
+    }
+  }
+
+  async liveSegment(segment: SegmentId): Promise<SegmentEntries | undefined> {
+    const use = await this.use(segment.log);
+    try {
+      return use.log.liveSegment(segment);
+    } finally {
+      use.done();
+    }
+  }
+
+  /** Gives the log back when nobody uses it and the policy agrees. */
+  async release(logId: string): Promise<void> {
+    const slot = this.#slots.get(logId);
+    if (slot === undefined || slot.users > 0 || slot.draining !== undefined) return;
+    slot.draining = this.#drain(logId, slot).finally(() => {
+      slot.draining = undefined;
+    });
+    await slot.draining;
+  }
+
+  /** Drains everything; what cannot be drained before `deadline` settles is abandoned (its journal stays). */
+  async stop(deadline: Promise<void>): Promise<void> {
+    this.#stopping = true;
+    const drains = [...this.#slots].map(([logId, slot]) => this.#drainForStop(logId, slot));
+    await Promise.race([Promise.allSettled(drains), deadline]);
+    const reason = new AndironError("shutting_down", "the storage router has stopped");
+    await Promise.all([...this.#slots].map(([logId, slot]) => this.#abandon(logId, slot, reason)));
+  }
+
+  /** The lease is gone: whatever is open may belong to somebody else by now. */
+  async abandonAll(reason: AndironError): Promise<void> {
+    await Promise.all([...this.#slots].map(([logId, slot]) => this.#abandon(logId, slot, reason)));
+  }
+
+  #open(logId: string): Slot {
+    if (this.#slots.size >= engineLimits.openVdisksMax) throw new AndironError("limit_exceeded", "too many disks are open on this router");
+    const opening = this.#contextOf(logId).then((context) => OpenLog.open(context, logId));
+    const slot: Slot = { opening, log: undefined, users: 0, draining: undefined };
+    this.#slots.set(logId, slot);
+    opening.then(
+      (log) => {
+        slot.log = log;
+      },
+      () => {
+        if (this.#slots.get(logId) === slot) this.#slots.delete(logId);
+      },
+    );
+    return slot;
+  }
+
+  #letGo(logId: string, slot: Slot): void {
+    slot.users--;
+    if (slot.users === 0 && !this.#stopping) void this.release(logId);
+  }
+
+  async #drain(logId: string, slot: Slot): Promise<void> {
+    const log = await slot.opening;
+    if (log.failure !== undefined) return this.#abandon(logId, slot, log.failure);
+    if (!(await this.#policy.mayRelease(logId)) || slot.users > 0) return;
+    try {
+      if (await log.drain(() => this.#policy.beforeRelease(log))) this.#slots.delete(logId);
+    } catch (error) {
+      await this.#abandon(logId, slot, error instanceof AndironError ? error : new AndironError("internal", "drain failed", { cause: error }));
+    }
+  }
+
+  async #drainForStop(logId: string, slot: Slot): Promise<void> {
+    await slot.draining;
+    const log = await slot.opening;
+    if (log.failure === undefined && (await log.drain(async () => true))) this.#slots.delete(logId);
+  }
+
+  async #abandon(logId: string, slot: Slot, reason: AndironError): Promise<void> {
+    if (this.#slots.get(logId) === slot) this.#slots.delete(logId);
+    const log = await slot.opening.catch(() => undefined);
+    await log?.abandon(reason);
+  }
+}
+
+export const drainRetryDelayMs = drainRetryMs;
+
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    run();
+  };
+}

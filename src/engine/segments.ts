@@ -1,0 +1,209 @@
+// Where segments are and how to read them: one table for the whole process from a small number (handle) to a segment,
+// its local journal file if there is one, and its present generation on the backend.
+//
+// - Offsets here are original ones (generation 0), as the map has them; a compacted generation's index translates.
+// - The generation is guessed (0, or the last one known); when the object is not there the registry is asked. An object that
+//   no registry record explains is an error, never zeroes.
+// - Bytes are not checked here: the map's checksum is the judge (reader.ts).
+
+import { assert } from "../common/assert.ts";
+import { AndironError } from "../common/errors.ts";
+import type { ObjectBackend } from "./backend/backend.ts";
+import type { SegmentHandles } from "./format/page.ts";
+import type { IndexEntry, SegmentFooter, SegmentHeader } from "./format/segment.ts";
+import { decodeFooter, decodeHeader, decodeIndex, footerBytes, headerBytes, recordKinds } from "./format/segment.ts";
+import { crc32 } from "node:zlib";
+import { clusterBytes, engineLimits } from "./limits.ts";
+import type { LocalFile } from "./local-file.ts";
+import type { SegmentId } from "./names.ts";
+import { segmentObjectName } from "./names.ts";
+
+export interface SegmentIndex {
+  readonly header: SegmentHeader;
+  readonly footer: SegmentFooter;
+  readonly entries: readonly IndexEntry[];
+  readonly generation: number;
+}
+
+/** Says which generation of a segment the registry knows (0 when it was never compacted). */
+export type GenerationLookup = (segment: SegmentId) => Promise<number>;
+
+interface SegmentState {
+  readonly id: SegmentId;
+  generation: number;
+  local: LocalFile | undefined;
+}
+
+const translationsMax = 256;
+
+export class Segments implements SegmentHandles {
+  readonly #backend: ObjectBackend;
+  readonly #lookUp: GenerationLookup;
+  /** Handle 0 means "no segment" everywhere. */
+  readonly #states: SegmentState[] = [{ id: { log: "", epoch: 0, number: 0 }, generation: 0, local: undefined }];
+  readonly #byName = new Map<string, number>();
+  /** Data entries of compacted generations by original offset, least recently used first. */
+  readonly #translations = new Map<number, { generation: number; entries: readonly IndexEntry[] }>();
+
+  constructor(backend: ObjectBackend, lookUp: GenerationLookup) {
+    this.#backend = backend;
+    this.#lookUp = lookUp;
+  }
+
+  handleOf(segment: SegmentId): number {
+    const name = `${segment.log}/${segment.epoch}/${segment.number}`;
+    let handle = this.#byName.get(name);
+    if (handle === undefined) {
+      handle = this.#states.length;
+      this.#states.push({ id: segment, generation: 0, local: undefined });
+      this.#byName.set(name, handle);
+    }
+    return handle;
+  }
+
+  segmentOf(handle: number): SegmentId {
+    return this.#state(handle).id;
+  }
+
+  /** From now on the segment is read from this file first. The caller keeps ownership of the file. */
+  setLocal(handle: number, file: LocalFile | undefined): void {
+    this.#state(handle).local = file;
+  }
+
+  isLocal(handle: number): boolean {
+    return this.#state(handle).local !== undefined;
+  }
+
+  /** A compaction was committed. */
+  setGeneration(segment: SegmentId, generation: number): void {
+    const state = this.#state(this.handleOf(segment));
+    if (generation > state.generation) state.generation = generation;
+  }
+
+  /**
+   * Fills target with the bytes that generation 0 had at `offset`. `other` asks for a copy that is not the local one.
+   * Rejects: segment_damaged, object_not_found when the segment should be there but is not, backend kinds.
+   */
+  async read(handle: number, offset: number, target: Buffer, other = false): Promise<void> {
+    const state = this.#state(handle);
+    if (state.local !== undefined && !other) return state.local.read(offset, target);
+    for (;;) {
+      const generation = state.generation;
+      try {
+        return await this.#readGeneration(handle, state, generation, offset, target);
+      } catch (error) {
+        await this.#refresh(state, generation, error);
+      }
+    }
+  }
+
+  /** Header, footer and index of a sealed segment, from the local file or the backend; undefined when neither has it. */
+  async loadIndex(segment: SegmentId): Promise<SegmentIndex | undefined> {
+    const state = this.#state(this.handleOf(segment));
+    for (;;) {
+      const generation = state.generation;
+      const name = segmentObjectName(segment, generation);
+      const bytes = await this.#backend.size(name);
+      if (bytes !== undefined) {
+        try {
+          return await readIndex(name, bytes, generation, (offset, target) => this.#backend.read(name, offset, target));
+        } catch (error) {
+          await this.#refresh(state, generation, error);
+          continue;
+        }
+      }
+      const known = await this.#lookUp(segment);
+      if (known === generation) return undefined;
+      state.generation = known;
+    }
+  }
+
+  async #readGeneration(handle: number, state: SegmentState, generation: number, offset: number, target: Buffer): Promise<void> {
+    const name = segmentObjectName(state.id, generation);
+    if (generation === 0) return this.#backend.read(name, offset, target);
+    const entries = await this.#translation(handle, state, generation);
+    let done = 0;
+    while (done < target.length) {
+      const wanted = offset + done;
+      const entry = findEntry(entries, wanted);
+      if (entry === undefined) throw new AndironError("segment_damaged", `${name} lost the clusters at original offset ${wanted}`);
+      const inside = wanted - entry.originalOffset;
+      const length = Math.min(target.length - done, entry.clusterCount * clusterBytes - inside);
+      await this.#backend.read(name, entry.presentOffset + inside, target.subarray(done, done + length));
+      done += length;
+    }
+  }
+
+  async #translation(handle: number, state: SegmentState, generation: number): Promise<readonly IndexEntry[]> {
+    const known = this.#translations.get(handle);
+    if (known !== undefined && known.generation === generation) {
+      this.#translations.delete(handle);
+      this.#translations.set(handle, known);
+      return known.entries;
+    }
+    const index = await this.loadIndex(state.id);
+    if (index === undefined || index.generation !== generation) {
+      throw new AndironError("object_not_found", `segment ${segmentObjectName(state.id, generation)} is gone`);
+    }
+    const entries = index.entries.filter((entry) => entry.kind === recordKinds.data).sort((a, b) => a.originalOffset - b.originalOffset);
+    this.#translations.set(handle, { generation, entries });
+    for (const oldest of this.#translations.keys()) {
+      if (this.#translations.size <= translationsMax) break;
+      this.#translations.delete(oldest);
+    }
+    return entries;
+  }
+
+  /** After a failed read: resolves when a newer generation is known now, else rejects with the failure. */
+  async #refresh(state: SegmentState, generation: number, error: unknown): Promise<void> {
+    if (!(error instanceof AndironError) || error.code !== "object_not_found") throw error;
+    if (state.generation > generation) return;
+    const known = await this.#lookUp(state.id);
+    if (known <= generation) {
+      throw new AndironError("segment_damaged", `segment ${segmentObjectName(state.id, generation)} is missing from the backend`, { cause: error });
+    }
+    state.generation = Math.max(known, state.generation);
+  }
+
+  #state(handle: number): SegmentState {
+    const state = this.#states[handle];
+    assert(state !== undefined && handle !== 0, () => `segment handle ${handle} is not in the table`);
+    return state;
+  }
+}
+
+/** Reads header, footer and index of a sealed segment of `bytes` length. Throws segment_damaged. */
+export async function readIndex(
+  name: string,
+  bytes: number,
+  generation: number,
+  read: (offset: number, target: Buffer) => Promise<void>,
+): Promise<SegmentIndex> {
+  if (bytes < headerBytes + footerBytes) throw new AndironError("segment_damaged", `${name} is too short for a segment`);
+  const head = Buffer.allocUnsafe(headerBytes);
+  const tail = Buffer.allocUnsafe(footerBytes);
+  await Promise.all([read(0, head), read(bytes - footerBytes, tail)]);
+  const header = decodeHeader(head);
+  const footer = decodeFooter(tail);
+  const matches = footer !== undefined && footer.salt === header?.salt && footer.headerCrc === header.crc;
+  if (header === undefined || footer === undefined || !matches) throw new AndironError("segment_damaged", `${name} has no header and footer that belong together`);
+  if (footer.indexBytes > engineLimits.segmentBytesMax || footer.indexOffset + footer.indexBytes + footerBytes !== bytes) {
+    throw new AndironError("segment_damaged", `the footer of ${name} does not fit its length`);
+  }
+  const index = Buffer.allocUnsafe(footer.indexBytes);
+  await read(footer.indexOffset, index);
+  if (crc32(index) !== footer.indexCrc) throw new AndironError("segment_damaged", `the index of ${name} has a wrong checksum`);
+  return { header, footer, entries: decodeIndex(index, footer.entryCount, header.firstSequence), generation };
+}
+
+function findEntry(entries: readonly IndexEntry[], originalOffset: number): IndexEntry | undefined {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entries[middle]!.originalOffset <= originalOffset) low = middle + 1;
+    else high = middle;
+  }
+  const entry = entries[low - 1];
+  return entry !== undefined && originalOffset < entry.originalOffset + entry.clusterCount * clusterBytes ? entry : undefined;
+}

@@ -1,0 +1,120 @@
+// An open log as a block device of some size (device.ts): checks ranges, splits off what is not whole clusters, reports extents.
+
+import { AndironError } from "../../common/errors.ts";
+import type { BlockDevice, Extent, WriteOptions, ZeroOptions } from "../device.ts";
+import { clusterBytes } from "../limits.ts";
+import type { Places } from "../map/block-map.ts";
+import type { OpenLog } from "./open-log.ts";
+
+/** Clusters looked at in one step of extents(). */
+const extentStepClusters = 16_384;
+
+export class VdiskDevice implements BlockDevice {
+  readonly readOnly: boolean;
+  readonly #log: OpenLog;
+  readonly #sizeBytes: () => number;
+
+  constructor(log: OpenLog, options: { readonly readOnly: boolean; readonly sizeBytes: () => number }) {
+    this.#log = log;
+    this.readOnly = options.readOnly;
+    this.#sizeBytes = options.sizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes();
+  }
+
+  read(offset: number, target: Buffer): Promise<void> | undefined {
+    this.#check(offset, target.length);
+    return this.#log.reader.read(offset, target);
+  }
+
+  write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {
+    this.#checkWritable(offset, data.length);
+    return this.#log.queue.write(offset, data, options.fua);
+  }
+
+  flush(): Promise<void> {
+    return this.#log.flush();
+  }
+
+  async trim(offset: number, lengthBytes: number, options: WriteOptions): Promise<void> {
+    this.#checkWritable(offset, lengthBytes);
+    const { first, end } = this.#wholeClusters(offset, lengthBytes);
+    if (end > first) await this.#log.queue.zero(first, end - first, options.fua);
+    else if (options.fua) await this.flush();
+  }
+
+  async writeZeroes(offset: number, lengthBytes: number, options: ZeroOptions): Promise<void> {
+    this.#checkWritable(offset, lengthBytes);
+    const { first, end } = this.#wholeClusters(offset, lengthBytes);
+    if (end <= first) return this.#log.queue.write(offset, Buffer.alloc(lengthBytes), options.fua);
+    const head = first * clusterBytes - offset;
+    const tail = offset + lengthBytes - end * clusterBytes;
+    const parts = [this.#log.queue.zero(first, end - first, options.fua)];
+    if (head > 0) parts.push(this.#log.queue.write(offset, Buffer.alloc(head), options.fua));
+    if (tail > 0) parts.push(this.#log.queue.write(end * clusterBytes, Buffer.alloc(tail), options.fua));
+    await Promise.all(parts);
+  }
+
+  async cache(offset: number, lengthBytes: number): Promise<void> {
+    this.#check(offset, lengthBytes);
+    const first = Math.floor(offset / clusterBytes);
+    await this.#log.reader.cache(first, Math.ceil((offset + lengthBytes) / clusterBytes) - first);
+  }
+
+  async extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]> {
+    this.#check(offset, lengthBytes);
+    const extents: { lengthBytes: number; allocated: boolean }[] = [];
+    const end = offset + lengthBytes;
+    for (let at = offset; at < end; ) {
+      const first = Math.floor(at / clusterBytes);
+      const hole = await this.#log.map.holeAfter(first);
+      const holeEnd = Math.min(end, (first + hole) * clusterBytes);
+      if (hole > 0) {
+        if (!addExtent(extents, holeEnd - at, false, countMax)) break;
+        at = holeEnd;
+        continue;
+      }
+      const count = Math.min(extentStepClusters, Math.ceil(end / clusterBytes) - first);
+      const run = dataRun(await this.#log.map.resolveLoading(first, count), count);
+      const runEnd = Math.min(end, (first + run) * clusterBytes);
+      if (!addExtent(extents, runEnd - at, true, countMax)) break;
+      at = runEnd;
+    }
+    return extents;
+  }
+
+  /** Clusters that lie wholly in the range; a last, cut-off cluster of the disk does not exist: sizes are whole clusters. */
+  #wholeClusters(offset: number, lengthBytes: number): { readonly first: number; readonly end: number } {
+    return { first: Math.ceil(offset / clusterBytes), end: Math.floor((offset + lengthBytes) / clusterBytes) };
+  }
+
+  #check(offset: number, lengthBytes: number): void {
+    if (offset >= 0 && lengthBytes >= 0 && offset + lengthBytes <= this.sizeBytes) return;
+    throw new AndironError("out_of_range", `${lengthBytes} bytes at ${offset} are not inside a disk of ${this.sizeBytes}`);
+  }
+
+  #checkWritable(offset: number, lengthBytes: number): void {
+    if (this.readOnly) throw new AndironError("read_only", "this export is read only");
+    this.#check(offset, lengthBytes);
+  }
+}
+
+/** Adds to the last extent or a new one; false when there is no room for a new one. */
+function addExtent(extents: { lengthBytes: number; allocated: boolean }[], lengthBytes: number, allocated: boolean, countMax: number): boolean {
+  const last = extents.at(-1);
+  if (last?.allocated === allocated) {
+    last.lengthBytes += lengthBytes;
+    return true;
+  }
+  if (extents.length >= countMax) return false;
+  extents.push({ lengthBytes, allocated });
+  return true;
+}
+
+function dataRun(places: Places, count: number): number {
+  let run = 0;
+  while (run < count && places.handles[run] !== 0) run++;
+  return run;
+}

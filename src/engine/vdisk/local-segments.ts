@@ -1,0 +1,103 @@
+// The sealed files of one open log that are still local: each goes to the backend, in any order, and is let go once a
+// checkpoint covers it.
+//
+//     sealed ──upload (again and again until it is there)──► uploaded ──checkpoint committed──► released (file unlinked)
+//
+// Until then it is read locally, and it counts against the journal's budget.
+
+import { AndironError } from "../../common/errors.ts";
+import type { PoolContext } from "../engine-context.ts";
+import type { IndexEntry } from "../format/segment.ts";
+import type { LocalFile } from "../local-file.ts";
+import type { SegmentId } from "../names.ts";
+import { segmentObjectName } from "../names.ts";
+import type { LogPosition } from "../records.ts";
+import { comparePositions } from "../records.ts";
+import type { SegmentEntries } from "../view.ts";
+
+export interface LocalSegment {
+  readonly segment: SegmentId;
+  readonly handle: number;
+  readonly generation: number;
+  readonly file: LocalFile;
+  readonly bytes: number;
+  readonly entries: readonly IndexEntry[];
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+const retryMsMin = 100;
+const retryMsMax = 10_000;
+
+export class LocalSegments {
+  readonly #context: PoolContext;
+  readonly #segments: { readonly local: LocalSegment; readonly uploaded: Promise<void> }[] = [];
+  #abandoned = false;
+  #bytes = 0;
+
+  constructor(context: PoolContext) {
+    this.#context = context;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(local: LocalSegment): void {
+    this.#bytes += local.bytes;
+    this.#context.budget.take(local.bytes);
+    const uploaded = this.#upload(local);
+    uploaded.catch(() => undefined);
+    this.#segments.push({ local, uploaded });
+  }
+
+  find(segment: SegmentId): SegmentEntries | undefined {
+    return this.#segments.find(({ local }) => comparePositions(local.segment, segment) === 0)?.local;
+  }
+
+  /** Resolves when every segment before `position` is on the backend; rejects only when the log is given up. */
+  async uploadedBefore(position: LogPosition): Promise<void> {
+    for (const { local, uploaded } of [...this.#segments]) {
+      if (comparePositions(local.segment, position) < 0) await uploaded;
+    }
+  }
+
+  /** A checkpoint that covers everything before `position` is committed: the local files may go. */
+  async release(position: LogPosition): Promise<void> {
+    while (this.#segments.length > 0 && comparePositions(this.#segments[0]!.local.segment, position) < 0) {
+      const { local } = this.#segments.shift()!;
+      this.#forget(local);
+      await local.file.unlink().catch((error: unknown) => {
+        this.#context.log.warning(`cannot delete the journal file ${local.file.path}`, { error });
+      });
+    }
+  }
+
+  /** Stops uploading and closes the files, which stay where they are. */
+  abandon(): void {
+    this.#abandoned = true;
+    for (const { local } of this.#segments.splice(0)) this.#forget(local);
+  }
+
+  #forget(local: LocalSegment): void {
+    this.#bytes -= local.bytes;
+    this.#context.budget.give(local.bytes);
+    this.#context.segments.setLocal(local.handle, undefined);
+    local.file.close();
+  }
+
+  async #upload(local: LocalSegment): Promise<void> {
+    const name = segmentObjectName(local.segment, local.generation);
+    for (let delayMs = retryMsMin; ; delayMs = Math.min(delayMs * 2, retryMsMax)) {
+      if (this.#abandoned) throw new AndironError("owner_changed", `upload of ${name} was given up`);
+      try {
+        await this.#context.backend.putFile(name, local.file.path);
+        return;
+      } catch (error) {
+        if (this.#abandoned) throw error;
+        this.#context.log.warning(`cannot upload segment ${name}, trying again in ${delayMs} ms`, { error });
+      }
+      await this.#context.clock.sleep(delayMs);
+    }
+  }
+}

@@ -1,0 +1,242 @@
+// A log that this router owns, opened for reading and writing.
+//
+//     open ──write──► (first write: journal begun, epoch recorded) ──► writing ──┬─ drain ──► released
+//                                                                               └─ abandon: owner or disk lost, files stay
+//     beside it: sealed ► uploaded; delta frozen at a segment boundary ► folded ► committed ► local files released
+//
+// The order of the last line is the durability argument (docs/design/0002-log-engine.md, "The life of a write"): a checkpoint
+// is committed only when all segments before its position are on the backend, and only then are local files let go.
+
+import { mkdir } from "node:fs/promises";
+import { AndironError } from "../../common/errors.ts";
+import { atomically } from "../../registry/atomic.ts";
+import type { PoolContext } from "../engine-context.ts";
+import type { Lineage } from "../format/page.ts";
+import { recordKinds } from "../format/segment.ts";
+import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
+import { Journal, syncDirectory } from "../journal/journal.ts";
+import { markPoisoned } from "../journal/recovery.ts";
+import { clusterBytes, engineLimits } from "../limits.ts";
+import type { BlockMap } from "../map/block-map.ts";
+import type { SegmentId } from "../names.ts";
+import type { EpochRecord, LogRecord } from "../records.ts";
+import { comparePositions, keys } from "../records.ts";
+import type { SegmentEntries } from "../view.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { claimLog, readOwned } from "./claim.ts";
+import { LocalSegments } from "./local-segments.ts";
+import { Reader } from "./reader.ts";
+import { WriteQueue } from "./write-queue.ts";
+
+export class OpenLog {
+  readonly id: string;
+  readonly epoch: number;
+  readonly map: BlockMap;
+  readonly lineage: Lineage;
+  readonly locals: LocalSegments;
+  readonly reader: Reader;
+  readonly queue: WriteQueue;
+  readonly checkpointer: Checkpointer;
+  readonly #context: PoolContext;
+  readonly #startSequence: number;
+  #journal: Journal | undefined;
+  #beginning: Promise<Journal> | undefined;
+  /** Why nothing can be written any more. */
+  #failure: AndironError | undefined;
+  #closing = false;
+
+  private constructor(context: PoolContext, claimed: Awaited<ReturnType<typeof claimLog>>) {
+    this.#context = context;
+    this.id = claimed.record.id;
+    this.epoch = claimed.record.epoch;
+    this.map = claimed.map;
+    this.lineage = claimed.lineage;
+    this.#startSequence = claimed.sequence;
+    this.locals = new LocalSegments(context);
+    this.reader = new Reader(this.map, context.segments, context.cache);
+    this.queue = new WriteQueue({
+      soon: (run) => void setImmediate(run),
+      beforeBatch: () => this.#beforeBatch(),
+      append: (appends) => this.#append(appends),
+      apply: (appends, file, placed) => this.#apply(appends, file, placed),
+      flush: () => this.#flushJournal(),
+      readClusters: async (first, target) => this.reader.read(first * clusterBytes, target),
+      assertOwned: () => this.assertOwned(),
+    });
+    for (const local of claimed.locals) this.locals.add(local);
+    this.checkpointer = new Checkpointer(context, this, claimed.record);
+  }
+
+  /** Claims the log and recovers what it finds. */
+  static async open(context: PoolContext, logId: string): Promise<OpenLog> {
+    return new OpenLog(context, await claimLog(context, logId));
+  }
+
+  get sequence(): number {
+    return this.#journal?.sequence ?? this.#startSequence;
+  }
+
+  get journal(): Journal | undefined {
+    return this.#journal;
+  }
+
+  get failure(): AndironError | undefined {
+    return this.#failure ?? this.#journal?.poison;
+  }
+
+  /** Throws unless what was just done may be answered for. */
+  assertOwned(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#context.assertLease();
+  }
+
+  /** Resolves when everything acknowledged before survives power loss. */
+  async flush(): Promise<void> {
+    await this.#flushJournal();
+    this.assertOwned();
+  }
+
+  /** Entries of a segment of the open epoch, or of one that is still local. */
+  liveSegment(segment: SegmentId): SegmentEntries | undefined {
+    const local = this.locals.find(segment);
+    if (local !== undefined) return local;
+    return this.#journal?.liveFiles().find((file) => comparePositions(file.segment, segment) === 0);
+  }
+
+  /**
+   * Finishes what is queued, makes a last checkpoint and gives the log back. `beforeRelease` may refuse (return false) when
+   * there is new work; then the log stays open. Rejects when the log was lost.
+   */
+  async drain(beforeRelease: () => Promise<boolean>): Promise<boolean> {
+    await this.queue.drained();
+    if (this.failure !== undefined) throw this.failure;
+    await this.checkpointer.makeFinal();
+    if (!(await beforeRelease())) return false;
+    this.#closing = true;
+    await this.queue.drained();
+    const last = await this.#journal?.close();
+    await this.checkpointer.release(last);
+    await this.#journal?.discardEmpty();
+    return true;
+  }
+
+  /** Gives up at once: what is journaled stays on the local disk for the next claim. */
+  async abandon(reason: AndironError): Promise<void> {
+    this.#failure ??= reason;
+    this.checkpointer.stop();
+    await this.#beginning?.catch(() => undefined);
+    await this.#journal?.abandon();
+    this.locals.abandon();
+  }
+
+  async #beforeBatch(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.#closing) throw new AndironError("shutting_down", "the disk is being closed");
+    await this.checkpointer.freezeIfWanted();
+    await this.#context.budget.room();
+    await this.checkpointer.deltaRoom();
+  }
+
+  async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: readonly Placed[] }> {
+    const journal = this.#journal ?? (await this.#begin());
+    try {
+      return await journal.append(appends);
+    } catch (error) {
+      if (journal.poison !== undefined) await this.#poisoned(journal.poison);
+      throw error;
+    }
+  }
+
+  #apply(appends: readonly Append[], file: JournalFile, placed: readonly Placed[]): void {
+    const { map, handle } = { map: this.map.active, handle: file.handle };
+    for (let i = 0; i < appends.length; i++) {
+      const append = appends[i]!;
+      if (append.kind === recordKinds.zero) {
+        map.zero(append.firstCluster, append.clusterCount);
+        continue;
+      }
+      const { payloadOffset, crcs } = placed[i]!;
+      for (let c = 0; c < append.clusterCount; c++) {
+        const offset = payloadOffset + c * clusterBytes;
+        map.put(append.firstCluster + c, handle, offset, crcs[c]!);
+        this.#context.cache.add(handle, offset, append.data!, c * clusterBytes);
+      }
+    }
+    this.checkpointer.wrote();
+  }
+
+  async #flushJournal(): Promise<void> {
+    const journal = this.#journal;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (journal === undefined) return;
+    try {
+      await journal.flush();
+    } catch (error) {
+      if (journal.poison !== undefined) await this.#poisoned(journal.poison);
+      throw error;
+    }
+  }
+
+  #begin(): Promise<Journal> {
+    this.#beginning ??= this.#beginEpoch().catch((error: unknown) => {
+      this.#beginning = undefined;
+      throw error;
+    });
+    return this.#beginning;
+  }
+
+  /** The first journal file exists before the epoch is recorded, and the epoch is recorded before a write is acknowledged. */
+  async #beginEpoch(): Promise<Journal> {
+    const { journalDirectory, journalId, registry } = this.#context;
+    await mkdir(`${journalDirectory}/${this.id}`, { recursive: true, mode: 0o700 });
+    await syncDirectory(journalDirectory);
+    const journal = new Journal({
+      directory: journalDirectory,
+      log: this.id,
+      epoch: this.epoch,
+      sequence: this.#startSequence,
+      segmentBytes: this.#context.settings.segmentBytes,
+      handles: this.#context.segments,
+      clock: this.#context.clock,
+      random: this.#context.random,
+      onCreated: (file) => this.#context.segments.setLocal(file.handle, file.file),
+      onSealed: (file) => this.#sealed(file),
+      onDiscarded: (file) => this.#context.segments.setLocal(file.handle, undefined),
+    });
+    try {
+      await journal.begin();
+      await atomically(registry, this.#context, async (tx) => {
+        const record = await readOwned(this.#context, tx, this.id, this.epoch);
+        const epoch: EpochRecord = { v: 1, epoch: this.epoch, journal: journalId };
+        tx.put(keys.epoch(this.id, this.epoch), JSON.stringify(epoch));
+        tx.put(keys.log(this.id), JSON.stringify(record satisfies LogRecord));
+      });
+    } catch (error) {
+      // It may or may not be recorded: only a new claim can tell.
+      this.#failure ??= error instanceof AndironError ? error : new AndironError("internal", "cannot begin an epoch", { cause: error });
+      await journal.abandon();
+      throw error;
+    }
+    this.#journal = journal;
+    return journal;
+  }
+
+  #sealed(file: JournalFile): void {
+    const { segment, handle, entries, firstSequence, lastSequence } = file;
+    this.locals.add({ segment, handle, generation: 0, file: file.file, bytes: file.length, entries, firstSequence, lastSequence });
+    this.checkpointer.wrote();
+  }
+
+  async #poisoned(poison: AndironError): Promise<void> {
+    if (this.#failure !== undefined) return;
+    this.#failure = poison;
+    this.#context.log.error(`the journal of log ${this.id} is poisoned: the disk answers with errors until it is opened anew`, { error: poison });
+    await markPoisoned(this.#context.journalDirectory, this.id).catch((error: unknown) => {
+      this.#context.log.error(`cannot leave a mark of that in ${this.#context.journalDirectory}`, { error });
+    });
+  }
+}
+
+/** Deltas up to this many entries never make a writer wait. */
+export const deltaIsFull = (map: BlockMap): boolean =>
+  map.active.entryCount >= engineLimits.deltaEntriesMax || map.active.rangeCount >= engineLimits.deltaHolesMax;

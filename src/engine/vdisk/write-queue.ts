@@ -1,0 +1,224 @@
+// Writing: requests become records, what arrived together is one journal write, and pieces of clusters are completed first.
+//
+//     request ──whole clusters──────────────► queue ──batch──► journal ──► map, cache ──► acknowledged
+//        └──pieces: lock clusters, barrier, read, merge──┘
+//
+// - A piece of a cluster is merged with what the cluster held when everything queued before it was applied; until the merged
+//   cluster is applied, any other write to it waits (so no acknowledged write is undone by an older merge).
+// - The queue is in order; a batch is applied to the map before any of it is acknowledged.
+// - Journal full: the batch is refused as a whole, nothing of it happened.
+
+import { AndironError } from "../../common/errors.ts";
+import type { Append, Placed } from "../journal/journal-file.ts";
+import type { JournalFile } from "../journal/journal-file.ts";
+import { recordKinds } from "../format/segment.ts";
+import { clusterBytes, engineLimits } from "../limits.ts";
+
+/** What the queue needs of the disk that it writes for. */
+export interface WriteTarget {
+  /** Resolves when there is room to write: delta, journal budget. Also where a checkpoint may freeze the map. */
+  beforeBatch(): Promise<void>;
+  append(appends: readonly Append[]): Promise<{ readonly file: JournalFile; readonly placed: readonly Placed[] }>;
+  apply(appends: readonly Append[], file: JournalFile, placed: readonly Placed[]): void;
+  flush(): Promise<void>;
+  /** Reads whole clusters as they are now. */
+  readClusters(first: number, target: Buffer): Promise<void>;
+  /** Throws when this router does not hold the disk any more: asked after the work, before the reply. */
+  assertOwned(): void;
+  /** Schedules the next turn of the loop, after everything that has arrived by now. */
+  readonly soon: (run: () => void) => void;
+}
+
+interface Item {
+  readonly appends: readonly Append[];
+  readonly bytes: number;
+  readonly fua: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class WriteQueue {
+  readonly #target: WriteTarget;
+  #items: Item[] = [];
+  #queuedBytes = 0;
+  #running = false;
+  readonly #locks = new Map<number, Promise<void>>();
+  #idle: (() => void)[] = [];
+  #pieces = 0;
+
+  constructor(target: WriteTarget) {
+    this.#target = target;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  write(offset: number, data: Buffer, fua: boolean): Promise<void> {
+    const first = Math.floor(offset / clusterBytes);
+    const end = offset + data.length;
+    const aligned = offset % clusterBytes === 0 && end % clusterBytes === 0;
+    if (aligned && this.#locks.size === 0) return this.#enqueue(dataAppends(first, data), fua);
+    return this.#writeUnaligned(offset, data, fua);
+  }
+
+  /** Zeroes whole clusters. */
+  zero(first: number, count: number, fua: boolean): Promise<void> {
+    if (this.#locks.size === 0) return this.#enqueue(zeroAppends(first, count), fua);
+    return this.#afterLocks(first, first + count).then(() => this.#enqueue(zeroAppends(first, count), fua));
+  }
+
+  /** Resolves when everything queued before it is applied; one turn of the loop runs for it (a checkpoint may freeze there). */
+  barrier(): Promise<void> {
+    return this.#enqueue([], false);
+  }
+
+  /** Resolves when nothing is queued or under way. */
+  async drained(): Promise<void> {
+    while (this.#running || this.#items.length > 0 || this.#pieces > 0) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
+    }
+  }
+
+  #enqueue(appends: readonly Append[], fua: boolean): Promise<void> {
+    const bytes = appends.reduce((sum, append) => sum + (append.data?.length ?? 0), 0);
+    if (this.#queuedBytes + bytes > engineLimits.queuedBytesMax) {
+      return Promise.reject(new AndironError("overloaded", "too many bytes wait for the journal"));
+    }
+    this.#queuedBytes += bytes;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#items.push({ appends, bytes, fua, resolve, reject });
+    if (!this.#running) {
+      this.#running = true;
+      this.#target.soon(() => void this.#run());
+    }
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#items.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        await this.#target.beforeBatch();
+        await this.#writeBatch(batch);
+      } catch (error) {
+        for (const item of batch) item.reject(error);
+      }
+      for (const item of batch) this.#queuedBytes -= item.bytes;
+    }
+    this.#running = false;
+    this.#wakeIdle();
+  }
+
+  async #writeBatch(batch: readonly Item[]): Promise<void> {
+    const appends = batch.flatMap((item) => item.appends);
+    if (appends.length > 0) {
+      const { file, placed } = await this.#target.append(appends);
+      this.#target.apply(appends, file, placed);
+    }
+    this.#target.assertOwned();
+    const durable = batch.filter((item) => item.fua);
+    if (durable.length > 0) {
+      this.#target.flush().then(
+        () => durable.forEach((item) => item.resolve()),
+        (error: unknown) => durable.forEach((item) => item.reject(error)),
+      );
+    }
+    for (const item of batch) if (!item.fua) item.resolve();
+  }
+
+  #takeBatch(): Item[] {
+    let records = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const item of this.#items) {
+      if (count > 0 && (records + item.appends.length > engineLimits.batchRecordsMax || bytes + item.bytes > engineLimits.batchBytesMax)) break;
+      records += item.appends.length;
+      bytes += item.bytes;
+      count++;
+    }
+    if (count === this.#items.length) {
+      const all = this.#items;
+      this.#items = [];
+      return all;
+    }
+    return this.#items.splice(0, count);
+  }
+
+  async #writeUnaligned(offset: number, data: Buffer, fua: boolean): Promise<void> {
+    const first = Math.floor(offset / clusterBytes);
+    const end = offset + data.length;
+    const last = Math.ceil(end / clusterBytes) - 1;
+    this.#pieces++;
+    try {
+      await this.#afterLocks(first, last + 1);
+      if (offset % clusterBytes === 0 && end % clusterBytes === 0) return await this.#enqueue(dataAppends(first, data), fua);
+      const unlock = this.#lock(first, last);
+      try {
+        await this.barrier();
+        const merged = await this.#merge(first, last, offset, data);
+        await this.#enqueue(dataAppends(first, merged), fua);
+      } finally {
+        unlock();
+      }
+    } finally {
+      this.#pieces--;
+      this.#wakeIdle();
+    }
+  }
+
+  /** The clusters [first, last] with data laid over them. */
+  async #merge(first: number, last: number, offset: number, data: Buffer): Promise<Buffer> {
+    const start = first * clusterBytes;
+    const merged = Buffer.allocUnsafe((last - first + 1) * clusterBytes);
+    if (offset > start) await this.#target.readClusters(first, merged.subarray(0, clusterBytes));
+    const tailPartial = (offset + data.length) % clusterBytes !== 0;
+    if (tailPartial && (last > first || offset === start)) await this.#target.readClusters(last, merged.subarray(merged.length - clusterBytes));
+    data.copy(merged, offset - start);
+    return merged;
+  }
+
+  #lock(first: number, last: number): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const cluster of first === last ? [first] : [first, last]) this.#locks.set(cluster, promise);
+    return () => {
+      for (const cluster of first === last ? [first] : [first, last]) this.#locks.delete(cluster);
+      resolve();
+    };
+  }
+
+  async #afterLocks(start: number, end: number): Promise<void> {
+    for (;;) {
+      let blocking: Promise<void> | undefined;
+      for (const [cluster, lock] of this.#locks) if (cluster >= start && cluster < end) blocking = lock;
+      if (blocking === undefined) return;
+      await blocking;
+    }
+  }
+
+  #wakeIdle(): void {
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+function dataAppends(first: number, data: Buffer): Append[] {
+  const appends: Append[] = [];
+  const count = data.length / clusterBytes;
+  for (let done = 0; done < count; done += engineLimits.recordClustersMax) {
+    const clusterCount = Math.min(engineLimits.recordClustersMax, count - done);
+    const part = data.subarray(done * clusterBytes, (done + clusterCount) * clusterBytes);
+    appends.push({ kind: recordKinds.data, firstCluster: first + done, clusterCount, data: part });
+  }
+  return appends;
+}
+
+function zeroAppends(first: number, count: number): Append[] {
+  const appends: Append[] = [];
+  for (let done = 0; done < count; done += engineLimits.zeroClustersMax) {
+    const clusterCount = Math.min(engineLimits.zeroClustersMax, count - done);
+    appends.push({ kind: recordKinds.zero, firstCluster: first + done, clusterCount });
+  }
+  return appends;
+}
