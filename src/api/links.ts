@@ -30,7 +30,7 @@ export class Links {
     const changed = new URLSearchParams(query);
     changed.delete("marker");
     changed.append("marker", marker);
-    return [{ rel: "next", href: `${this.#origin}/v3${this.#project}/${path}?${changed}` }];
+    return [{ rel: "next", href: `${this.#origin}/v3${this.#project}/${path}?${changed.toString()}` }];
   }
 
   /** The root of the API. */

@@ -85,7 +85,7 @@ function writePython(value: unknown, depth: number): string {
   if (value === true) return "True";
   if (value === false) return "False";
   if (typeof value === "string") return `'${value.slice(0, valueCharactersMax).replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-  if (typeof value !== "object") return String(value);
+  if (typeof value !== "object") return typeof value === "number" ? String(value) : "...";
   if (depth >= 4) return "...";
   if (Array.isArray(value))
     return `[${value
