@@ -34,10 +34,16 @@ atomicTest("all writes are one revision, and the body's value comes back with it
     return "value";
   });
   assert.deepEqual(result, { value: "value", revision: 1 });
-  assert.deepEqual((await registry.range({ prefix: "" })).entries.map((entry) => entry.key), ["a"]);
+  assert.deepEqual(
+    (await registry.range({ prefix: "" })).entries.map((entry) => entry.key),
+    ["a"],
+  );
 });
 
-for (const [what, before] of [["changes", true], ["appears", false]] as const) {
+for (const [what, before] of [
+  ["changes", true],
+  ["appears", false],
+] as const) {
   atomicTest(`when a key that was read ${what} meanwhile, the body runs again on the new state`, async (registry) => {
     if (before) await write(registry, put("a", "old"));
     const seen: (string | undefined)[] = [];

@@ -104,16 +104,19 @@ function bindingContract(define: DefineTest): void {
 }
 
 function expiryContract(define: DefineTest): void {
-  define("a lease that nobody renews ends: keys deleted in one batch, seen by watches of every handle", async ({ registry, open }) => {
-    const other = await open();
-    const lease = await registry.grantLease(shortMs);
-    await write(registry, put("a", "1", lease), put("b", "1", lease));
-    for (const handle of [registry, other]) {
-      const [, batch] = await take(handle.watch({ prefix: "", fromRevision: 1 }), 2);
-      assert.deepEqual(batch?.events.map((event) => `${event.kind} ${event.key}`).toSorted(), ["delete a", "delete b"]);
-    }
-    await rejectsWith("lease_lost", registry.keepLeaseAlive(lease));
-  });
+  define(
+    "a lease that nobody renews ends: keys deleted in one batch, seen by watches of every handle",
+    async ({ registry, open }) => {
+      const other = await open();
+      const lease = await registry.grantLease(shortMs);
+      await write(registry, put("a", "1", lease), put("b", "1", lease));
+      for (const handle of [registry, other]) {
+        const [, batch] = await take(handle.watch({ prefix: "", fromRevision: 1 }), 2);
+        assert.deepEqual(batch?.events.map((event) => `${event.kind} ${event.key}`).toSorted(), ["delete a", "delete b"]);
+      }
+      await rejectsWith("lease_lost", registry.keepLeaseAlive(lease));
+    },
+  );
 
   define("a lease outlives the handle that granted it, and other handles see to its end", async ({ registry, open }) => {
     const other = await open();

@@ -23,12 +23,20 @@ interface Child {
   ended(): Promise<number | null>;
 }
 
+const running = new Set<ChildProcess>();
+
+/** So that a failed test leaves no child behind. */
+function killRunning(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
 function start(store: ContractStore, ...job: string[]): Child {
   const script = fileURLToPath(new URL("./contract-child.ts", import.meta.url));
   const process_: ChildProcess = spawn(process.execPath, [script, store.childModule, store.location, ...job], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const closed = once(process_, "close");
+  running.add(process_);
+  const closed = once(process_, "close").finally(() => running.delete(process_));
   const lines: string[] = [];
   const waiting = new Map<string, () => void>();
   assert.ok(process_.stdout);
@@ -54,7 +62,9 @@ function start(store: ContractStore, ...job: string[]): Child {
   };
 }
 
-export function processContract(define: DefineTest): void {
+export function processContract(defineTest: DefineTest): void {
+  const define: DefineTest = (title, body) => defineTest(title, (context) => body(context).finally(killRunning));
+
   define("processes that add to one counter lose no update", async ({ store, registry }) => {
     const times = 150;
     const children = [1, 2, 3].map(() => start(store, "count", "counter", `${times}`));
@@ -74,28 +84,34 @@ export function processContract(define: DefineTest): void {
     );
   });
 
-  define("kill -9 of writers: what was acknowledged is there, nothing half, watches go on without gap or repetition", async (context) => {
-    const { store, registry } = context;
-    const seen = new Map<string, string>();
-    let lastRevision = 0;
-    for (let round = 1; round <= 12; round++) {
-      const writers = ["x", "y"].map((name) => ({ name, child: start(store, "write", name) }));
-      for (const { child } of writers) await child.said("ready");
-      for (const { name, child } of writers) {
-        await systemClock.sleep(systemRandom.below(60));
-        await child.kill();
-        await checkWriter(registry, name, child.lines);
+  define(
+    "kill -9 of writers: what was acknowledged is there, nothing half, watches go on without gap or repetition",
+    async (context) => {
+      const { store, registry } = context;
+      const seen = new Map<string, string>();
+      let lastRevision = 0;
+      for (let round = 1; round <= 12; round++) {
+        const writers = ["x", "y"].map((name) => ({ name, child: start(store, "write", name) }));
+        for (const { child } of writers) await child.said("ready");
+        for (const { name, child } of writers) {
+          await systemClock.sleep(systemRandom.below(60));
+          await child.kill();
+          await checkWriter(registry, name, child.lines);
+        }
+        const head = await registry.revision();
+        for (const { revision, events } of await take(
+          registry.watch({ prefix: "", fromRevision: lastRevision + 1 }),
+          head - lastRevision,
+        )) {
+          assert.equal(revision, ++lastRevision);
+          assert.equal(events.length, 3);
+          for (const event of events) seen.set(event.key, event.entry?.value ?? "");
+        }
       }
-      const head = await registry.revision();
-      for (const { revision, events } of await take(registry.watch({ prefix: "", fromRevision: lastRevision + 1 }), head - lastRevision)) {
-        assert.equal(revision, ++lastRevision);
-        assert.equal(events.length, 3);
-        for (const event of events) seen.set(event.key, event.entry?.value ?? "");
-      }
-    }
-    assert.ok(lastRevision > 0, "the writers came to write");
-    assert.deepEqual(seen, await everything(registry));
-  });
+      assert.ok(lastRevision > 0, "the writers came to write");
+      assert.deepEqual(seen, await everything(registry));
+    },
+  );
 
   define("a process with a blocked loop keeps its lease; killed, it loses it", async ({ store, registry }) => {
     const ttlMs = 1500;

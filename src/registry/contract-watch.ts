@@ -25,7 +25,9 @@ function revisionsOf(batches: readonly WatchBatch[]): number[] {
 async function writeMany(registry: Registry, count: number, value = ""): Promise<void> {
   const width = 500;
   for (let i = 0; i < count; i += width) {
-    const some = Array.from({ length: Math.min(width, count - i) }, (_, j) => write(registry, put("many", `${value}${i + j + 1}`)));
+    const some = Array.from({ length: Math.min(width, count - i) }, (_, j) =>
+      write(registry, put("many", `${value}${i + j + 1}`)),
+    );
     await Promise.all(some);
   }
 }
@@ -178,7 +180,10 @@ function compactionContract(define: DefineTest): void {
     await registry.compact(8);
     for (const handle of [registry, other]) {
       await rejectsWith("watch_compacted", take(handle.watch({ prefix: "", fromRevision: 7 }), 1));
-      assert.deepEqual(revisionsOf(await take(handle.watch({ prefix: "", fromRevision: 8 }), 9)), [8, 9, 10, 11, 12, 13, 14, 15, 16]);
+      assert.deepEqual(
+        revisionsOf(await take(handle.watch({ prefix: "", fromRevision: 8 }), 9)),
+        [8, 9, 10, 11, 12, 13, 14, 15, 16],
+      );
       assert.equal((await handle.get("old"))?.createRevision, 11);
     }
   });

@@ -108,23 +108,33 @@ function transactionContract(define: DefineTest): void {
   });
 
   define("values come back as they were: empty, NUL, any plane of Unicode", async ({ registry }) => {
-    for (const value of ["", "a\0b", "é€𝄞", "\u2028\ufeff\uffff", '{"v":1,"quote":"\\""}', "x".repeat(registryLimits.valueBytesMax)]) {
+    for (const value of [
+      "",
+      "a\0b",
+      "é€𝄞",
+      "\u2028\ufeff\uffff",
+      '{"v":1,"quote":"\\""}',
+      "x".repeat(registryLimits.valueBytesMax),
+    ]) {
       await write(registry, put("a", value));
       assert.equal((await registry.get("a"))?.value, value);
     }
   });
 
-  define("close() finishes what was asked; then every call is shutting_down, and closing again is harmless", async ({ registry, open }) => {
-    const pending = write(registry, put("a", "1"));
-    const closing = registry.close();
-    assert.equal((await pending).succeeded, true);
-    await closing;
-    await registry.close();
-    await rejectsWith("shutting_down", registry.get("a"));
-    await rejectsWith("shutting_down", write(registry, put("a", "2")));
-    assert.throws(() => registry.watch({ prefix: "", fromRevision: 1 }), { code: "shutting_down" });
-    assert.equal((await (await open()).get("a"))?.value, "1");
-  });
+  define(
+    "close() finishes what was asked; then every call is shutting_down, and closing again is harmless",
+    async ({ registry, open }) => {
+      const pending = write(registry, put("a", "1"));
+      const closing = registry.close();
+      assert.equal((await pending).succeeded, true);
+      await closing;
+      await registry.close();
+      await rejectsWith("shutting_down", registry.get("a"));
+      await rejectsWith("shutting_down", write(registry, put("a", "2")));
+      assert.throws(() => registry.watch({ prefix: "", fromRevision: 1 }), { code: "shutting_down" });
+      assert.equal((await (await open()).get("a"))?.value, "1");
+    },
+  );
 }
 
 function rangeContract(define: DefineTest): void {
@@ -191,7 +201,10 @@ function limitContract(define: DefineTest): void {
     }
     await rejectsWith("invalid_request", write(registry, put("a", "\ud800")));
     await rejectsWith("invalid_request", write(registry, put("a", "1"), del("a")));
-    await rejectsWith("invalid_request", registry.transact({ compares: [], success: [], failure: [put("a", "1"), put("a", "2")] }));
+    await rejectsWith(
+      "invalid_request",
+      registry.transact({ compares: [], success: [], failure: [put("a", "1"), put("a", "2")] }),
+    );
     for (const modRevision of [-1, 0.5, Number.NaN]) {
       await rejectsWith("invalid_request", registry.transact({ compares: [{ key: "a", modRevision }], success: [] }));
     }

@@ -59,9 +59,13 @@ function checkOperations(operations: readonly Operation[]): number {
     if (operation.kind === "delete") continue;
     const valueBytes = Buffer.byteLength(operation.value);
     if (valueBytes > registryLimits.valueBytesMax) {
-      throw new AndironError("record_too_large", `${operation.key} has ${valueBytes} bytes, at most ${registryLimits.valueBytesMax}`);
+      throw new AndironError(
+        "record_too_large",
+        `${operation.key} has ${valueBytes} bytes, at most ${registryLimits.valueBytesMax}`,
+      );
     }
-    if (!operation.value.isWellFormed()) throw new AndironError("invalid_request", `the value of ${operation.key} is not UTF-8 text`);
+    if (!operation.value.isWellFormed())
+      throw new AndironError("invalid_request", `the value of ${operation.key} is not UTF-8 text`);
     sizeBytes += valueBytes;
   }
   return sizeBytes;

@@ -96,7 +96,10 @@ fileTest("damaged pages give an error, never wrong records", async ({ path, open
   const { size } = await file.stat();
   await file.write(Buffer.alloc(size - 8192, 0xa5), 0, size - 8192, 8192);
   await file.close();
-  await rejectsWith("registry_damaged", open().then((again) => again.range({ prefix: "" })));
+  await rejectsWith(
+    "registry_damaged",
+    open().then((again) => again.range({ prefix: "" })),
+  );
 });
 
 fileTest("a path that cannot be is registry_unavailable", async ({ path, open }) => {
@@ -105,33 +108,41 @@ fileTest("a path that cannot be is registry_unavailable", async ({ path, open })
   await rejectsWith("registry_unavailable", open({ path: join(path, "..") }));
 });
 
-fileTest("a writer that holds the lock holds up writes, not reads; too long gives registry_unavailable", async ({ path, open }) => {
-  const registry = await open({ lockTimeoutMs: 300 });
-  await write(registry, put("a", "1"));
-  const locker = new DatabaseSync(path);
-  locker.exec("BEGIN IMMEDIATE");
-  const waiting = write(registry, put("a", "2"));
-  assert.equal((await registry.get("a"))?.value, "1");
-  await rejectsWith("registry_unavailable", waiting);
-  locker.exec("ROLLBACK");
-  locker.close();
-  assert.equal((await write(registry, put("a", "3"))).revision, 2);
-});
+fileTest(
+  "a writer that holds the lock holds up writes, not reads; too long gives registry_unavailable",
+  async ({ path, open }) => {
+    const registry = await open({ lockTimeoutMs: 300 });
+    await write(registry, put("a", "1"));
+    const locker = new DatabaseSync(path);
+    locker.exec("BEGIN IMMEDIATE");
+    const waiting = write(registry, put("a", "2"));
+    assert.equal((await registry.get("a"))?.value, "1");
+    await rejectsWith("registry_unavailable", waiting);
+    locker.exec("ROLLBACK");
+    locker.close();
+    assert.equal((await write(registry, put("a", "3"))).revision, 2);
+  },
+);
 
-fileTest("when SQLite fails amid a group the whole group is undone, and it goes on once the cause is gone", async ({ path, open }) => {
-  const registry = await open();
-  await write(registry, put("a", "1"));
-  const value = "x".repeat(registryLimits.valueBytesMax);
-  const locker = new DatabaseSync(path);
-  locker.exec("CREATE TRIGGER full BEFORE INSERT ON changes WHEN length(NEW.events) > 200000 BEGIN SELECT RAISE(ABORT, 'full'); END");
-  const both = [write(registry, put("b", "small")), write(registry, put("c", "2"), put("d", value))];
-  for (const one of both) await rejectsWith("registry_unavailable", one);
-  assert.equal((await registry.range({ prefix: "" })).entries.length, 1);
-  locker.exec("DROP TRIGGER full");
-  locker.close();
-  assert.equal((await write(registry, put("c", "2"), put("d", value))).revision, 2);
-  assert.equal((await take(registry.watch({ prefix: "", fromRevision: 1 }), 2)).length, 2);
-});
+fileTest(
+  "when SQLite fails amid a group the whole group is undone, and it goes on once the cause is gone",
+  async ({ path, open }) => {
+    const registry = await open();
+    await write(registry, put("a", "1"));
+    const value = "x".repeat(registryLimits.valueBytesMax);
+    const locker = new DatabaseSync(path);
+    locker.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON changes WHEN length(NEW.events) > 200000 BEGIN SELECT RAISE(ABORT, 'full'); END",
+    );
+    const both = [write(registry, put("b", "small")), write(registry, put("c", "2"), put("d", value))];
+    for (const one of both) await rejectsWith("registry_unavailable", one);
+    assert.equal((await registry.range({ prefix: "" })).entries.length, 1);
+    locker.exec("DROP TRIGGER full");
+    locker.close();
+    assert.equal((await write(registry, put("c", "2"), put("d", value))).revision, 2);
+    assert.equal((await take(registry.watch({ prefix: "", fromRevision: 1 }), 2)).length, 2);
+  },
+);
 
 fileTest("history is bounded by number, and keeps the last revisions", async ({ open }) => {
   const max = 300;
@@ -144,7 +155,8 @@ fileTest("history is bounded by number, and keeps the last revisions", async ({ 
 fileTest("history is bounded by bytes, but the last thousand revisions stay", async ({ open }) => {
   const registry = await open({ historyBytesMax: 100_000 });
   const total = revisionsMin + 500;
-  for (let i = 0; i < total; i += 10) await Promise.all(Array.from({ length: 10 }, () => write(registry, put("a", "x".repeat(200)))));
+  for (let i = 0; i < total; i += 10)
+    await Promise.all(Array.from({ length: 10 }, () => write(registry, put("a", "x".repeat(200)))));
   const first = total - revisionsMin + 1;
   await rejectsWith("watch_compacted", take(registry.watch({ prefix: "", fromRevision: first - 100 }), 1));
   assert.equal((await take(registry.watch({ prefix: "", fromRevision: first }), revisionsMin)).length, revisionsMin);

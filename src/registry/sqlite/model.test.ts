@@ -42,7 +42,10 @@ class Model {
 
 const key = fc.constantFrom("a", "a/1", "a/2", "a0", "b", "b/1");
 const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("put" as const), key, value: fc.string({ unit: "grapheme", maxLength: 5 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("put" as const), key, value: fc.string({ unit: "grapheme", maxLength: 5 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), key }) },
 );
 const branch = fc.uniqueArray(operation, { selector: (one) => one.key, maxLength: 4 });
@@ -50,7 +53,10 @@ const branch = fc.uniqueArray(operation, { selector: (one) => one.key, maxLength
 const guess = fc.record({ key, offset: fc.constantFrom(0, 0, 0, 1) });
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ compares: fc.array(guess, { maxLength: 3 }), success: branch, failure: branch }) },
-  { weight: 1, arbitrary: fc.record({ prefix: fc.constantFrom("", "a", "a/", "b"), after: key, limit: fc.integer({ min: 1, max: 4 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ prefix: fc.constantFrom("", "a", "a/", "b"), after: key, limit: fc.integer({ min: 1, max: 4 }) }),
+  },
 );
 
 test("random programs give what the model gives, and the watch replays them", async () => {

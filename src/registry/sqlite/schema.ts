@@ -77,9 +77,13 @@ function readPragma(database: DatabaseSync, name: string): number {
 export function checkVersion(database: DatabaseSync, path: string): number {
   const version = readPragma(database, "user_version");
   if (version > schemaVersion) {
-    throw new AndironError("registry_too_new", `the registry file ${path} has version ${version}, this program knows ${schemaVersion}`, {
-      hint: "run the newer Andiron, or restore the copy that was made before the upgrade",
-    });
+    throw new AndironError(
+      "registry_too_new",
+      `the registry file ${path} has version ${version}, this program knows ${schemaVersion}`,
+      {
+        hint: "run the newer Andiron, or restore the copy that was made before the upgrade",
+      },
+    );
   }
   return version;
 }
@@ -88,7 +92,9 @@ function checkOurs(database: DatabaseSync, path: string): void {
   if (readPragma(database, "application_id") === applicationId) return;
   const tables = database.prepare("SELECT count(*) AS count FROM sqlite_schema").get();
   if (Number(tables?.["count"]) === 0) return;
-  throw new AndironError("registry_damaged", `${path} is a database, but not an Andiron registry`, { hint: "check the configured path" });
+  throw new AndironError("registry_damaged", `${path} is a database, but not an Andiron registry`, {
+    hint: "check the configured path",
+  });
 }
 
 function upgrade(database: DatabaseSync, path: string, wallMs: number): void {
@@ -147,7 +153,9 @@ export function openDatabaseForReading(path: string): DatabaseSync {
       throw new AndironError("registry_damaged", `${path} is not an Andiron registry`, { hint: "check the configured path" });
     }
     if (checkVersion(database, path) < schemaVersion) {
-      throw new AndironError("registry_unavailable", `the registry file ${path} has not been upgraded yet`, { hint: "start the service once" });
+      throw new AndironError("registry_unavailable", `the registry file ${path} has not been upgraded yet`, {
+        hint: "start the service once",
+      });
     }
     return database;
   } catch (error) {

@@ -246,7 +246,9 @@ export class StoreServer {
     this.#lockWantedSinceMs ??= nowMs;
     const waitedMs = nowMs - this.#lockWantedSinceMs;
     if (waitedMs < this.#options.lockTimeoutMs) return this.#planGroup();
-    this.#failGroup(new AndironError("registry_unavailable", `another process has locked the registry for ${Math.round(waitedMs)} ms`));
+    this.#failGroup(
+      new AndironError("registry_unavailable", `another process has locked the registry for ${Math.round(waitedMs)} ms`),
+    );
   }
 
   #deliver(): void {

@@ -30,7 +30,8 @@ function below(prefix: string, events: readonly WatchEvent[]): readonly WatchEve
 
 function isFull(position: Position): boolean {
   return (
-    position.pendingBatches >= registryLimits.watchBacklogBatchesMax || position.pendingBytes >= registryLimits.watchBacklogBytesMax
+    position.pendingBatches >= registryLimits.watchBacklogBatchesMax ||
+    position.pendingBytes >= registryLimits.watchBacklogBytesMax
   );
 }
 
@@ -46,7 +47,14 @@ export class Watches {
 
   open(watchId: number, request: WatchRequest): void {
     const next = request.fromRevision;
-    const position = { prefix: request.prefix, progress: request.progress === true, next, shown: next - 1, pendingBatches: 0, pendingBytes: 0 };
+    const position = {
+      prefix: request.prefix,
+      progress: request.progress === true,
+      next,
+      shown: next - 1,
+      pendingBatches: 0,
+      pendingBytes: 0,
+    };
     this.#positions.set(watchId, position);
     if (next < this.#store.firstRevision()) this.#fail(watchId, position);
   }
