@@ -4,7 +4,7 @@
 // - A Unix socket's file that no one answers on is what a dead process left: it is removed. One that answers is in use.
 // It does not accept, limit or close connections: that is the server's.
 
-import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { type Server, connect, isIP } from "node:net";
 import { AndironError } from "./errors.ts";
 import { identifyProcess } from "./process-identity.ts";
@@ -53,8 +53,9 @@ function listen(server: Server, where: { path: string } | { host: string; port: 
   });
 }
 
-/** True when `path` is a socket whose server is gone. */
+/** True when `path` is a socket whose server is gone. Any other kind of file refuses connections too, and is not ours. */
 function isAbandoned(path: string): Promise<boolean> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return Promise.resolve(false);
   return new Promise((resolve) => {
     const probe = connect({ path });
     probe.once("connect", () => {

@@ -5,6 +5,7 @@
 //   its own). No file's presence means anything, nothing has to be cleaned up, and a kill -9 gives the lock up.
 // - DIRECTORY/lock.json says who holds it (pid, start time, command). It is for messages and for scripts/bootstrap.js: it
 //   never decides. A dead process's lock.json is told by its start time.
+// - A held lock is kept in `held`: SQLite's connection is closed when it is garbage, and the lock would go with it.
 // - POSIX locks are per process: nothing else in the process may open DIRECTORY/lock, or the lock would be lost.
 // It guards the processes of one machine. Between machines the registry's leases decide.
 
@@ -18,6 +19,8 @@ export interface StateLock {
   /** Gives the lock up. Safe to call twice. */
   release(): void;
 }
+
+const held = new Set<DatabaseSync>();
 
 /** SQLite's result codes for a lock that another connection holds, and for a full lock table. */
 const busyCodes = new Set([5, 6]);
@@ -37,12 +40,11 @@ export function lockState(directory: string): StateLock {
     if (!isBusy(cause)) throw cause;
     throw lockedError(directory, cause);
   }
+  held.add(database);
   writeHolder(directory);
-  let held = true;
   return {
     release: () => {
-      if (!held) return;
-      held = false;
+      if (!held.delete(database)) return;
       rmSync(holderPath(directory), { force: true });
       database.close();
     },
