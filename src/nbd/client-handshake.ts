@@ -58,7 +58,8 @@ export class HandshakeStream {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     this.#waiting = { count, resolve, reject };
-    if (this.#slab !== undefined && this.#pump()) this.#resume();
+    const stopped = this.#slab !== undefined;
+    if (this.#pump() && stopped) this.#resume();
     return promise;
   }
 

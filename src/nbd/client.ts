@@ -9,8 +9,8 @@
 // - When the connection is lost everything unanswered rejects with owner_unreachable: the request may have been done or not.
 // - It does not reconnect, retry or cache: that is for whoever forwards with it.
 
-import { connect as connectSocket, type OnReadOpts, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { AndironError } from "../common/errors.ts";
 import type { Clock } from "../common/clock.ts";
 import type { BlockDevice, Extent, WriteOptions, ZeroOptions } from "../engine/device.ts";
@@ -22,7 +22,7 @@ import { PendingRequests } from "./pending-requests.ts";
 import { ReplyParser } from "./reply-parser.ts";
 import { encodeRequest } from "./request-codec.ts";
 import { SlabPool, type Slab } from "./slab.ts";
-import { SocketInput, type ByteSink } from "./socket-input.ts";
+import { readDeciphered, SocketInput, type ByteSink } from "./socket-input.ts";
 import type { ClientTls } from "./tls.ts";
 
 export interface NbdClientOptions {
@@ -39,7 +39,7 @@ export class NbdClient implements BlockDevice, ByteSink {
   readonly #options: NbdClientOptions;
   readonly #limits: ClientLimits;
   readonly #pool = new SlabPool(0);
-  readonly #inputs: SocketInput[] = [];
+  readonly #input: SocketInput;
   readonly #handshake: HandshakeStream;
   #socket: Socket;
   #info: ExportInfo | undefined;
@@ -74,7 +74,8 @@ export class NbdClient implements BlockDevice, ByteSink {
     this.#pending = new PendingRequests(this.#limits);
     this.#parser = new ReplyParser(this.#pending, this.#limits.replyBytesMax);
     this.#handshake = new HandshakeStream(() => this.#socket.resume());
-    this.#socket = connectSocket({ ...options.address, onread: this.#newInput().onread });
+    this.#input = new SocketInput(this, this.#pool, this.#limits.slabBytes);
+    this.#socket = connectSocket({ ...options.address, onread: this.#input.onread });
     this.#socket.setNoDelay(true);
     this.#listen(this.#socket);
   }
@@ -174,22 +175,16 @@ export class NbdClient implements BlockDevice, ByteSink {
   #startTls(tls: ClientTls): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const identity = tls.key === undefined || tls.cert === undefined ? {} : { key: tls.key, cert: tls.cert };
-    const options: ConnectionOptions & { onread: OnReadOpts } = {
-      ...{ socket: this.#socket, ca: tls.ca, servername: tls.serverName, minVersion: "TLSv1.2", ...identity },
-      onread: this.#newInput().onread,
-    };
-    const secure = connectTls(options);
+    const { ca, serverName } = tls;
+    const secure = connectTls({ socket: this.#socket, ca, servername: serverName, minVersion: "TLSv1.2", ...identity });
     this.#socket = secure;
     this.#listen(secure);
-    secure.once("secureConnect", resolve);
+    secure.once("secureConnect", () => {
+      readDeciphered(secure, this);
+      resolve();
+    });
     secure.once("close", () => reject(new AndironError("owner_unreachable", "the TLS handshake failed")));
     return promise;
-  }
-
-  #newInput(): SocketInput {
-    const input = new SocketInput(this, this.#pool, this.#limits.slabBytes);
-    this.#inputs.push(input);
-    return input;
   }
 
   #listen(socket: Socket): void {
@@ -220,7 +215,7 @@ export class NbdClient implements BlockDevice, ByteSink {
     if (!this.#disconnecting) this.#failure ??= new AndironError("owner_unreachable", "the NBD server hung up");
     const error = this.#failure ?? new AndironError("owner_unreachable", "the NBD connection is closed");
     this.#failure = error;
-    for (const input of this.#inputs) input.dispose();
+    this.#input.dispose();
     this.#handshake.fail(error);
     this.#pending.failAll(error);
     this.#closed.resolve();

@@ -26,7 +26,7 @@ import type { Logger, NbdMetrics } from "./observer.ts";
 import { encodeGreeting, OptionParser } from "./option-codec.ts";
 import { ReplyQueue } from "./reply-queue.ts";
 import type { Slab, SlabPool } from "./slab.ts";
-import { SocketInput, type ByteSink } from "./socket-input.ts";
+import { readDeciphered, SocketInput, type ByteSink } from "./socket-input.ts";
 import { rejectionOf, upgradeServerSocket, type ServerTlsContext } from "./tls.ts";
 import { Transmission } from "./transmission.ts";
 
@@ -55,7 +55,7 @@ export class Connection implements ByteSink {
   readonly #options: ConnectionOptions;
   readonly #negotiation: Negotiation;
   readonly #parser: OptionParser;
-  readonly #inputs: SocketInput[] = [];
+  readonly #input: SocketInput;
   #socket: Socket;
   #phase: Phase = "handshake";
   #deadline: Timer | undefined;
@@ -74,9 +74,9 @@ export class Connection implements ByteSink {
     const owner = accepted as unknown as AcceptedSocket;
     const handle = owner._handle;
     owner._handle = null;
-    const input = this.#newInput();
+    this.#input = new SocketInput(this, options.pool, options.limits.slabBytes);
     // `handle` is missing from the published types of SocketConstructorOpts.
-    const socketOptions = { handle, allowHalfOpen: true, onread: input.onread };
+    const socketOptions = { handle, allowHalfOpen: true, onread: this.#input.onread };
     this.#socket = new Socket(socketOptions as object);
     this.#socket.setNoDelay(true);
     this.#socket.setKeepAlive(true, options.limits.keepAliveMs);
@@ -119,12 +119,6 @@ export class Connection implements ByteSink {
     return this.#guard(() => this.#transmission!.receiveDirect(count));
   }
 
-  #newInput(): SocketInput {
-    const input = new SocketInput(this, this.#options.pool, this.#options.limits.slabBytes);
-    this.#inputs.push(input);
-    return input;
-  }
-
   #listen(socket: Socket): void {
     socket.on("error", (error) => {
       if (this.#endReason === "client") this.#endReason = "socket";
@@ -141,7 +135,7 @@ export class Connection implements ByteSink {
   /** Ends the connection when the peer breaks the protocol. */
   #guard(parse: () => boolean): boolean {
     try {
-      return parse();
+      return parse() || this.#phase === "ending";
     } catch (error) {
       if (error instanceof AssertionError) throw error;
       this.cut("protocol", String(error));
@@ -225,7 +219,7 @@ export class Connection implements ByteSink {
     const plain = this.#socket;
     plain.write(acknowledgement, () => {
       if (plain.destroyed) return;
-      const secure = upgradeServerSocket(plain, this.#options.tls!, this.#newInput());
+      const secure = upgradeServerSocket(plain, this.#options.tls!);
       this.#socket = secure;
       this.#listen(secure);
       secure.on("_tlsError", (error: Error) => this.cut("tls", error.message));
@@ -233,6 +227,7 @@ export class Connection implements ByteSink {
         const rejection = rejectionOf(secure, this.#options.tls!);
         if (rejection !== undefined) return this.cut("tls", rejection);
         this.#phase = "handshake";
+        readDeciphered(secure, this);
       });
     });
   }
@@ -279,7 +274,7 @@ export class Connection implements ByteSink {
     this.#phase = "closed";
     this.#deadline?.cancel();
     this.#transmission?.dispose();
-    for (const input of this.#inputs) input.dispose();
+    this.#input.dispose();
     this.#options.metrics.disconnected(this.#endReason);
     this.#options.onClosed(this);
     if (this.#transmission === undefined || this.#transmission.inDevice === 0) this.#closeSession();

@@ -5,9 +5,11 @@
 //
 // - The bytes of a slab that somebody holds are never read over: reading goes on behind them, or in another slab.
 // - A sink that answers false stops the reading until the socket is resumed.
+// - TLS that is started in the middle of a connection can't be read so: Node deciphers it into buffers of its own, which
+//   readDeciphered() passes on, each as a slab that nobody uses again.
 
-import type { OnReadOpts } from "node:net";
-import type { Slab, SlabPool } from "./slab.ts";
+import type { OnReadOpts, Socket } from "node:net";
+import { Slab, type SlabPool } from "./slab.ts";
 
 /** From this size on the rest of a payload is worth a read of its own. */
 const directBytesMin = 16 * 1024;
@@ -68,4 +70,13 @@ export class SocketInput {
     this.#fillBytes += count;
     return this.#sink.receive(slab, start, this.#fillBytes);
   }
+}
+
+/** Passes to `sink` what a TLS socket receives, from now on. */
+export function readDeciphered(socket: Socket, sink: ByteSink): void {
+  socket.on("data", (chunk: Buffer) => {
+    const slab = new Slab(chunk).hold();
+    if (!sink.receive(slab, 0, chunk.length)) socket.pause();
+    slab.release();
+  });
 }

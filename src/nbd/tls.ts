@@ -1,11 +1,10 @@
 // TLS for NBD: X.509 from files' contents, 1.2 at least, started in the middle of a connection by STARTTLS.
-// The server's half is made by hand instead of by tls.Server, so that its sockets can be read like plain ones
-// (socket-input.ts); so the check of the client's certificate that tls.Server would make is made here.
+// The server's half is made by hand: a tls.Server does not say which of the plain connections given to it became which
+// of its own. So the check of the client's certificate that a tls.Server would make is made here.
 
 import type { Socket } from "node:net";
 import { createSecureContext, TLSSocket, type SecureContext } from "node:tls";
 import { AndironError } from "../common/errors.ts";
-import type { SocketInput } from "./socket-input.ts";
 
 export interface ServerTls {
   /** PEM: private key, and certificate with its chain. */
@@ -54,14 +53,12 @@ export function rejectionOf(socket: TLSSocket, context: ServerTlsContext): strin
   return handle.verifyError()?.message;
 }
 
-/** Starts the server's side of TLS on `socket`, read through `input`. It emits "secure" when the handshake is over. */
-export function upgradeServerSocket(socket: Socket, context: ServerTlsContext, input: SocketInput): TLSSocket {
-  const options = {
+/** Starts the server's side of TLS on `socket`. The result emits "secure" when the handshake is over. */
+export function upgradeServerSocket(socket: Socket, context: ServerTlsContext): TLSSocket {
+  return new TLSSocket(socket, {
     isServer: true,
     secureContext: context.secureContext,
     requestCert: context.clientCertificateRequired,
     rejectUnauthorized: context.clientCertificateRequired,
-    onread: input.onread,
-  };
-  return new TLSSocket(socket, options);
+  });
 }
