@@ -13,7 +13,7 @@ import { type Authenticator, noAuth } from "./auth.ts";
 import { type ApiDocument, loadApiDocument } from "./operations.ts";
 import { type ApiServer, type ApiServerOptions, createApiServer } from "./server.ts";
 
-export const documentPath = fileURLToPath(new URL("../../openapi.yaml", import.meta.url));
+const documentPath = fileURLToPath(new URL("../../openapi.yaml", import.meta.url));
 
 export interface Reply {
   readonly status: number;
@@ -67,6 +67,13 @@ export interface ApiFixtureOptions extends FixtureOptions {
   readonly server?: Partial<ApiServerOptions>;
 }
 
+let loading: Promise<ApiDocument> | undefined;
+
+/** openapi.yaml, read once a process. */
+export function loadDocument(): Promise<ApiDocument> {
+  return (loading ??= loadApiDocument(documentPath));
+}
+
 /** Ends with the test. */
 export async function openApi(test: TestContext, options: ApiFixtureOptions = {}): Promise<ApiFixture> {
   const fixture = await openFixture(test, { quotas: { volumes: 1000, snapshots: 1000, gigabytes: 100_000 }, ...options });
@@ -80,9 +87,10 @@ export async function openApi(test: TestContext, options: ApiFixtureOptions = {}
     error: (message, fields) => void errors.push({ message, fields }),
     forRequest: () => log,
   };
-  const server = await createApiServer({
+  const document = await loadDocument();
+  const server = createApiServer({
     listen: { host: "127.0.0.1", port: 0, option: "osapi_volume_listen_port" },
-    documentPath,
+    document,
     publicEndpoint: "",
     listLimitMax: 1000,
     bodyBytesMax: 114_688,
@@ -103,7 +111,6 @@ export async function openApi(test: TestContext, options: ApiFixtureOptions = {}
   test.after(() => server.stop());
   const agent = new Agent({ connections: 4 });
   test.after(() => agent.close());
-  const document = await loadApiDocument(documentPath);
   const url = `http://127.0.0.1:${server.port}`;
 
   const call = async (method: string, path: string, asked: CallOptions = {}): Promise<Reply> => {

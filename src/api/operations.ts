@@ -40,14 +40,14 @@ const acceptBody: BodyCheck = () => undefined;
 
 /** Reads openapi.yaml at `path`. Rejects with config_invalid when it cannot be read or compiled. */
 export async function loadApiDocument(path: string): Promise<ApiDocument> {
-  const backend = new OpenAPIBackend({
-    definition: path,
-    quick: true, // responses are compiled when a test asks for them
-    strict: true,
-    ajvOpts: { strict: false, allErrors: false, verbose: true },
-    customizeAjv: (ajv) => addFormats.default(ajv, ["uuid", "date-time"]),
-  });
   try {
+    const backend = new OpenAPIBackend({
+      definition: await new OpenAPIBackend({ definition: path }).loadDocument(),
+      quick: true, // responses are compiled when a test asks for them
+      strict: true,
+      ajvOpts: { strict: false, allErrors: false, verbose: true },
+      customizeAjv: (ajv) => addFormats.default(ajv, ["uuid", "date-time"]),
+    });
     await backend.init();
     const operations = backend.getOperations().map((entry): Operation => {
       const id = entry.operationId;

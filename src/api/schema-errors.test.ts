@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { type ApiDocument, loadApiDocument } from "./operations.ts";
+import { loadDocument } from "./api-fixture.ts";
+import type { ApiDocument } from "./operations.ts";
 
 let document: ApiDocument;
 
 before(async () => {
-  document = await loadApiDocument(fileURLToPath(new URL("../../openapi.yaml", import.meta.url)));
+  document = await loadDocument();
 });
 
 const cases: readonly (readonly [string, unknown, string | undefined])[] = [

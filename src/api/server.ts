@@ -18,14 +18,14 @@ import type { Logger } from "../common/log.ts";
 import type { Random } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
 import type { Cinder } from "../cinder/verbs.ts";
-import { type Authenticator } from "./auth.ts";
+import type { Authenticator } from "./auth.ts";
 import { type Dispatched, type Exchange, dispatch, type DispatchPorts } from "./dispatch.ts";
 import { answerFault } from "./faults.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
 import { answerHealthcheck } from "./healthcheck.ts";
 import { Links, originOf } from "./links.ts";
 import { minorHeaders } from "./microversion.ts";
-import { type ApiDocument, loadApiDocument } from "./operations.ts";
+import type { ApiDocument } from "./operations.ts";
 import { checkContentLength } from "./request-body.ts";
 import { RouteTable } from "./route-table.ts";
 import { describeVersions } from "./versions.ts";
@@ -39,8 +39,8 @@ export interface ApiMetrics {
 
 export interface ApiServerOptions {
   readonly listen: ListenAddress;
-  /** Path of openapi.yaml. */
-  readonly documentPath: string;
+  /** openapi.yaml, by loadApiDocument(). */
+  readonly document: ApiDocument;
   /** public_endpoint; empty when links shall begin with the Host header. */
   readonly publicEndpoint: string;
   /** osapi_max_limit. */
@@ -77,10 +77,9 @@ const limits = {
 const requestIdPattern = /^req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}$/;
 const jsonType = { "content-type": "application/json" };
 
-/** Reads the API description and builds the server; it listens after start(). Rejects with config_invalid. */
-export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const document = await loadApiDocument(options.documentPath);
-  return new HttpApiServer(options, document);
+/** The server; it listens after start(). Throws config_invalid when the API description names what is not implemented. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  return new HttpApiServer(options);
 }
 
 class HttpApiServer implements ApiServer {
@@ -91,9 +90,9 @@ class HttpApiServer implements ApiServer {
   #port = 0;
   #draining = false;
 
-  constructor(options: ApiServerOptions, document: ApiDocument) {
+  constructor(options: ApiServerOptions) {
     this.#options = options;
-    const { cinder, authenticator, bodyBytesMax, listLimitMax } = options;
+    const { document, cinder, authenticator, bodyBytesMax, listLimitMax } = options;
     const handlers = checkHandlers(document);
     this.#ports = { cinder, authenticator, handlers, bodyBytesMax, listLimitMax, routes: new RouteTable(document.operations) };
     this.#server = createServer(
@@ -155,13 +154,9 @@ class HttpApiServer implements ApiServer {
     const exchange = this.#begin(request);
     response.setHeader("x-openstack-request-id", exchange.requestId);
     response.setHeader("x-compute-request-id", exchange.requestId);
+    const answer = await this.#answer(request, exchange).catch((error: unknown) => this.#explain(error, exchange));
     if (this.#draining) response.setHeader("connection", "close");
-    let sentBytes = 0;
-    try {
-      sentBytes = send(request, response, exchange, await this.#answer(request, exchange));
-    } catch (error) {
-      sentBytes = send(request, response, exchange, this.#explain(error, exchange));
-    }
+    const sentBytes = send(request, response, exchange, answer);
     const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000;
     this.#report(request, response.statusCode, sentBytes, seconds, exchange);
   }
@@ -221,7 +216,7 @@ class HttpApiServer implements ApiServer {
   }
 }
 
-/** Writes the answer; resolves to the length of its body in bytes. A client that has gone away gets nothing. */
+/** Writes the answer; returns the length of its body in bytes. A client that has gone away gets nothing. */
 function send(request: IncomingMessage, response: ServerResponse, exchange: Exchange, answer: Dispatched): number {
   if (response.headersSent || response.destroyed) return 0;
   const text = answer.text ?? (answer.body === undefined ? "" : JSON.stringify(answer.body));
