@@ -146,9 +146,7 @@ export async function mayDetach(ports: CinderPorts, context: RequestContext, att
   if (attachment.instanceId === null || attachment.connectionInfo === null) return;
   const used = await ports.servers.attachmentId(context, attachment.instanceId, attachment.volumeId);
   if (used !== attachment.id) return;
-  throw conflict(
-    `ConflictNovaUsingAttachment: Detach volume from instance ${attachment.instanceId} using the Compute API`,
-  );
+  throw conflict(`ConflictNovaUsingAttachment: Detach volume from instance ${attachment.instanceId} using the Compute API`);
 }
 
 /** The text at `key` of a connector, if it is one. */

@@ -106,7 +106,7 @@ function sortedPage<T extends Ordered>(
 
 function compileOrder<T extends Ordered>(shape: Shape<T>, sort: readonly SortKey[]): Order<T> {
   const orders = sort.map(({ key, descending }): Order<T> => {
-    const field = shape.fields[key];
+    const field = fieldOf(shape, key);
     if (field === undefined || !shape.sortKeys.has(key)) throw invalidInput("Invalid sort key");
     return descending ? (a, b) => compareValues(field(b), field(a)) : (a, b) => compareValues(field(a), field(b));
   });
@@ -133,13 +133,13 @@ function compareValues(a: FieldValue, b: FieldValue): number {
 function compileTest<T extends Ordered>(shape: Shape<T>, query: ListQuery): Test<T> | undefined {
   const tests: Test<T>[] = [];
   for (const [name, values] of Object.entries(query.filters)) {
-    const field = shape.fields[name];
+    const field = fieldOf(shape, name);
     if (field === undefined) return () => false;
     const wanted = new Set(values);
     tests.push((record) => wanted.has(asText(field(record))));
   }
   for (const [name, part] of Object.entries(query.like)) {
-    const field = shape.fields[name];
+    const field = fieldOf(shape, name);
     if (field === undefined) return () => false;
     tests.push((record) => field(record) !== null && asText(field(record)).includes(part));
   }
@@ -148,6 +148,10 @@ function compileTest<T extends Ordered>(shape: Shape<T>, query: ListQuery): Test
   for (const filter of query.times) tests.push(compileTime(shape, filter));
   if (tests.length === 0) return undefined;
   return (record) => tests.every((test) => test(record));
+}
+
+function fieldOf<T extends Ordered>(shape: Shape<T>, name: string): ((record: T) => FieldValue) | undefined {
+  return Object.hasOwn(shape.fields, name) ? shape.fields[name] : undefined;
 }
 
 function asText(value: FieldValue): string {

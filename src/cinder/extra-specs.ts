@@ -2,7 +2,7 @@
 // plain text for equality. Pure. Keys with a scope other than "capabilities:" are not for the scheduler.
 
 /** What a requirement says: does the capability's value meet it? Undefined is a capability the pool does not have. */
-export function meets(requirement: string, value: unknown): boolean {
+export function meets(requirement: string, value: string | number | boolean | null | undefined): boolean {
   if (value === undefined) return false;
   const words = requirement.trim().split(/\s+/);
   const [operator = "", operand = ""] = words;
@@ -12,8 +12,6 @@ export function meets(requirement: string, value: unknown): boolean {
       return isTrue(operand) === isTrue(text);
     case "<in>":
       return words.slice(1).every((part) => text.includes(part));
-    case "<all-in>":
-      return Array.isArray(value) && words.slice(1).every((part) => value.includes(part));
     case "<or>":
       return requirement
         .split("<or>")
@@ -61,7 +59,7 @@ export function asksFor(requirement: string | undefined): boolean {
   return requirement !== undefined && /^<is>\s+true$/i.test(requirement.trim());
 }
 
-function textOf(value: unknown): string {
+function textOf(value: string | number | boolean | null): string {
   if (typeof value === "boolean") return value ? "True" : "False";
   return String(value);
 }

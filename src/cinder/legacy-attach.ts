@@ -17,7 +17,7 @@ import {
   writeAttachments,
 } from "./attachment-records.ts";
 import type { RequestContext } from "./context.ts";
-import { conflict, invalid, invalidVolume } from "./faults.ts";
+import { conflict, invalid, invalidInput, invalidVolume } from "./faults.ts";
 import type { Attachment, ConnectionInfo, Connector, Volume } from "./model.ts";
 import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
@@ -157,12 +157,7 @@ export class LegacyAttachService implements LegacyAttach {
     for (const id of cut) await this.#ports.control.exportGone(id);
   }
 
-  async #detach(
-    context: RequestContext,
-    volumeId: string,
-    attachmentId: string | undefined,
-    rule: string,
-  ): Promise<void> {
+  async #detach(context: RequestContext, volumeId: string, attachmentId: string | undefined, rule: string): Promise<void> {
     const cut = await this.#ports.store.commit(context.projectId, async (tx) => {
       const volume = await readVolume(tx, context, volumeId);
       this.#ports.policy.enforce(context, rule, volume);
@@ -184,7 +179,10 @@ export class LegacyAttachService implements LegacyAttach {
   ): Promise<void> {
     await this.#ports.index.fresh();
     const volume = findVolume(this.#ports, context, volumeId);
-    const rows = [...this.#ports.index.attachments.ofVolume(volume.id)];
+    const { attachments } = this.#ports.index;
+    const named = attachmentId === undefined ? undefined : attachments.get(attachmentId);
+    if (named !== undefined && named.volumeId !== volume.id) throw invalidInput("Mismatched volume and attachment.");
+    const rows = [...attachments.ofVolume(volume.id)];
     const host = textOf(connector ?? null, "host");
     for (const row of rows) {
       if (attachmentId !== undefined && row.id !== attachmentId) continue;
@@ -204,12 +202,7 @@ export class LegacyAttachService implements LegacyAttach {
     return { volume, rows: await readAttachments(tx, volume) };
   }
 
-  #change(
-    context: RequestContext,
-    volumeId: string,
-    action: string,
-    change: (volume: Volume) => Volume,
-  ): Promise<void> {
+  #change(context: RequestContext, volumeId: string, action: string, change: (volume: Volume) => Volume): Promise<void> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const { volume } = await this.#read(tx, context, volumeId, action);
       const next = change(volume);
@@ -225,11 +218,7 @@ function isTarget(row: Attachment, request: AttachRequest): boolean {
 }
 
 /** Which row a detach means; undefined when the volume has none. */
-function chooseAttachment(
-  volume: Volume,
-  rows: readonly Attachment[],
-  attachmentId: string | undefined,
-): Attachment | undefined {
+function chooseAttachment(volume: Volume, rows: readonly Attachment[], attachmentId: string | undefined): Attachment | undefined {
   if (attachmentId !== undefined) {
     const named = rows.find((row) => row.id === attachmentId);
     if (named === undefined) throw conflict(`Volume ${volume.id} has no attachment ${attachmentId}.`);

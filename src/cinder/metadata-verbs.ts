@@ -51,12 +51,7 @@ export class RecordMetadata<T extends Described> implements MetadataVerbs {
     return this.#change(context, id, this.#owner.rules.create, (present) => ({ ...present, ...metadata }));
   }
 
-  replace(
-    context: RequestContext,
-    id: string,
-    metadata: Metadata,
-    matches?: (present: Metadata) => boolean,
-  ): Promise<Metadata> {
+  replace(context: RequestContext, id: string, metadata: Metadata, matches?: (present: Metadata) => boolean): Promise<Metadata> {
     return this.#change(context, id, this.#owner.rules.update, (present) => {
       if (matches !== undefined && !matches(present)) {
         throw new CinderFault("precondition-failed", "The metadata has changed.");
@@ -76,12 +71,7 @@ export class RecordMetadata<T extends Described> implements MetadataVerbs {
     });
   }
 
-  #change(
-    context: RequestContext,
-    id: string,
-    rule: string,
-    change: (present: Metadata) => Metadata,
-  ): Promise<Metadata> {
+  #change(context: RequestContext, id: string, rule: string, change: (present: Metadata) => Metadata): Promise<Metadata> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const record = await this.#owner.read(tx, context, id);
       this.#ports.policy.enforce(context, rule, record);

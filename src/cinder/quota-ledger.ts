@@ -74,13 +74,11 @@ export class QuotaLedger {
     const ofClass = await readRecord(tx, quotaClassKind, defaultClass);
     const limit = limitOf("per_volume_gigabytes", project, ofClass, this.#settings);
     if (limit < 0 || sizeGib <= limit) return;
-    throw overLimit(
-      `VolumeSizeExceedsLimit: Requested volume size ${sizeGib}G is larger than maximum allowed limit ${limit}G.`,
-    );
+    throw overLimit(`VolumeSizeExceedsLimit: Requested volume size ${sizeGib}G is larger than maximum allowed limit ${limit}G.`);
   }
 
   async #refusal(tx: Tx, charge: Charge, key: string, amount: number, limit: number, used: number): Promise<Error> {
-    const [resource = key, typeId] = splitKey(key);
+    const [resource, typeId] = splitKey(key);
     const type = typeId === undefined ? undefined : await readRecord(tx, typeKind, typeId);
     const name = typeId === undefined ? resource : `${resource}_${type?.name ?? typeId}`;
     if (resource === "gigabytes") {
@@ -116,12 +114,7 @@ function changesOf(charge: Charge): (readonly [string, number])[] {
   return changes;
 }
 
-function write(
-  tx: Tx,
-  projectId: string,
-  usage: QuotaUsage | undefined,
-  changes: readonly (readonly [string, number])[],
-): void {
+function write(tx: Tx, projectId: string, usage: QuotaUsage | undefined, changes: readonly (readonly [string, number])[]): void {
   const inUse: Record<string, number> = { ...usage?.inUse };
   for (const [key, amount] of changes) {
     const used = (inUse[key] ?? 0) + amount;

@@ -126,8 +126,7 @@ export class Reconciler implements Service {
     await this.#ports.store.commit(known?.projectId ?? systemContext.projectId, async (tx) => {
       const snapshot = await readRecord(tx, snapshotKind, id);
       if (snapshot?.status !== "creating") return;
-      const settled =
-        state === "ready" ? ({ status: "available", progress: "100%" } as const) : ({ status: "error" } as const);
+      const settled = state === "ready" ? ({ status: "available", progress: "100%" } as const) : ({ status: "error" } as const);
       writeRecord(tx, snapshotKind, id, { ...snapshot, ...settled, updatedAtMs: this.#ports.clock.wallMs() });
       if (settled.status === "available") return;
       writeMessage(this.#ports, tx, messageId, {

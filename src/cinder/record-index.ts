@@ -14,8 +14,10 @@ import { Collection, ListedCollection, SharedTexts } from "./collection.ts";
 import type { QuotaRecord, QuotaUsage, ServiceRecord } from "./model.ts";
 import * as records from "./records.ts";
 
+export type ReadableRegistry = Pick<Registry, "get" | "range" | "watch">;
+
 export interface RecordIndexOptions {
-  readonly registry: Registry;
+  readonly registry: ReadableRegistry;
   readonly clock: Clock;
   readonly readWaitMs: number;
   /** Told of each failure that the index recovers from by itself. */

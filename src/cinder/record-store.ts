@@ -1,5 +1,6 @@
 // How every change is made: one optimistic transaction, in the lane of its project, that also writes the marker key, so that
-// a reader can ask how far our key space has come. A transaction that ends in a refusal only checks what it has read. It does not know what the records mean.
+// a reader can ask how far our key space has come. A transaction that ends in a refusal only checks what it has read.
+// It does not know what the records mean.
 
 import type { Clock } from "../common/clock.ts";
 import type { Random } from "../common/random.ts";

@@ -4,16 +4,7 @@
 import { createHash } from "node:crypto";
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
-import type {
-  Attachment,
-  Message,
-  QuotaRecord,
-  QuotaUsage,
-  ServiceRecord,
-  Snapshot,
-  Volume,
-  VolumeType,
-} from "./model.ts";
+import type { Attachment, Message, QuotaRecord, QuotaUsage, ServiceRecord, Snapshot, Volume, VolumeType } from "./model.ts";
 
 /** A kind of record. `shared` names the text fields that many records have in common: the index keeps each text once. */
 export interface Kind<T extends { readonly v: 1 }> {

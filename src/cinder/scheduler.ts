@@ -1,6 +1,7 @@
 // Which pool a new volume goes to, and what a pool says of itself in Cinder's capability form. Pure functions over what
 // control.pools() reports; the emptiest pool that meets everything wins. With none, the reasons tell why, pool by pool.
 
+import { formatUtcTime } from "../common/utc-time.ts";
 import type { PoolInfo } from "../engine/control.ts";
 import { capabilityOf, meets } from "./extra-specs.ts";
 import type { Metadata } from "./model.ts";
@@ -8,7 +9,8 @@ import type { CinderSettings } from "./settings.ts";
 
 const gibBytes = 2 ** 30;
 
-export type Capabilities = Readonly<Record<string, unknown>>;
+export type Capability = string | number | boolean | null;
+export type Capabilities = Readonly<Record<string, Capability>>;
 
 export interface PoolDemand {
   readonly sizeGib: number;
@@ -43,7 +45,7 @@ export function poolCapabilities(settings: CinderSettings, pool: PoolInfo, times
     pool_name: pool.name,
     storage_protocol: pool.protocol,
     driver_version: settings.driverVersion,
-    timestamp: new Date(timestampMs).toISOString().replace("Z", "000"),
+    timestamp: formatUtcTime(timestampMs),
     total_capacity_gb: capacityGib(pool.totalBytes),
     free_capacity_gb: capacityGib(pool.freeBytes),
     allocated_capacity_gb: toGib(pool.provisionedBytes),

@@ -117,7 +117,16 @@ export const messageShape: Shape<Message> = {
     created_at: (message) => message.createdAtMs,
     guaranteed_until: (message) => message.guaranteedUntilMs,
   },
-  sortKeys: new Set(["id", "event_id", "resource_type", "resource_uuid", "request_id", "message_level", "created_at", "guaranteed_until"]),
+  sortKeys: new Set([
+    "id",
+    "event_id",
+    "resource_type",
+    "resource_uuid",
+    "request_id",
+    "message_level",
+    "created_at",
+    "guaranteed_until",
+  ]),
   updatedAtMs: () => null,
   unknownMarker: unknownMarker("Message"),
 };

@@ -38,7 +38,7 @@ export class SnapshotService implements Snapshots {
       const name = request.name ?? `snapshot-${id}`;
       const state = await this.#ports.control.createSnapshot(tx, { id, vdiskId: volume.id, name });
       const snapshot: Snapshot = {
-        ...newSnapshot(context, volume, request, id, this.#ports.clock.wallMs()),
+        ...newSnapshot(context, volume, request, id, await this.#nextTimeMs(volume)),
         status: state === "ready" ? "available" : state === "error" ? "error" : "creating",
         progress: state === "ready" ? "100%" : "0%",
       };
@@ -91,12 +91,7 @@ export class SnapshotService implements Snapshots {
     }));
   }
 
-  async updateStatus(
-    context: RequestContext,
-    id: string,
-    status: string,
-    progress: string | undefined,
-  ): Promise<void> {
+  async updateStatus(context: RequestContext, id: string, status: string, progress: string | undefined): Promise<void> {
     await this.#change(context, id, "snapshot_extension:snapshot_actions:update_snapshot_status", (snapshot) => ({
       ...snapshot,
       status: updateSnapshotTarget(snapshot, status),
@@ -104,12 +99,7 @@ export class SnapshotService implements Snapshots {
     }));
   }
 
-  #change(
-    context: RequestContext,
-    id: string,
-    rule: string,
-    change: (snapshot: Snapshot) => Snapshot,
-  ): Promise<Snapshot> {
+  #change(context: RequestContext, id: string, rule: string, change: (snapshot: Snapshot) => Snapshot): Promise<Snapshot> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, rule, snapshot);
@@ -132,6 +122,14 @@ export class SnapshotService implements Snapshots {
       }
       if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
     });
+  }
+
+  /** After all other snapshots of the volume, whatever the clock says: revert asks for the newest. */
+  async #nextTimeMs(volume: Volume): Promise<number> {
+    await this.#ports.index.fresh();
+    const others = this.#ports.index.snapshots.ofVolume(volume.id);
+    const lastMs = others.at(others.size - 1)?.createdAtMs ?? 0;
+    return Math.max(this.#ports.clock.wallMs(), lastMs + 1);
   }
 
   #listFor(context: RequestContext, query: ListQuery): OrderedList<Snapshot> {

@@ -67,9 +67,7 @@ export function checkReadOnlyUpdate(volume: Volume): void {
 
 export function checkExtend(volume: Volume, newSizeGib: number, allowInUse: boolean): void {
   if (volume.status !== "available" && !(allowInUse && volume.status === "in-use")) {
-    throw invalidVolume(
-      `Volume ${volume.id} status must be '{'status': 'available'}' to extend, currently ${volume.status}.`,
-    );
+    throw invalidVolume(`Volume ${volume.id} status must be '{'status': 'available'}' to extend, currently ${volume.status}.`);
   }
   if (newSizeGib <= volume.sizeGib) {
     throw invalidInput(
@@ -85,9 +83,7 @@ export function checkReserve(volume: Volume): void {
 
 export function checkBeginDetaching(volume: Volume): void {
   if (volume.status === "in-use" && volume.attachStatus === "attached" && !isMigrating(volume)) return;
-  throw invalidVolume(
-    "Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.",
-  );
+  throw invalidVolume("Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.");
 }
 
 export function checkSnapshotSource(volume: Volume, allowInUse: boolean): void {

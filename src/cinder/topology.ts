@@ -10,7 +10,7 @@ import type { RequestContext } from "./context.ts";
 import { notFound } from "./faults.ts";
 import { capabilityOf, meets } from "./extra-specs.ts";
 import type { CinderPorts } from "./ports.ts";
-import { backendName, poolCapabilities, type Capabilities } from "./scheduler.ts";
+import { backendName, poolCapabilities } from "./scheduler.ts";
 import { writeServiceState } from "./service-reports.ts";
 import type { HostUsage, PoolRow, ServiceRow, ServiceTarget, Topology } from "./verbs.ts";
 
@@ -66,7 +66,7 @@ export class TopologyService implements Topology {
     });
   }
 
-  async capabilities(context: RequestContext, host: string): Promise<Capabilities> {
+  async capabilities(context: RequestContext, host: string): Promise<Readonly<Record<string, unknown>>> {
     this.#enforce(context, "volume_extension:capabilities");
     const backend = host.split("#")[0];
     const pools = await this.#ports.control.pools();
@@ -135,12 +135,7 @@ export class TopologyService implements Topology {
     this.#ports.policy.enforce(context, rule, { projectId: context.projectId });
   }
 
-  async #setDisabled(
-    context: RequestContext,
-    target: ServiceTarget,
-    disabled: boolean,
-    reason: string | null,
-  ): Promise<void> {
+  async #setDisabled(context: RequestContext, target: ServiceTarget, disabled: boolean, reason: string | null): Promise<void> {
     this.#enforce(context, "volume_extension:services:update");
     const rows = await this.#rows();
     if (!rows.some((row) => row.binary === target.binary && row.host === target.host)) {

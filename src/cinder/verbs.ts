@@ -8,16 +8,7 @@
 
 import type { RequestContext } from "./context.ts";
 import type { ListQuery, Page } from "./list-query.ts";
-import type {
-  Attachment,
-  ConnectionInfo,
-  Connector,
-  Message,
-  Metadata,
-  Snapshot,
-  Volume,
-  VolumeType,
-} from "./model.ts";
+import type { Attachment, ConnectionInfo, Connector, Message, Metadata, Snapshot, Volume, VolumeType } from "./model.ts";
 
 /** A volume with what its representation needs of other records. */
 export interface VolumeDetail {
@@ -264,7 +255,7 @@ export interface PoolRow {
   /** "host@vpool#vpool". */
   readonly name: string;
   /** In Cinder's capability form, ready to be shown. */
-  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly capabilities: Readonly<Record<string, string | number | boolean | null>>;
 }
 
 export interface HostUsage {
@@ -278,7 +269,10 @@ export interface HostUsage {
 }
 
 export interface Topology {
-  services(context: RequestContext, filters: { readonly host?: string; readonly binary?: string }): Promise<readonly ServiceRow[]>;
+  services(
+    context: RequestContext,
+    filters: { readonly host?: string; readonly binary?: string },
+  ): Promise<readonly ServiceRow[]>;
   enableService(context: RequestContext, target: ServiceTarget): Promise<void>;
   disableService(context: RequestContext, target: ServiceTarget, reason: string | null): Promise<void>;
   /** `filters` by name and capability (3.28), `volumeType` is a name or an id (3.35). */
@@ -311,4 +305,3 @@ export interface Cinder {
   readonly topology: Topology;
   readonly messages: Messages;
 }
-

@@ -103,12 +103,7 @@ function isAttached(attachment: Attachment): boolean {
 }
 
 /** The volume itself, with what is left of attachments that never came to be. */
-async function removeVolume(
-  ports: CinderPorts,
-  tx: Tx,
-  volume: Volume,
-  attachments: readonly Attachment[],
-): Promise<void> {
+async function removeVolume(ports: CinderPorts, tx: Tx, volume: Volume, attachments: readonly Attachment[]): Promise<void> {
   for (const attachment of attachments) {
     if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
     deleteRecord(tx, attachmentKind, attachment.id);

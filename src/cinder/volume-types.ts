@@ -120,7 +120,9 @@ export class VolumeTypeService implements VolumeTypes {
       return { ...type, retiring: true };
     });
     if (await this.#finishRetiring(id)) return;
-    throw invalid(`Target volume type is still in use.: Volume Type ${id} deletion is not allowed with volumes present with the type.`);
+    throw invalid(
+      `Target volume type is still in use.: Volume Type ${id} deletion is not allowed with volumes present with the type.`,
+    );
   }
 
   /** Ends deletes that a dead process left half done. */

@@ -74,11 +74,7 @@ export class VolumeService implements Volumes {
     return this.#detail(updated);
   }
 
-  delete(
-    context: RequestContext,
-    id: string,
-    options: { readonly cascade: boolean; readonly force: boolean },
-  ): Promise<void> {
+  delete(context: RequestContext, id: string, options: { readonly cascade: boolean; readonly force: boolean }): Promise<void> {
     const rules = options.force ? ["volume:delete", "volume:force_delete"] : ["volume:delete"];
     return this.#deletion.delete(context, id, { ...options, rules });
   }

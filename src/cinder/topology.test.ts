@@ -1,0 +1,124 @@
+// Services, pools, hosts and zones, and the choice of a pool by what types ask for.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PoolInfo } from "../engine/control.ts";
+import { admin, member, openFixture } from "./cinder-fixture.ts";
+import { meets } from "./extra-specs.ts";
+import { CinderFault } from "./faults.ts";
+import { choosePool } from "./scheduler.ts";
+import { defaultSettings } from "./settings.ts";
+
+const pool = (name: string, freeBytes: number, provisionedBytes = 0): PoolInfo => ({
+  name,
+  protocol: "nbd",
+  totalBytes: 2 ** 40,
+  freeBytes,
+  provisionedBytes,
+  vdiskCount: 0,
+});
+
+test("one cinder-volume row a pool, one cinder-scheduler row a machine, up and down by what they report", async (t) => {
+  const { cinder, control } = await openFixture(t, { settings: { host: "api1" } });
+  const rows = await cinder.topology.services(admin, {});
+  assert.deepEqual(
+    rows.map((row) => [row.binary, row.host, row.state, row.status]),
+    [
+      ["cinder-scheduler", "api1", "up", "enabled"],
+      ["cinder-volume", "andiron@p1", "up", "enabled"],
+    ],
+  );
+  control.routerRows = control.routerRows.map((router) => ({ ...router, alive: false }));
+  const [down] = await cinder.topology.services(admin, { binary: "cinder-volume", host: "andiron" });
+  assert.deepEqual([down?.state, down?.volume?.backendState], ["down", "down"]);
+  await assert.rejects(cinder.topology.services(member, {}), /^CinderFault: Policy doesn't allow/);
+});
+
+test("a disabled pool takes no volumes and is no host, until it is enabled again", async (t) => {
+  const { cinder } = await openFixture(t);
+  const target = { binary: "cinder-volume", host: "andiron@p1" };
+  await cinder.topology.disableService(admin, target, "repair");
+  const [row] = await cinder.topology.services(admin, { binary: "cinder-volume" });
+  assert.deepEqual([row?.status, row?.disabledReason], ["disabled", "repair"]);
+  assert.equal((await cinder.topology.hosts(admin)).length, 1);
+  assert.equal((await cinder.topology.zones(member))[0]?.available, false);
+  assert.equal((await cinder.volumes.create(member, { sizeGib: 1 })).volume.status, "error");
+  await cinder.topology.enableService(admin, target);
+  assert.equal((await cinder.volumes.create(member, { sizeGib: 1 })).volume.status, "available");
+  assert.equal((await cinder.topology.hosts(admin)).length, 2);
+  await assert.rejects(cinder.topology.enableService(admin, { ...target, host: "x" }), CinderFault);
+});
+
+test("pools and capabilities agree, and pools are filtered by name, capability and type", async (t) => {
+  const { cinder } = await openFixture(t);
+  const [row, ...others] = await cinder.topology.pools(admin, {});
+  assert.equal(others.length, 0);
+  assert.equal(row?.name, "andiron@p1#p1");
+  const capabilities = await cinder.topology.capabilities(admin, "andiron@p1");
+  for (const key of ["vendor_name", "volume_backend_name", "storage_protocol"]) {
+    assert.equal(capabilities[key], row?.capabilities[key], key);
+  }
+  assert.equal(row?.capabilities["total_capacity_gb"], 2 ** 20);
+  const type = await cinder.volumeTypes.create(admin, { name: "fc", extraSpecs: { storage_protocol: "FC" } });
+  assert.equal((await cinder.topology.pools(admin, { volumeType: type.id })).length, 0);
+  assert.equal((await cinder.topology.pools(admin, { name: "andiron@p1#p1" })).length, 1);
+  assert.equal((await cinder.topology.pools(admin, { capabilities: { vendor_name: "x" } })).length, 0);
+  await assert.rejects(cinder.topology.capabilities(admin, "x@y"), CinderFault);
+});
+
+test("a host's usage is counted in all and by project", async (t) => {
+  const { cinder } = await openFixture(t);
+  const { volume } = await cinder.volumes.create(member, { sizeGib: 2 });
+  await cinder.volumes.create({ ...member, projectId: "other" }, { sizeGib: 3 });
+  await cinder.snapshots.create(member, { volumeId: volume.id, allowInUse: false });
+  const usages = await cinder.topology.hostUsage(admin, "andiron@p1");
+  assert.deepEqual(
+    usages.map((usage) => [usage.projectId, usage.volumeCount, usage.totalVolumeGib, usage.snapshotCount]),
+    [
+      ["(total)", 2, 5, 1],
+      ...usages.slice(1).map((usage) => (usage.projectId === "demo" ? ["demo", 1, 2, 1] : ["other", 1, 3, 0])),
+    ],
+  );
+  assert.equal(usages.length, 3);
+  await assert.rejects(cinder.topology.hostUsage(admin, "api1"), CinderFault);
+});
+
+test("what extra specs ask for", () => {
+  const table: [string, string | number | boolean | undefined, boolean][] = [
+    ["<is> True", true, true],
+    ["<is> False", true, false],
+    ["<is> True", undefined, false],
+    ["<in> nb", "nbd", true],
+    ["<or> iscsi <or> nbd", "nbd", true],
+    ["<or> iscsi <or> fc", "nbd", false],
+    ["s== nbd", "nbd", true],
+    ["s!= nbd", "nbd", false],
+    [">= 10", 10, true],
+    ["< 10", 10, false],
+    ["== 1", "1.0", true],
+    ["nbd", "nbd", true],
+    ["two words", "two words", true],
+    ["True", true, true],
+  ];
+  for (const [requirement, value, expected] of table) {
+    assert.equal(meets(requirement, value), expected, `${requirement} of ${String(value)}`);
+  }
+});
+
+test("the emptiest pool that fits is chosen, or the reasons are told", () => {
+  const demand = { sizeGib: 10, extraSpecs: {}, availabilityZone: "nova" };
+  const none = (_name: string): boolean => false;
+  const choose = (pools: PoolInfo[], extra: object = {}, disabled = none): unknown =>
+    choosePool(defaultSettings, pools, { ...demand, ...extra }, disabled);
+  assert.deepEqual(choose([pool("a", 10), pool("b", 20)]), { pool: "b" });
+  assert.deepEqual(choose([pool("a", 10), pool("b", 20)], { pool: "a" }), { pool: "a" });
+  assert.deepEqual(
+    choose([pool("a", 10), pool("b", 20)], {}, (name) => name === "b"),
+    { pool: "a" },
+  );
+  assert.deepEqual(choose([]), { reasons: ["there is no pool"] });
+  assert.deepEqual(choose([pool("a", 10, 20 * 2 ** 40)]), { reasons: ["a: 20480 GiB of at most 20480 GiB are provisioned"] });
+  const zones = { extraSpecs: { "RESKEY:availability_zones": "x, y" } };
+  assert.deepEqual(choose([pool("a", 10)], zones), { reasons: ["a: the type is not for zone nova"] });
+  assert.deepEqual(choose([{ ...pool("a", 10), totalBytes: Number.POSITIVE_INFINITY }], { sizeGib: 1e6 }), { pool: "a" });
+});
