@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { fuzzers } from "./codec.fuzz.ts";
 import { command, commandFlag, errno, option, replyType } from "./constants.ts";
 import { nbdLimits } from "./limits.ts";
 import {
@@ -227,3 +228,7 @@ test("any requests in any chunks come out as they went in", () => {
     { numRuns: 200 },
   );
 });
+
+for (const fuzzer of fuzzers) {
+  test(`the fuzzer ${fuzzer.name} finds nothing in a short run`, () => fuzzer.run(123, 3000));
+}
