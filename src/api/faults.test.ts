@@ -1,3 +1,5 @@
+// Every kind of error, and the answer it gets.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AssertionError } from "../common/assert.ts";

@@ -1,3 +1,5 @@
+// Query strings of lists by microversion and role: what is read, dropped and refused.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

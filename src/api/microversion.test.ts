@@ -1,3 +1,5 @@
+// Negotiation: which header gets which version, and which refusal.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

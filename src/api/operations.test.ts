@@ -1,18 +1,21 @@
+// openapi.yaml itself: it compiles, and its operations and the handlers are the same set.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loadDocument } from "./api-fixture.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
 
-test("every response schema of openapi.yaml compiles and knows wrong from right", async () => {
-  const { operations, checkResponse } = await loadDocument();
-  const answering = operations.filter(({ id, status }) => checkResponse(id, status, 7) !== undefined);
-  const empty = operations.filter(({ id, status }) => checkResponse(id, status, 7) === undefined).map(({ id }) => id);
-  assert.ok(answering.length > 50);
-  for (const id of empty)
-    assert.match(
-      id,
-      /^(get|showVolumeEncryptionItem|complete|delete|set|unset|reset|force|update|extend|revert|reserve|unreserve|add|remove|roll|begin|attach|detach|terminate)/,
-    );
+/** Operations whose success has no JSON: their ids begin with what they do. */
+const withoutJson = new RegExp(
+  "^(get|showVolumeEncryptionItem|complete|delete|set|unset|reset|force|update|extend|revert|reserve|unreserve" +
+    "|add|remove|roll|begin|attach|detach|terminate)",
+);
+
+test("every response schema compiles, and refuses what is no answer of the operation", async () => {
+  const document = await loadDocument();
+  const silent = document.operations.filter(({ id, status }) => document.checkResponse(id, status, 7) === undefined);
+  for (const { id } of silent) assert.match(id, withoutJson);
+  assert.ok(document.operations.length - silent.length > 50);
 });
 
 test("every handler serves an operation, and every operation below /v3 has one", async () => {

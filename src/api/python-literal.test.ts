@@ -1,3 +1,5 @@
+// Python literals in query strings: what is read, and that nothing is ever evaluated or thrown.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

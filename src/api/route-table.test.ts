@@ -1,3 +1,5 @@
+// Which path is which operation, and which path is nothing.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

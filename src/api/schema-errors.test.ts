@@ -1,3 +1,5 @@
+// Request schemas of openapi.yaml, and the sentences for what they refuse.
+
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { loadDocument } from "./api-fixture.ts";

@@ -8,9 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { AndironError } from "../common/errors.ts";
+import { Metrics } from "../common/metrics.ts";
 import type { Cinder } from "../cinder/verbs.ts";
 import { type ApiFixture, type JsonReply, itemsAt, openApi, textAt } from "./api-fixture.ts";
-import { noAuth } from "./auth.ts";
+import { countApi } from "./api-metrics.ts";
+import type { Identity } from "./auth.ts";
 import { Unauthorized } from "./http-fault.ts";
 import { loadApiDocument } from "./operations.ts";
 import { type ApiServerOptions, createApiServer } from "./server.ts";
@@ -228,6 +230,25 @@ test("bad input", async (t) => {
   await t.test("none of it was logged as our error", () => assert.deepEqual(api.errors, []));
 });
 
+test("a client that dawdles over its head or its body is cut off", async (t) => {
+  const api = await openApi(t, { server: { timeouts: { headMs: 50, requestMs: 100, checkMs: 10 } } });
+  assert.match(await talk(api, "GET / HTTP/1.1\r\nHost:"), /^HTTP\/1\.1 408 /);
+  const head = "POST /v3/demo/volumes HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+  assert.match(await talk(api, head), /^(HTTP\/1\.1 408 |$)/);
+  assert.equal((await api.call("GET", "/v3/demo/volumes")).status, 200);
+});
+
+test("what is answered is counted, by operation and status", async (t) => {
+  const metrics = new Metrics();
+  const api = await openApi(t, { server: { metrics: countApi(metrics) } });
+  await api.call("GET", "/v3/demo/volumes");
+  await api.call("GET", "/v3/demo/nothing");
+  const { text } = await api.call("GET", "/metrics");
+  assert.match(text, /^andiron_api_requests_total\{operation="listVolumes",status="200"\} 1$/m);
+  assert.match(text, /^andiron_api_requests_total\{operation="none",status="404"\} 1$/m);
+  assert.match(text, /^andiron_api_request_seconds_count\{operation="listVolumes"\} 1$/m);
+});
+
 test("a page ends with a link to the next while it is full", async (t) => {
   const api = await openApi(t);
   const ids: string[] = [];
@@ -280,12 +301,13 @@ test("what breaks behind the API is logged once, with the request's id, and not 
 });
 
 test("who may not is told so: no token 401, no right 403", async (t) => {
+  const identity: Identity = { userId: "ann", projectId: "demo", roles: ["member"], isAdmin: false, serviceRoles: [] };
   const api = await openApi(t, {
     authenticator: {
       authenticate(request) {
         if (request.headers["x-auth-token"] === undefined)
           throw new Unauthorized({ "www-authenticate": 'Keystone uri="http://k"' });
-        return { ...noAuth.authenticate({ ...request, headers: {} }), isAdmin: false, roles: ["member"] } as never;
+        return identity;
       },
     },
   });

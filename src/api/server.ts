@@ -57,6 +57,19 @@ export interface ApiServerOptions {
   readonly metrics: ApiMetrics;
   readonly clock: Clock;
   readonly random: Random;
+  readonly timeouts?: Partial<ApiTimeouts>;
+}
+
+/** How long a client may take, in milliseconds. */
+export interface ApiTimeouts {
+  /** Until the head of a request is there, from its first byte (or from the connection's). */
+  readonly headMs: number;
+  /** Until the whole request is there. */
+  readonly requestMs: number;
+  /** Between two requests of a connection. */
+  readonly idleMs: number;
+  /** How often the first two are looked at. */
+  readonly checkMs: number;
 }
 
 export interface ApiServer extends Service {
@@ -64,10 +77,9 @@ export interface ApiServer extends Service {
   readonly port: number;
 }
 
+const defaultTimeouts: ApiTimeouts = { headMs: 20_000, requestMs: 120_000, idleMs: 75_000, checkMs: 5_000 };
+
 const limits = {
-  headMs: 20_000,
-  requestMs: 120_000,
-  idleMs: 75_000,
   headBytesMax: 16 * 1024,
   headersMax: 100,
   connectionsMax: 4096,
@@ -95,13 +107,14 @@ class HttpApiServer implements ApiServer {
     const { document, cinder, authenticator, bodyBytesMax, listLimitMax } = options;
     const handlers = checkHandlers(document);
     this.#ports = { cinder, authenticator, handlers, bodyBytesMax, listLimitMax, routes: new RouteTable(document.operations) };
+    const timeouts = { ...defaultTimeouts, ...options.timeouts };
     this.#server = createServer(
       {
-        headersTimeout: limits.headMs,
-        requestTimeout: limits.requestMs,
-        keepAliveTimeout: limits.idleMs,
+        headersTimeout: timeouts.headMs,
+        requestTimeout: timeouts.requestMs,
+        keepAliveTimeout: timeouts.idleMs,
+        connectionsCheckingInterval: timeouts.checkMs,
         maxHeaderSize: limits.headBytesMax,
-        connectionsCheckingInterval: 5_000,
       },
       this.#makeApplication(),
     );

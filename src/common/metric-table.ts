@@ -18,10 +18,20 @@ export interface HistogramRow extends CounterRow {
 
 export const counterTable = {
   andiron_log_lines_total: { help: "Lines logged, by level. Watch ERROR and WARNING.", labels: ["level"] },
+  andiron_api_requests_total: {
+    help: "API requests answered, by operation of openapi.yaml (none: no such route) and status.",
+    labels: ["operation", "status"],
+  },
 } as const satisfies Record<string, CounterRow>;
 
 export const gaugeTable = {
   andiron_build_info: { help: "Always 1; the labels say which version runs on which Node.", labels: ["version", "node"] },
 } as const satisfies Record<string, GaugeRow>;
 
-export const histogramTable = {} as const satisfies Record<string, HistogramRow>;
+export const histogramTable = {
+  andiron_api_request_seconds: {
+    help: "Time from the head of an API request to its answer.",
+    labels: ["operation"],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+  },
+} as const satisfies Record<string, HistogramRow>;

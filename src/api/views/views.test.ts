@@ -1,3 +1,5 @@
+// Every view, field by field and microversion by microversion.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attachment, Message, Snapshot, Volume, VolumeType } from "../../cinder/model.ts";
