@@ -47,7 +47,8 @@ export function renderConfigDocs(): string {
       "`/etc/andiron/andiron.conf.d` when installed. Names and meanings are Cinder's wherever the meaning is the same.\n\n" +
       "A value may refer to another option of its group or of `[DEFAULT]` by `$name` or `${name}`, to any by `${group.name}`;\n" +
       "`$$` is a dollar sign. `#` and `;` begin a comment only as a line's first character. An indented line continues a\n" +
-      "value. `$hostname` is this machine's name, `$default_state_path` is `var` of a checkout and `/var/lib/andiron` when installed.\n",
+      "value. `$hostname` is this machine's name; `$default_state_path` is `var` of a checkout, `/var/lib/andiron` when\n" +
+      "installed.\n",
   ];
   for (const [name, group] of groups()) {
     const title = name === "vpool1" ? "A group for each backend (`[vpool1]`)" : `[${name}]`;

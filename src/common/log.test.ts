@@ -54,7 +54,8 @@ test("a line of a request names who asked, with - for what is not known", async 
   const prefix = `2026-02-03 04:05:06.078 ${process.pid}`;
   assert.equal(
     await read(),
-    `${prefix} WARNING andiron.api [None req-1 u p - - default -] slow\n${prefix} INFO andiron [req-0 req-1 u p - - default -] done\n`,
+    `${prefix} WARNING andiron.api [None req-1 u p - - default -] slow\n` +
+      `${prefix} INFO andiron [req-0 req-1 u p - - default -] done\n`,
   );
 });
 

@@ -196,9 +196,8 @@ function describeError(error: unknown): { summary: string; trace: string } {
   const traces: string[] = [];
   let cause: unknown = error;
   for (let depth = 0; cause !== undefined && depth < causesMax; depth++) {
-    traces.push(
-      `${depth === 0 ? "" : "caused by: "}${cause instanceof Error ? (cause.stack ?? String(cause)) : inspect(redactValue(cause))}`,
-    );
+    const trace = cause instanceof Error ? (cause.stack ?? String(cause)) : inspect(redactValue(cause));
+    traces.push(depth === 0 ? trace : `caused by: ${trace}`);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
