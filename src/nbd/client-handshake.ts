@@ -192,9 +192,7 @@ export class ClientHandshake {
 
 const defaultPayloadBytesMax = 32 * 1024 * 1024;
 
-function readInfo(
-  replies: readonly OptionReply[],
-): Pick<ExportInfo, "sizeBytes" | "flags" | "payloadBytesMax"> {
+function readInfo(replies: readonly OptionReply[]): Pick<ExportInfo, "sizeBytes" | "flags" | "payloadBytesMax"> {
   let found: { sizeBytes: number; flags: number } | undefined;
   let payloadBytesMax = defaultPayloadBytesMax;
   for (const { type, data } of replies) {

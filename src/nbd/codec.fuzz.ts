@@ -26,7 +26,7 @@ function mutate(random: Random, bytes: Buffer): Buffer {
 
 function cut(random: Random, bytes: Buffer): Buffer[] {
   const chunks: Buffer[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const end = at + 1 + random.below(random.below(2) === 0 ? 4 : 100);
     chunks.push(bytes.subarray(at, end));
     at = end;

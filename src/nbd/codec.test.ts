@@ -79,12 +79,15 @@ test("options are parsed the same however the stream is split", () => {
   ]);
   for (const chunks of chunkings(stream)) {
     const options = parseOptions(chunks, 32);
-    assert.deepEqual(options.map((parsed) => [parsed.option, parsed.data.length, parsed.tooBig]), [
-      [option.structuredReply, 0, false],
-      [option.go, 10, false],
-      [77, 0, true],
-      [option.abort, 0, false],
-    ]);
+    assert.deepEqual(
+      options.map((parsed) => [parsed.option, parsed.data.length, parsed.tooBig]),
+      [
+        [option.structuredReply, 0, false],
+        [option.go, 10, false],
+        [77, 0, true],
+        [option.abort, 0, false],
+      ],
+    );
     assert.deepEqual(parseInfoRequest(options[1]!.data, nbdLimits), { exportName: "disk", wanted: [] });
   }
 });
@@ -205,26 +208,30 @@ test("replies are parsed the same however the stream is split", () => {
 test("any requests in any chunks come out as they went in", () => {
   const request = fc.record({ write: fc.boolean(), offset: fc.nat(), data: fc.uint8Array({ maxLength: 40 }) });
   fc.assert(
-    fc.property(fc.array(request, { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }), (list, cuts) => {
-      const parts = list.flatMap(({ write, offset, data }, index) => {
-        const header = encodeRequest(write ? command.write : command.trim, 0, index, offset, data.length);
-        return write ? [header, Buffer.from(data)] : [header];
-      });
-      const stream = Buffer.concat(parts);
-      const chunks: Buffer[] = [];
-      for (let at = 0, turn = 0; at < stream.length; turn++) {
-        const end = at + cuts[turn % cuts.length]!;
-        chunks.push(stream.subarray(at, end));
-        at = end;
-      }
-      assert.deepEqual(
-        parseRequests(chunks, 40),
-        list.map(({ write, offset, data }, index) => {
-          const payload = write ? Buffer.from(data).toString("latin1") : "-";
-          return `${write ? 1 : 4} 0 ${index} ${offset} ${data.length} ${payload} false`;
-        }),
-      );
-    }),
+    fc.property(
+      fc.array(request, { maxLength: 8 }),
+      fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),
+      (list, cuts) => {
+        const parts = list.flatMap(({ write, offset, data }, index) => {
+          const header = encodeRequest(write ? command.write : command.trim, 0, index, offset, data.length);
+          return write ? [header, Buffer.from(data)] : [header];
+        });
+        const stream = Buffer.concat(parts);
+        const chunks: Buffer[] = [];
+        for (let at = 0, turn = 0; at < stream.length; turn++) {
+          const end = at + cuts[turn % cuts.length]!;
+          chunks.push(stream.subarray(at, end));
+          at = end;
+        }
+        assert.deepEqual(
+          parseRequests(chunks, 40),
+          list.map(({ write, offset, data }, index) => {
+            const payload = write ? Buffer.from(data).toString("latin1") : "-";
+            return `${write ? 1 : 4} 0 ${index} ${offset} ${data.length} ${payload} false`;
+          }),
+        );
+      },
+    ),
     { numRuns: 200 },
   );
 });

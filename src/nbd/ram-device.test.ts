@@ -78,7 +78,7 @@ export class RamDevice implements BlockDevice {
     await this.#when(() => {});
     const extents: Extent[] = [];
     const end = offset + lengthBytes;
-    for (let at = offset; at < end && extents.length < countMax; ) {
+    for (let at = offset; at < end && extents.length < countMax;) {
       const allocated = this.clusters[Math.floor(at / clusterBytes)] === 1;
       let cluster = Math.floor(at / clusterBytes) + 1;
       while (cluster * clusterBytes < end && (this.clusters[cluster] === 1) === allocated) cluster += 1;

@@ -42,12 +42,7 @@ export class ReplyQueue {
   #flushScheduled = false;
   #disposed = false;
 
-  constructor(
-    socket: ReplySocket,
-    pool: SlabPool,
-    slabBytes: number,
-    onSent: (requests: number, bytes: number) => void,
-  ) {
+  constructor(socket: ReplySocket, pool: SlabPool, slabBytes: number, onSent: (requests: number, bytes: number) => void) {
     this.#socket = socket;
     this.#pool = pool;
     this.#slabBytes = slabBytes;

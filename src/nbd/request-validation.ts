@@ -39,12 +39,7 @@ function changesDevice(type: number): boolean {
 }
 
 /** errno.none when `request` may run on `device`, else what to answer. DISC is not a request that is answered. */
-export function validateRequest(
-  request: Request,
-  device: BlockDevice,
-  negotiated: Negotiated,
-  payloadBytesMax: number,
-): Errno {
+export function validateRequest(request: Request, device: BlockDevice, negotiated: Negotiated, payloadBytesMax: number): Errno {
   const type = request.command;
   const allowed = flagsOf(type, negotiated);
   if (allowed === undefined || (request.flags & ~(allowed | commandFlag.fua)) !== 0) return errno.EINVAL;

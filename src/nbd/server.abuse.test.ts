@@ -79,7 +79,11 @@ test("a silent client is dropped at the deadline, a slow one is served byte by b
   const slow = await rig.raw();
   await slow.enter("disk");
   assert.equal((await silent.rest()).length, 0);
-  const stream = Buffer.concat([encodeRequest(command.write, 0, 1, 10, 5), Buffer.from("hello"), encodeRequest(command.read, 0, 2, 8, 9)]);
+  const stream = Buffer.concat([
+    encodeRequest(command.write, 0, 1, 10, 5),
+    Buffer.from("hello"),
+    encodeRequest(command.read, 0, 2, 8, 9),
+  ]);
   for (const byte of stream) {
     slow.socket.write(Buffer.from([byte]));
     await new Promise(setImmediate);
@@ -119,7 +123,10 @@ test("the oldest stranger makes room for a new one, and connections are counted"
   const strangers = [await rig.raw(), await rig.raw(), await rig.raw()];
   const client = await rig.client("disk");
   await strangers[0]!.rest();
-  assert.deepEqual(strangers.map((stranger) => stranger.ended), [true, false, false]);
+  assert.deepEqual(
+    strangers.map((stranger) => stranger.ended),
+    [true, false, false],
+  );
   await rig.client("disk");
   await rig.client("disk");
   assert.equal(rig.server.connectionCount, 5);
@@ -136,7 +143,12 @@ test("ten thousand random handshakes leave nothing behind", async (t) => {
     () => Buffer.concat([clientFlags, random.bytes(random.below(64))]),
     () => Buffer.concat([clientFlags, optionOf(random.below(14), random.bytes(random.below(64)))]),
     () => Buffer.concat([clientFlags, optionOf(option.go, `\0\0\0\x04disk\0\0`), random.bytes(random.below(64))]),
-    () => Buffer.concat([clientFlags, optionOf(option.exportName, "disk"), encodeRequest(random.below(9), 0, 1, 0, random.below(99))]),
+    () =>
+      Buffer.concat([
+        clientFlags,
+        optionOf(option.exportName, "disk"),
+        encodeRequest(random.below(9), 0, 1, 0, random.below(99)),
+      ]),
     () => Buffer.alloc(0),
   ];
   const once = (): Promise<void> =>

@@ -125,7 +125,10 @@ test("qemu-img shows, maps, converts and benches an export", async (t) => {
   const info = JSON.parse(await peer("qemu-img", "info", "--output=json", uri)) as Record<string, unknown>;
   assert.equal(info["virtual-size"], image.length);
   const map = JSON.parse(await peer("qemu-img", "map", "--output=json", "-f", "raw", uri)) as Array<{ data: boolean }>;
-  assert.deepEqual(map.map((extent) => extent.data), [true, false, true, false, true, false]);
+  assert.deepEqual(
+    map.map((extent) => extent.data),
+    [true, false, true, false, true, false],
+  );
   const output = join(rig.folder, "out.raw");
   await peer("qemu-img", "convert", "-f", "raw", "-O", "raw", uri, output);
   assert.ok(readFileSync(output).equals(image));

@@ -53,7 +53,10 @@ test("what the client writes, zeroes and trims is what it reads, at any length a
   }
   const extents = await client.extents(0, 8 * MiB, 100);
   assert.ok(extents.length > 2);
-  assert.equal(extents.reduce((sum, extent) => sum + extent.lengthBytes, 0), 8 * MiB);
+  assert.equal(
+    extents.reduce((sum, extent) => sum + extent.lengthBytes, 0),
+    8 * MiB,
+  );
   assert.equal((await client.extents(0, 8 * MiB, 1)).length, 1);
   await client.disconnect();
   await until(() => rig.server.connectionCount === 0);
