@@ -6,6 +6,7 @@
 // - use() shares; the last to let go may start the drain. A use() during a drain waits for its end and opens anew.
 // - A log that failed (poisoned journal, lost ownership) is abandoned, and the next use() claims it anew.
 
+import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import type { PoolContext } from "./engine-context.ts";
 import { engineLimits } from "./limits.ts";
@@ -31,8 +32,6 @@ export interface LogUse {
   readonly log: OpenLog;
   done(): void;
 }
-
-const drainRetryMs = 1000;
 
 export class OpenLogs implements LiveLogs {
   readonly #contextOf: (logId: string) => Promise<PoolContext>;
@@ -98,11 +97,14 @@ export class OpenLogs implements LiveLogs {
     await slot.draining;
   }
 
-  /** Drains everything; what cannot be drained before `deadline` settles is abandoned (its journal stays). */
-  async stop(deadline: Promise<void>): Promise<void> {
+  /** Drains everything; what cannot be drained in time is abandoned (its journal stays). */
+  async stop(clock: Clock, timeoutMs: number): Promise<void> {
     this.#stopping = true;
     const drains = [...this.#slots].map(([logId, slot]) => this.#drainForStop(logId, slot));
-    await Promise.race([Promise.allSettled(drains), deadline]);
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(timeoutMs, late.resolve);
+    await Promise.race([Promise.allSettled(drains), late.promise]);
+    timer.cancel();
     const reason = new AndironError("shutting_down", "the storage router has stopped");
     await Promise.all([...this.#slots].map(([logId, slot]) => this.#abandon(logId, slot, reason)));
   }
@@ -156,8 +158,6 @@ export class OpenLogs implements LiveLogs {
     await log?.abandon(reason);
   }
 }
-
-export const drainRetryDelayMs = drainRetryMs;
 
 function once(run: () => void): () => void {
   let done = false;

@@ -46,6 +46,8 @@ export class RouterLease {
     const leaseId = await registry.grantLease(leaseTtlMs);
     this.#hold = await registry.holdLease(leaseId);
     await this.#report(leaseId);
+    this.#timer?.cancel();
+    this.#reportLater(leaseId);
     const hold = this.#hold;
     hold.onLost(() => void this.#lost(hold));
   }
@@ -68,10 +70,14 @@ export class RouterLease {
       compares: [],
       success: [{ kind: "put", key: keys.router(record.id), value: JSON.stringify(record), leaseId }],
     });
-    this.#timer?.cancel();
+  }
+
+  #reportLater(leaseId: string): void {
     this.#timer = this.#options.clock.after(reportIntervalMs, () => {
       if (this.#stopped || this.#hold?.leaseId !== leaseId) return;
-      this.#report(leaseId).catch((error: unknown) => this.#options.log.warning("cannot report to the registry", { error }));
+      this.#report(leaseId)
+        .catch((error: unknown) => this.#options.log.warning("cannot report to the registry", { error }))
+        .finally(() => this.#reportLater(leaseId));
     });
   }
 

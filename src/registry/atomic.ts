@@ -10,7 +10,7 @@
 import { AndironError } from "../common/errors.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Random } from "../common/random.ts";
-import type { Operation, RangeRequest, RangeResult, Registry } from "./registry.ts";
+import type { Compare, Operation, RangeRequest, RangeResult, Registry } from "./registry.ts";
 
 export interface Tx {
   /** The value of `key`, as this transaction would leave it. */
@@ -75,11 +75,17 @@ export async function atomically<T>(
   const attemptsMax = options.attemptsMax ?? 50;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const tx = new RecordingTx(registry);
-    const value = await body(tx);
-    const result = await registry.transact({
-      compares: [...tx.compares].map(([key, modRevision]) => ({ key, modRevision })),
-      success: [...tx.writes.values()],
-    });
+    const compares = (): Compare[] => [...tx.compares].map(([key, modRevision]) => ({ key, modRevision }));
+    let value: T;
+    try {
+      value = await body(tx);
+    } catch (error) {
+      // What it read may never have been true at one instant: only a refusal of what still holds is a refusal.
+      const { succeeded } = await registry.transact({ compares: compares(), success: [] });
+      if (succeeded) throw error;
+      continue;
+    }
+    const result = await registry.transact({ compares: compares(), success: [...tx.writes.values()] });
     if (result.succeeded) return { value, revision: result.revision };
     if (attempt > 3) await options.clock.sleep(options.random.below(Math.min(2 ** attempt, 64)));
   }

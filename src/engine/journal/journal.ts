@@ -111,17 +111,22 @@ export class Journal {
     return this.#syncTo(this.#sequence);
   }
 
-  /** From now on appends go into a new file. The old one is sealed in the background (see sealed). */
-  async rotate(): Promise<void> {
+  /**
+   * From now on appends go into a new file; the old one is sealed in the background (see sealed). Resolves with the number of
+   * the file that comes next and the last sequence before it.
+   */
+  async rotate(): Promise<{ readonly number: number; readonly sequence: number }> {
     const run = this.#appendChain.then(async () => {
       if (this.#poison !== undefined) throw this.#poison;
       const current = this.#current;
-      if (current === undefined || current.isEmpty) return;
-      await this.#takePrepared();
-      this.#seal(current, false);
+      if (current !== undefined && !current.isEmpty) {
+        await this.#takePrepared();
+        this.#seal(current, false);
+      }
+      return { number: this.currentNumber, sequence: this.#sequence };
     });
     this.#appendChain = run.catch(() => undefined);
-    await run;
+    return run;
   }
 
   /** Resolves when every file that was full or rotated away before the call is sealed; rejects when the journal is poisoned. */

@@ -2,8 +2,9 @@
 //
 //     files from the checkpoint on, in order
 //       sealed ........................ kept (synced once more)
-//       not sealed, whole or torn ..... its whole records are copied to a fresh file, sealed as the final one of its epoch
-//       behind a torn one ............. set aside
+//       not sealed .................... its whole records are copied to a fresh file and sealed
+//         and the next file follows on . the epoch goes on there
+//         and nothing follows on ....... it was the last; what lies behind a torn one is set aside
 //
 // - Refused, never cut: a break below a flushed sequence that any file names; a gap in numbers or sequences; a sealed file that
 //   is not final with none after it.
@@ -16,7 +17,7 @@ import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { IndexEntry } from "../format/segment.ts";
-import { encodeFooter, encodeHeader, encodeIndex, headerBytes, recordKinds } from "../format/segment.ts";
+import { decodeHeader, encodeFooter, encodeHeader, encodeIndex, headerBytes, recordKinds } from "../format/segment.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName, parseJournalFileName } from "../names.ts";
 import { syncDirectory } from "./journal.ts";
@@ -116,7 +117,8 @@ class EpochWalk {
     if (scanned.header !== undefined && scanned.header.firstSequence !== this.#sequence + 1) {
       throw this.#damage(number, `it begins at record ${scanned.header.firstSequence}, the one before ends at ${this.#sequence}`);
     }
-    if (scanned.sealed === undefined) {
+    const goesOn = scanned.sealed === undefined && (await this.#follows(number + 1, scanned));
+    if (scanned.sealed === undefined && !goesOn) {
       const end = scanned.header === undefined ? this.#sequence : scanned.lastSequence;
       if (scanned.flushedEvidence > end) throw this.#damage(number, `it breaks off at record ${end}, but ${scanned.flushedEvidence} was on disk`);
       this.#ended = true;
@@ -125,10 +127,20 @@ class EpochWalk {
         return;
       }
     }
-    await this.#keep(segment, path, bytes, scanned, copyAll);
+    const final = scanned.sealed?.final ?? !goesOn;
+    await this.#keep(segment, path, bytes, scanned, { copy: copyAll || scanned.sealed === undefined, final });
     this.#sequence = scanned.lastSequence;
     this.#expected = number + 1;
-    this.#final = scanned.sealed?.final ?? true;
+    this.#final = final;
+  }
+
+  /** True when the file of that number begins with the record after this one's last. */
+  async #follows(number: number, scanned: ScannedFile): Promise<boolean> {
+    if (scanned.header === undefined || !this.#numbers.includes(number)) return false;
+    const file = await open(`${this.#options.directory}/${journalFileName({ log: this.#options.log, epoch: this.#options.epoch, number })}`, "r");
+    const head = Buffer.alloc(headerBytes);
+    await file.read(head, 0, headerBytes, 0).finally(() => file.close());
+    return decodeHeader(head)?.firstSequence === scanned.lastSequence + 1;
   }
 
   async finish(): Promise<void> {
@@ -140,16 +152,16 @@ class EpochWalk {
     return { segments: this.#segments, last: this.#expected - 1, lastSequence: this.#sequence, setAside: this.#setAside, leftovers: this.#leftovers };
   }
 
-  async #keep(segment: SegmentId, path: string, bytes: Buffer, scanned: ScannedFile, copyAll: boolean): Promise<void> {
+  async #keep(segment: SegmentId, path: string, bytes: Buffer, scanned: ScannedFile, how: { copy: boolean; final: boolean }): Promise<void> {
     const { entries, lastSequence } = scanned;
-    if (scanned.sealed !== undefined && !copyAll) {
+    if (!how.copy) {
       const file = await open(path, "r+");
       await file.datasync().finally(() => file.close());
       const generation = scanned.header!.generation;
       this.#segments.push({ segment, path, generation, bytes: bytes.length, entries, lastSequence });
       return;
     }
-    const { generation, copy } = sealedCopy(bytes, scanned);
+    const { generation, copy } = sealedCopy(bytes, scanned, how.final);
     const temporary = `${path}.copy`;
     const file = await open(temporary, "w", 0o600);
     try {
@@ -176,8 +188,8 @@ class EpochWalk {
   }
 }
 
-/** The same records at the same offsets under a new header of the next generation, with an index and a final footer. */
-function sealedCopy(bytes: Buffer, scanned: ScannedFile): { readonly generation: number; readonly copy: Buffer[] } {
+/** The same records at the same offsets under a new header of the next generation, with an index and a footer. */
+function sealedCopy(bytes: Buffer, scanned: ScannedFile, final: boolean): { readonly generation: number; readonly copy: Buffer[] } {
   const old = scanned.header!;
   const generation = old.generation + 1;
   const header = encodeHeader({ ...old, generation });
@@ -186,7 +198,7 @@ function sealedCopy(bytes: Buffer, scanned: ScannedFile): { readonly generation:
   const footer = encodeFooter({
     salt: old.salt,
     headerCrc: header.readUInt32LE(headerBytes - 4),
-    final: scanned.sealed?.final ?? true,
+    final,
     indexOffset: scanned.endOffset,
     indexBytes: index.length,
     indexCrc: crc32(index),

@@ -71,9 +71,9 @@ export class Checkpointer {
     if (!this.#wanted || this.#log.map.isFrozen || this.#stopped) return;
     this.#wanted = false;
     if (this.#log.sequence === (this.#checkpoint?.sequence ?? 0)) return;
-    await this.#log.journal?.rotate();
-    const next = { epoch: this.#log.epoch, number: this.#log.journal?.currentNumber ?? 1 };
-    const frozen = { delta: this.#log.map.freeze(), sequence: this.#log.sequence, next };
+    const boundary = (await this.#log.journal?.rotate()) ?? { number: 1, sequence: this.#log.sequence };
+    const next = { epoch: this.#log.epoch, number: boundary.number };
+    const frozen = { delta: this.#log.map.freeze(), sequence: boundary.sequence, next };
     this.#running = this.#run(frozen).finally(() => {
       this.#running = undefined;
       this.wrote();
@@ -129,6 +129,7 @@ export class Checkpointer {
         await this.#log.journal?.sealed();
         await this.#log.locals.uploadedBefore(frozen.next);
         const result = await this.#fold(frozen);
+        if (this.#stopped) throw new AndironError("owner_changed", `log ${this.#log.id} was given up during a checkpoint`);
         await this.#commit(frozen, result);
         return;
       } catch (error) {

@@ -60,6 +60,8 @@ export class LocalSegments {
     for (const { local, uploaded } of [...this.#segments]) {
       if (comparePositions(local.segment, position) < 0) await uploaded;
     }
+    // Given up meanwhile: the list says nothing any more, least of all that everything is there.
+    if (this.#abandoned) throw new AndironError("owner_changed", "the log was given up");
   }
 
   /** A checkpoint that covers everything before `position` is committed: the local files may go. */

@@ -1,0 +1,217 @@
+// A Storage Router: owns logs, serves exports of them, carries out wishes. One for a process; several pools.
+//
+// - Its identity lives in its state directory (whose lock proves that an earlier process of the same router is dead), so after
+//   a restart it claims its own logs at once, at the next epoch.
+// - A log that nobody uses and no export needs is drained and given back: then clones, snapshots and deletes need no router.
+// - What is found owned by this router at start (a crash) is recovered and drained in the background.
+
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { AndironError } from "../common/errors.ts";
+import type { Clock } from "../common/clock.ts";
+import type { Random } from "../common/random.ts";
+import type { Service } from "../common/service.ts";
+import { Follower } from "../registry/follow.ts";
+import type { Entry, Registry } from "../registry/registry.ts";
+import type { ObjectBackend } from "./backend/backend.ts";
+import { ClusterCache } from "./cluster-cache.ts";
+import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
+import { Exports } from "./exports.ts";
+import { syncDirectory } from "./journal/journal.ts";
+import { Pages } from "./map/pages.ts";
+import { OpenLogs } from "./open-logs.ts";
+import type { ExportRecord, LogRecord, RelocationRecord, RouterRecord, VdiskRecord } from "./records.ts";
+import { keys, parseRecord } from "./records.ts";
+import { RouterLease } from "./router-lease.ts";
+import { Segments } from "./segments.ts";
+import { JournalBudget } from "./vdisk/journal-budget.ts";
+import type { OpenLog } from "./vdisk/open-log.ts";
+import { readLog } from "./view.ts";
+import { Wishes } from "./wishes.ts";
+
+export interface RouterOptions {
+  readonly registry: Registry;
+  readonly backends: ReadonlyMap<string, ObjectBackend>;
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: EngineLog;
+  readonly host: string;
+  readonly stateDirectory: string;
+  readonly journalDirectory: string;
+  /** Where clients reach the NBD server; asked when the router registers. */
+  readonly nbdAddress: () => { readonly hosts: readonly string[]; readonly port: number };
+  /** How long stop() may drain before it leaves the rest to the next start. */
+  readonly drainMsMax: number;
+}
+
+const releaseSweepMs = 2000;
+
+export class StorageRouter implements Service {
+  readonly id = "storage-router";
+  readonly #options: RouterOptions;
+  readonly #contexts = new Map<string, PoolContext>();
+  readonly #lease: RouterLease;
+  readonly openLogs: OpenLogs;
+  readonly exports: Exports;
+  readonly budget: JournalBudget;
+  readonly cache: ClusterCache;
+  #wishes: Wishes | undefined;
+  #followers: Follower[] = [];
+  #routerId = "";
+  #journalId = "";
+  #stopped = false;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+    this.budget = new JournalBudget(options.settings.journalBytesMax, options.clock);
+    this.cache = new ClusterCache(options.settings.cacheBytes);
+    this.openLogs = new OpenLogs(async (logId) => this.contextOf((await readLog(options.registry, logId)).pool), {
+      mayRelease: (logId) => this.#mayRelease(logId),
+      beforeRelease: (log) => this.#beforeRelease(log),
+    });
+    this.exports = new Exports({ ...options, openLogs: this.openLogs });
+    const { registry, clock, log, settings } = options;
+    const startedAtMs = clock.wallMs();
+    const describe = (): Omit<RouterRecord, "v" | "reportedAtMs"> => {
+      const { hosts, port } = options.nbdAddress();
+      return { id: this.#routerId, host: options.host, pools: [...options.backends.keys()], nbdHosts: hosts, nbdPort: port, startedAtMs };
+    };
+    this.#lease = new RouterLease({ registry, clock, log, leaseTtlMs: settings.leaseTtlMs, describe, onLost: () => this.#letGoOfAll() });
+  }
+
+  get routerId(): string {
+    return this.#routerId;
+  }
+
+  /** The shared parts of a vPool; throws when this router does not serve it. */
+  contextOf(pool: string): PoolContext {
+    const context = this.#contexts.get(pool);
+    if (context === undefined) throw new AndironError("invalid_request", `this router does not serve vPool ${pool}`);
+    return context;
+  }
+
+  contexts(): PoolContext[] {
+    return [...this.#contexts.values()];
+  }
+
+  async start(): Promise<void> {
+    const { registry, clock, random, log, settings, stateDirectory, journalDirectory, backends } = this.#options;
+    await mkdir(journalDirectory, { recursive: true, mode: 0o700 });
+    this.#routerId = await identityIn(stateDirectory, "router-id", random);
+    this.#journalId = await identityIn(journalDirectory, "journal-id", random);
+    for (const [pool, backend] of backends) {
+      const segments = new Segments(backend, async (segment) => {
+        const entry = await registry.get(keys.relocation(segment));
+        return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
+      });
+      const pages = new Pages({ backend, handles: segments, bytesMax: Math.floor(settings.mapCacheBytes / backends.size) });
+      const shared = { live: this.openLogs, budget: this.budget, settings, clock, random, log, journalDirectory };
+      const identity = { router: this.#routerId, journalId: this.#journalId, assertLease: () => this.#lease.assertHeld() };
+      this.#contexts.set(pool, { pool, registry, backend, pages, segments, cache: this.cache, ...shared, ...identity });
+    }
+    this.#wishes = new Wishes({ registry, clock, random, log, router: this.#routerId, openLogs: this.openLogs });
+    await this.#lease.register();
+    this.#followers = [
+      this.#follow(keys.wishes, (entry) => this.#wishes!.seen(entry)),
+      this.#follow(keys.exports, (entry) => this.#exportSeen(entry)),
+    ];
+    for (const follower of this.#followers) await follower.start();
+    void this.#recoverOwned();
+    this.#sweepLater();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await Promise.all(this.#followers.map((follower) => follower.stop()));
+    await this.#wishes?.stop();
+    await this.openLogs.stop(this.#options.clock, this.#options.drainMsMax);
+    await this.#lease.stop();
+  }
+
+  #follow(prefix: string, changed: (entry: Entry) => void): Follower {
+    const failed = (error: unknown): void => this.#options.log.warning(`following ${prefix} was interrupted`, { error });
+    return new Follower(this.#options.registry, this.#options.clock, prefix, { changed, deleted: () => undefined, failed });
+  }
+
+  #exportSeen(entry: Entry): void {
+    const record = parseRecord<ExportRecord>(entry.key, entry.value);
+    if (record.state !== "revoked" || record.router !== this.#routerId) return;
+    this.exports.revoked(record).catch((error: unknown) => {
+      this.#options.log.warning(`cannot confirm that export ${record.id} is gone`, { error });
+      this.#options.clock.after(releaseSweepMs, () => this.#exportSeen(entry));
+    });
+  }
+
+  async #mayRelease(logId: string): Promise<boolean> {
+    if (this.#stopped) return true;
+    const log = await readLog(this.#options.registry, logId);
+    if (log.vdisk === null) return true;
+    const entry = await this.#options.registry.get(keys.vdisk(log.vdisk));
+    return entry === undefined || parseRecord<VdiskRecord>(entry.key, entry.value).exports.length === 0;
+  }
+
+  /** Wishes that came while the log was drained are carried out before it is given back. */
+  async #beforeRelease(log: OpenLog): Promise<boolean> {
+    const { entries } = await this.#options.registry.range({ prefix: keys.wishesOf(log.id), limit: 1 });
+    for (const entry of entries) this.#wishes?.seen(entry);
+    return entries.length === 0;
+  }
+
+  async #recoverOwned(): Promise<void> {
+    try {
+      for (let after: string | undefined; !this.#stopped; ) {
+        const page = await this.#options.registry.range(after === undefined ? { prefix: keys.logs } : { prefix: keys.logs, after });
+        for (const entry of page.entries) {
+          const log = parseRecord<LogRecord>(entry.key, entry.value);
+          if (log.owner === this.#routerId && !this.openLogs.isOpen(log.id)) await this.#recover(log);
+        }
+        after = page.entries.at(-1)?.key;
+        if (!page.more || after === undefined) return;
+      }
+    } catch (error) {
+      if (!this.#stopped) this.#options.log.error("looking for disks to recover failed", { error });
+    }
+  }
+
+  async #recover(log: LogRecord): Promise<void> {
+    try {
+      const use = await this.openLogs.use(log.id);
+      this.#options.log.info(`recovered log ${log.id} at epoch ${use.log.epoch}, last record ${use.log.sequence}`, {});
+      use.done();
+    } catch (error) {
+      if (!this.#stopped) this.#options.log.error(`cannot recover log ${log.id}`, { error });
+    }
+  }
+
+  /** Gives back what was kept open by an export that is gone, or by a drain that failed. */
+  #sweepLater(): void {
+    this.#options.clock.after(releaseSweepMs, () => {
+      if (this.#stopped) return;
+      for (const log of this.openLogs.logs()) {
+        this.openLogs.release(log.id).catch((error: unknown) => this.#options.log.warning(`cannot give back log ${log.id}`, { error }));
+      }
+      this.#sweepLater();
+    });
+  }
+
+  async #letGoOfAll(): Promise<void> {
+    this.exports.cutAll();
+    await this.openLogs.abandonAll(new AndironError("lease_lost", "the router lost its lease"));
+  }
+}
+
+/** A UUID kept in a file, made at the first start. */
+async function identityIn(directory: string, name: string, random: Random): Promise<string> {
+  const path = `${directory}/${name}`;
+  const known = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw new AndironError("config_invalid", `cannot read ${path}`, { cause: error });
+  });
+  if (known !== undefined && known.trim() !== "") return known.trim();
+  const fresh = random.uuid();
+  await writeFile(`${path}.new`, `${fresh}\n`, { mode: 0o600, flush: true });
+  await rename(`${path}.new`, path);
+  await syncDirectory(directory);
+  return fresh;
+}
