@@ -58,6 +58,8 @@ test("reserve, connect, complete, delete: the volume follows and the export dies
   assert.deepEqual(await attachments.delete(member, reserved.id), []);
   assert.deepEqual(fixture.control.awaited, [reserved.id]);
   assert.equal(await statusOf(fixture, volumeId), "available");
+  await assert.rejects(attachments.delete(member, reserved.id), refused("not-found", /could not be found/));
+  assert.equal(fixture.control.awaited.length, 2, "a repeated delete waits for the same end");
   await assert.rejects(
     attachments.show(member, reserved.id),
     refused("not-found", /^Volume attachment could not be found with filter: attachment_id = /),
@@ -211,7 +213,7 @@ test("an instance or a host is attached without a connector, and is detached by 
   await assert.rejects(legacyAttach.attach(member, volumeId, {}), refused("invalid", /invalid target/));
 });
 
-test("resetting attach_status to detached ends the exports; a left-over connection does not keep a volume from going", async (t) => {
+test("resetting attach_status to detached ends the exports; a left-over connection keeps no volume from going", async (t) => {
   const fixture = await openFixture(t);
   const { attachments, legacyAttach, volumeActions, volumes } = fixture.cinder;
   const volumeId = await makeVolume(fixture);

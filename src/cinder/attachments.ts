@@ -30,6 +30,7 @@ import { isVisible, readAttachment, readAttachments, readVolume, type CinderPort
 import { attachmentShape } from "./shapes.ts";
 import { isErrorStatus } from "./status.ts";
 import type { Attachments, CreateAttachment } from "./verbs.ts";
+import { isUuid } from "./volume-create.ts";
 
 export class AttachmentService implements Attachments {
   readonly #ports: CinderPorts;
@@ -113,6 +114,8 @@ export class AttachmentService implements Attachments {
 
   async delete(context: RequestContext, id: string): Promise<readonly Attachment[]> {
     await this.#ports.index.fresh();
+    // Repeated after an answer that got lost, it must not say "gone" before the connections are.
+    if (this.#ports.index.attachments.get(id) === undefined && isUuid(id)) await this.#ports.control.exportGone(id);
     const found = this.#find(context, id);
     this.#ports.policy.enforce(context, "volume:attachment_delete", found);
     await mayDetach(this.#ports, context, found);

@@ -52,6 +52,13 @@ export class Collection<T extends { readonly v: 1 }> {
     for (const slot of this.#slots.values()) yield slot.record;
   }
 
+  /** Those that pass, as of now. */
+  select(test: (record: T) => boolean): T[] {
+    const selected: T[] = [];
+    for (const slot of this.#slots.values()) if (test(slot.record)) selected.push(slot.record);
+    return selected;
+  }
+
   /** Takes a record in unless a newer one is here already (pages of a load and the watch overlap). */
   put(key: string, text: string, modRevision: number): void {
     const id = key.slice(this.kind.prefix.length);

@@ -60,15 +60,14 @@ export class Reconciler implements Service {
   async lookAround(): Promise<void> {
     const { index, control } = this.#ports;
     await index.fresh();
-    for (const volume of [...index.volumes.values()]) {
+    for (const volume of index.volumes.select((one) => one.status === "creating" || one.intent !== undefined)) {
       if (volume.intent === "delete-cascade") this.#parts.deletion.resume(volume.id, volume.projectId);
       if (volume.status !== "creating") continue;
       const vdisk = await control.vdisk(volume.id);
       if (vdisk?.state === "pending") continue;
       await this.#settle("vdisk", volume.id, vdisk?.state ?? "error", vdisk?.message);
     }
-    for (const snapshot of [...index.snapshots.values()]) {
-      if (snapshot.status !== "creating") continue;
+    for (const snapshot of index.snapshots.select((one) => one.status === "creating")) {
       const cut = await control.snapshot(snapshot.id);
       if (cut?.state === "pending") continue;
       await this.#settle("snapshot", snapshot.id, cut?.state ?? "error", cut?.message);
