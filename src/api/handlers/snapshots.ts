@@ -1,6 +1,6 @@
 // Snapshots: create, list, show, update, delete, status actions.
 
-import type { Metadata, Snapshot } from "../../cinder/model.ts";
+import type { Snapshot } from "../../cinder/model.ts";
 import { readBoolean } from "../booleans.ts";
 import { type Call, type Handlers, type JsonObject, bodyObject, bodyText, emptyAnswer, pathParameter } from "../call.ts";
 import { badRequest } from "../http-fault.ts";
@@ -21,7 +21,6 @@ export const snapshotHandlers: Handlers = {
       ...readNameUpdate(given),
       volumeId: bodyText(given, "volume_id") ?? "",
       allowInUse: readForce(given, call.minor),
-      ...(given["metadata"] == null ? {} : { metadata: given["metadata"] as Metadata }),
     });
     return { body: { snapshot: viewSnapshot(snapshot, call.minor, false) } };
   },
