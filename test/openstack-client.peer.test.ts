@@ -27,7 +27,7 @@ interface ListedVolume {
 
 const skip = (await missingCommand(["openstack"])) ?? false;
 
-describe("the openstack client", { skip: skip && `${skip} is not installed` }, () => {
+describe("the openstack client", { skip: skip && `${skip} is not installed`, timeout: 900_000 }, () => {
   let service: AndironProcess;
   let api: BlockStorage;
   let client: OpenstackClient;

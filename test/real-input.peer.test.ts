@@ -69,7 +69,7 @@ async function canMount(folder: string): Promise<boolean> {
 
 const missing = await missingCommand(["nbdcopy", "qemu-img", "mke2fs", "e2fsck"]);
 
-describe("real input", { skip: missing !== undefined && `${missing} is not installed` }, () => {
+describe("real input", { skip: missing !== undefined && `${missing} is not installed`, timeout: 900_000 }, () => {
   let service: AndironProcess;
   let api: BlockStorage;
 

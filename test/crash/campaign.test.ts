@@ -7,7 +7,9 @@ import { runCampaign } from "./campaign.ts";
 const kills = Number(process.env["CRASH_KILLS"] ?? 100);
 const seed = Number(process.env["CRASH_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 
-test(`nothing acknowledged is lost in ${kills} kills (CRASH_SEED=${seed})`, async (context) => {
+const timeout = 120_000 + kills * 20_000; // a hang is a failure too
+
+test(`nothing acknowledged is lost in ${kills} kills (CRASH_SEED=${seed})`, { timeout }, async (context) => {
   const tally = await runCampaign({
     seed,
     kills,

@@ -115,7 +115,7 @@ export class SectorModel {
       if (stamp === expected || candidates.get(sector)?.includes(stamp) === true) return;
       const old = this.#unflushed.get(sector)?.some((value) => value.stamp === stamp) === true;
       if (!old || this.#promise === "acknowledged") {
-        wrong.push({ sector, stamp, expected, why: old ? "unflushed, but acknowledged" : "flushed" });
+        wrong.push({ sector, stamp, expected, why: old ? "acknowledged, but not flushed" : "never allowed" });
       }
     });
     this.#acknowledged.set(found);

@@ -73,7 +73,9 @@ export class AndironProcess {
     await rm(join(this.statePath, "endpoints.json"), { force: true });
     const log = openSync(join(this.folder, "andiron.log"), "a");
     const args = [join(checkout, "src/bin/andiron.ts"), "--config-file", this.configFile];
-    this.#child = spawn(process.execPath, args, { cwd: this.folder, stdio: ["ignore", log, log] });
+    // The service must not outlive a test that was killed itself.
+    const dyingWithUs = ["--pdeathsig", "KILL", process.execPath, ...args];
+    this.#child = spawn("setpriv", dyingWithUs, { cwd: this.folder, stdio: ["ignore", log, log] });
     closeSync(log);
     await once(this.#child, "spawn");
   }
