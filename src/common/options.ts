@@ -83,6 +83,15 @@ export const optionGroups = {
       min: 5,
       max: 95,
     }),
+    map_cache_bytes: int(64 * mebibyte, "Memory for pages of the disks' maps.", { min: 4 * mebibyte }),
+    checkpoint_bytes: int(256 * mebibyte, "Sealed journal of a disk beyond which a checkpoint is made.", { min: mebibyte }),
+    checkpoint_entries: int(262_144, "Map entries of a disk in memory beyond which a checkpoint is made.", {
+      min: 64,
+      max: 1_000_000,
+    }),
+    cleaner_interval: float(30, "Seconds between two passes of the cleaner.", { min: 0.05 }),
+    retired_grace: float(60, "Seconds for which an object that nobody refers to any more is kept.", { min: 0 }),
+    backend_timeout: int(60, "Seconds after which an operation of a backend is given up, not counting a second per MiB.", { min: 1 }),
     lease_ttl: int(10, "Seconds after which a silent router loses its disks.", { min: 2, max: 300 }),
   },
   healthcheck: {

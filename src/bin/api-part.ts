@@ -1,0 +1,100 @@
+// The API's side of a process: the verbs over the engine's records, the meaning of the Block Storage API, its HTTP server.
+
+import { fileURLToPath } from "node:url";
+import { countApi } from "../api/api-metrics.ts";
+import { noAuth } from "../api/auth.ts";
+import { loadApiDocument } from "../api/operations.ts";
+import type { ApiServer } from "../api/server.ts";
+import { createApiServer } from "../api/server.ts";
+import { createCinder } from "../cinder/cinder.ts";
+import { OwnerPolicy } from "../cinder/policy.ts";
+import { noServers } from "../cinder/ports.ts";
+import type { CinderSettings } from "../cinder/settings.ts";
+import { defaultSettings } from "../cinder/settings.ts";
+import { systemClock } from "../common/clock.ts";
+import type { Config } from "../common/config.ts";
+import type { Logger } from "../common/log.ts";
+import type { Metrics } from "../common/metrics.ts";
+import { systemRandom } from "../common/random.ts";
+import type { Service } from "../common/service.ts";
+import type { ObjectBackend } from "../engine/backend/backend.ts";
+import { RecordControl } from "../engine/record-control.ts";
+import type { Registry } from "../registry/registry.ts";
+
+export interface ApiPartOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly registry: Registry;
+  readonly backends: ReadonlyMap<string, ObjectBackend>;
+  readonly version: string;
+  readonly unfitReason: () => string | undefined;
+}
+
+export interface ApiPart {
+  readonly server: ApiServer;
+  /** In the order in which they are started. */
+  readonly services: readonly Service[];
+}
+
+const documentPath = fileURLToPath(new URL("../../openapi.yaml", import.meta.url));
+
+export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
+  const { config, log, metrics, registry, backends } = options;
+  const shared = { registry, clock: systemClock, random: systemRandom };
+  const capacities = new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()]));
+  const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities });
+  const cinder = createCinder({
+    ...shared,
+    control,
+    policy: new OwnerPolicy(),
+    servers: noServers,
+    settings: cinderSettings(config, options.version),
+    onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
+  });
+  const { osapi_volume_listen, osapi_volume_listen_port, public_endpoint, osapi_max_limit, osapi_max_request_body_size } = config.DEFAULT;
+  const server = createApiServer({
+    listen: { host: osapi_volume_listen, port: osapi_volume_listen_port, option: "[DEFAULT] osapi_volume_listen_port" },
+    document: await loadApiDocument(documentPath),
+    publicEndpoint: public_endpoint,
+    listLimitMax: osapi_max_limit,
+    bodyBytesMax: osapi_max_request_body_size,
+    disableByFilePath: config.healthcheck.disable_by_file_path,
+    cinder,
+    authenticator: noAuth,
+    unfitReason: options.unfitReason,
+    log: log.part("api"),
+    metrics: countApi(metrics),
+    clock: systemClock,
+    random: systemRandom,
+  });
+  const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
+  return { server, services: [verbs, cinder, server] };
+}
+
+function cinderSettings(config: Config, version: string): CinderSettings {
+  const { DEFAULT } = config;
+  return {
+    ...defaultSettings,
+    backendHost: DEFAULT.host,
+    host: DEFAULT.host,
+    availabilityZone: DEFAULT.default_availability_zone === "" ? DEFAULT.storage_availability_zone : DEFAULT.default_availability_zone,
+    allowZoneFallback: DEFAULT.allow_availability_zone_fallback,
+    defaultVolumeType: DEFAULT.default_volume_type,
+    quotas: {
+      volumes: DEFAULT.quota_volumes,
+      snapshots: DEFAULT.quota_snapshots,
+      gigabytes: DEFAULT.quota_gigabytes,
+      backups: DEFAULT.quota_backups,
+      backup_gigabytes: DEFAULT.quota_backup_gigabytes,
+      groups: DEFAULT.quota_groups,
+      per_volume_gigabytes: DEFAULT.per_volume_size_limit,
+    },
+    snapshotsCountGigabytes: !DEFAULT.no_snapshot_gb_quota,
+    messageLifetimeMs: DEFAULT.message_ttl * 1000,
+    serviceDownMs: DEFAULT.service_down_time * 1000,
+    reservedPercentage: DEFAULT.reserved_percentage,
+    overSubscriptionRatio: DEFAULT.max_over_subscription_ratio,
+    driverVersion: version,
+  };
+}

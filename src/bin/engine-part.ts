@@ -1,0 +1,154 @@
+// The engine's side of a process: backends with their decorators, the storage router, the NBD server in front of it.
+
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { systemClock } from "../common/clock.ts";
+import type { BackendValues, Config } from "../common/config.ts";
+import { AndironError } from "../common/errors.ts";
+import type { Logger } from "../common/log.ts";
+import type { Metrics } from "../common/metrics.ts";
+import { systemRandom } from "../common/random.ts";
+import type { Service } from "../common/service.ts";
+import type { ObjectBackend } from "../engine/backend/backend.ts";
+import { withDeadline } from "../engine/backend/deadline.ts";
+import { openFileBackend } from "../engine/backend/file.ts";
+import { withMeter } from "../engine/backend/metered.ts";
+import { withRetries } from "../engine/backend/retrying.ts";
+import type { EngineSettings } from "../engine/engine-context.ts";
+import { StorageRouter } from "../engine/router.ts";
+import { NbdServer } from "../nbd/server.ts";
+import type { ServerTls } from "../nbd/tls.ts";
+import type { Registry } from "../registry/registry.ts";
+import { nbdMetrics } from "./nbd-metrics.ts";
+
+export interface EnginePartOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly registry: Registry;
+}
+
+export interface EnginePart {
+  readonly backends: ReadonlyMap<string, ObjectBackend>;
+  readonly router: StorageRouter;
+  readonly nbd: NbdServer;
+  /** In the order in which they are started. */
+  readonly services: readonly Service[];
+}
+
+export async function openBackends(config: Config, metrics: Metrics | undefined): Promise<Map<string, ObjectBackend>> {
+  const backends = new Map<string, ObjectBackend>();
+  for (const [name, values] of config.backends) backends.set(name, await openBackend(name, values, config, metrics));
+  return backends;
+}
+
+export function engineSettings(config: Config): EngineSettings {
+  const { engine } = config;
+  return {
+    segmentBytes: engine.segment_bytes,
+    checkpointBytes: Math.min(engine.checkpoint_bytes, Math.floor(engine.journal_bytes_max / 4)),
+    checkpointEntries: engine.checkpoint_entries,
+    journalBytesMax: engine.journal_bytes_max,
+    cacheBytes: engine.cache_bytes,
+    mapCacheBytes: engine.map_cache_bytes,
+    cleanerDeadShare: engine.cleaner_dead_percent / 100,
+    cleanerIntervalMs: engine.cleaner_interval * 1000,
+    retiredGraceMs: engine.retired_grace * 1000,
+    leaseTtlMs: engine.lease_ttl * 1000,
+  };
+}
+
+export async function makeEnginePart({ config, log, metrics, registry }: EnginePartOptions): Promise<EnginePart> {
+  const backends = await openBackends(config, metrics);
+  let nbdPort = config.nbd.port;
+  const router = new StorageRouter({
+    registry,
+    backends,
+    settings: engineSettings(config),
+    clock: systemClock,
+    random: systemRandom,
+    log: log.part("engine"),
+    host: config.DEFAULT.host,
+    stateDirectory: config.DEFAULT.state_path,
+    journalDirectory: config.engine.journal_path,
+    nbdAddress: () => ({ hosts: config.nbd.advertised_hosts, port: nbdPort }),
+    drainMsMax: config.DEFAULT.graceful_shutdown_timeout * 1000,
+  });
+  const nbd = await makeNbdServer(config, router, log, metrics);
+  metrics.gaugeFrom("andiron_open_disks", {}, () => router.openLogs.openCount);
+  metrics.gaugeFrom("andiron_nbd_sessions", {}, () => router.exports.sessionCount);
+  metrics.gaugeFrom("andiron_journal_bytes", {}, () => router.budget.bytes);
+  metrics.gaugeFrom("andiron_cache_clusters", {}, () => router.cache.clusterCount);
+  metrics.gaugeFrom("andiron_cache_hits", {}, () => router.cache.hits);
+  metrics.gaugeFrom("andiron_cache_misses", {}, () => router.cache.misses);
+  // The router tells others where clients reach it: the NBD server listens first.
+  const listening: Service = {
+    id: nbd.id,
+    async start() {
+      await nbd.start();
+      for (const address of nbd.addresses()) if ("port" in address) nbdPort = address.port;
+    },
+    drain: () => nbd.drain(),
+    stop: () => nbd.stop(),
+  };
+  return { backends, router, nbd, services: [listening, router] };
+}
+
+async function openBackend(name: string, values: BackendValues, config: Config, metrics: Metrics | undefined): Promise<ObjectBackend> {
+  try {
+    await mkdir(values.file_path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new AndironError("config_invalid", `cannot make the directory ${values.file_path} of [${name}] file_path`, { cause: error });
+  }
+  const file = await openFileBackend({ root: values.file_path });
+  const patient = withDeadline(file, { clock: systemClock, timeoutMs: config.engine.backend_timeout * 1000, perMebibyteMs: 1000 });
+  const retrying = withRetries(patient, { clock: systemClock, random: systemRandom });
+  return metrics === undefined ? retrying : withMeter(retrying, { clock: systemClock, meter: backendMeter(metrics) });
+}
+
+function backendMeter(metrics: Metrics): Parameters<typeof withMeter>[1]["meter"] {
+  const operations = metrics.counter("andiron_backend_operations_total");
+  const moved = metrics.counter("andiron_backend_bytes_total");
+  const times = metrics.histogram("andiron_backend_operation_seconds");
+  return {
+    operationStarted: () => undefined,
+    operationEnded({ verb, durationMs, bytes, errorCode }) {
+      operations.add({ verb, result: errorCode ?? "ok" });
+      moved.add({ verb }, bytes);
+      times.observe({ verb }, durationMs / 1000);
+    },
+  };
+}
+
+async function makeNbdServer(config: Config, router: StorageRouter, log: Logger, metrics: Metrics): Promise<NbdServer> {
+  const { nbd } = config;
+  const tcp = { host: nbd.listen, port: nbd.port };
+  const tls = nbd.tls_mode === "off" ? undefined : await readTls(config);
+  return new NbdServer({
+    listen: nbd.unix_socket === "" ? [tcp] : [tcp, { path: nbd.unix_socket }],
+    directory: router.exports,
+    clock: systemClock,
+    tlsMode: nbd.tls_mode,
+    ...(tls === undefined ? {} : { tls }),
+    logger: log.part("nbd"),
+    metrics: nbdMetrics(metrics),
+    limits: { connectionsMax: nbd.connections_max, handshakeTimeoutMs: nbd.handshake_timeout * 1000 },
+  });
+}
+
+async function readTls(config: Config): Promise<ServerTls> {
+  const { tls_cert_file, tls_key_file, tls_ca_file, tls_verify_peer } = config.nbd;
+  const read = async (option: string, path: string): Promise<Buffer> => {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      throw new AndironError("config_invalid", `cannot read [nbd] ${option} ${JSON.stringify(path)}`, { cause: error });
+    }
+  };
+  const cert = await read("tls_cert_file", tls_cert_file);
+  const key = await read("tls_key_file", tls_key_file);
+  return tls_verify_peer ? { cert, key, clientCa: await read("tls_ca_file", tls_ca_file) } : { cert, key };
+}
+
+/** Where the running process is reached: `endpoints.json` in the state directory. */
+export const endpointsPath = (config: Config): string => join(config.DEFAULT.state_path, "endpoints.json");
