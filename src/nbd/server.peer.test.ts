@@ -42,6 +42,7 @@ interface Way {
 
 const ways: Way[] = [
   { name: "plain", uri: unixUri, start: (t) => startRig(t) },
+  { name: "tcp", uri: (rig) => `nbd://127.0.0.1:${rig.port}/disk`, start: (t) => startRig(t) },
   {
     name: "tls",
     uri: (rig) => `nbds://localhost:${rig.port}/disk?tls-certificates=${join(rig.folder, "pki")}`,
