@@ -85,7 +85,7 @@ describe("the openstack client", { skip: skip && `${skip} is not installed`, tim
     for (const { id } of [fromSnapshot, fromVolume]) await api.waitForStatus("volumes", id, "available");
     assert.equal(fromSnapshot.snapshot_id, moment.ID);
     assert.equal(fromSnapshot.size, 1);
-    const listed = await client.json<ListedVolume[]>("volume", "list", "--sort", "name:asc");
+    const listed = await client.json<ListedVolume[]>("volume", "list", "--sort-column", "Name");
     assert.deepEqual(
       listed.map(({ Name }) => Name),
       ["from-snapshot", "from-volume", "origin"],
@@ -96,7 +96,7 @@ describe("the openstack client", { skip: skip && `${skip} is not installed`, tim
   });
 
   test("volume types are made, given extra specs, used and deleted", async () => {
-    await client.text("volume", "type", "create", "--property", "tier=fast", "quick");
+    await client.text("volume", "type", "create", "--property", "volume_backend_name=vpool1", "quick");
     const types = await client.json<{ Name: string }[]>("volume", "type", "list");
     assert.deepEqual(types.map(({ Name }) => Name).sort(), ["__DEFAULT__", "quick"]);
     const volume = await client.json<ShownVolume>("volume", "create", "--size", "1", "--type", "quick", "typed");
@@ -133,7 +133,7 @@ describe("the openstack client", { skip: skip && `${skip} is not installed`, tim
     const services = await client.json<{ Binary: string; State: string; Status: string }[]>("volume", "service", "list");
     assert.ok(services.some(({ Binary }) => Binary === "cinder-volume"));
     assert.ok(services.every(({ State, Status }) => State === "up" && Status === "enabled"));
-    const limits = await client.json<{ Name: string; Value: number }[]>("limits", "show", "--absolute", "--volume");
+    const limits = await client.json<{ Name: string; Value: number }[]>("limits", "show", "--absolute");
     const value = (name: string): number | undefined => limits.find(({ Name }) => Name === name)?.Value;
     assert.equal(value("totalVolumesUsed"), 1);
     assert.equal(value("totalGigabytesUsed"), 3);

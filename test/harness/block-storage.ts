@@ -128,7 +128,7 @@ export class BlockStorage {
 
   /** Attaches the volume to this host, without a server. */
   async attach(volumeId: string): Promise<Attachment> {
-    const body = { attachment: { volume_uuid: volumeId, connector, instance_uuid: null } };
+    const body = { attachment: { volume_uuid: volumeId, connector } };
     const { attachment } = await this.call<{ attachment: Attachment }>("POST", "/attachments", body);
     assert.equal(attachment.connection_info.driver_volume_type, "nbd");
     await this.call("POST", `/attachments/${attachment.id}/action`, { "os-complete": {} });
