@@ -96,9 +96,11 @@ export class AndironProcess {
     return run(process.execPath, [script, "--config-file", this.configFile, ...args], { timeoutMs: 300_000 });
   }
 
+  /** The end of the log, without the lines of level INFO and below. */
   async logTail(): Promise<string> {
     const log = await readFile(join(this.folder, "andiron.log"), "utf8").catch(() => "(no log)");
-    return log.slice(-4000);
+    const lines = log.split("\n").filter((line) => !/^\S+ \S+ \d+ (INFO|DEBUG) /.test(line));
+    return lines.join("\n").slice(-4000);
   }
 
   /** Ends the process and removes all it had, unless KEEP_STATE is set. */
