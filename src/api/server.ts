@@ -68,6 +68,8 @@ export interface ApiTimeouts {
   readonly requestMs: number;
   /** Between two requests of a connection. */
   readonly idleMs: number;
+  /** Without a byte moving either way: a client that does not read its answer. */
+  readonly stallMs: number;
   /** How often the first two are looked at. */
   readonly checkMs: number;
 }
@@ -77,7 +79,7 @@ export interface ApiServer extends Service {
   readonly port: number;
 }
 
-const defaultTimeouts: ApiTimeouts = { headMs: 20_000, requestMs: 120_000, idleMs: 75_000, checkMs: 5_000 };
+const defaultTimeouts: ApiTimeouts = { headMs: 20_000, requestMs: 120_000, idleMs: 75_000, stallMs: 300_000, checkMs: 5_000 };
 
 const limits = {
   headBytesMax: 16 * 1024,
@@ -118,6 +120,7 @@ class HttpApiServer implements ApiServer {
       },
       this.#makeApplication(),
     );
+    this.#server.timeout = timeouts.stallMs;
     this.#server.maxHeadersCount = limits.headersMax;
     this.#server.maxConnections = limits.connectionsMax;
     this.#server.maxRequestsPerSocket = limits.connectionRequestsMax;

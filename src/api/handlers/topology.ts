@@ -20,20 +20,19 @@ export const serviceHandlers: Handlers = {
     return { body: { services: rows.map((row) => viewService(row, call.minor)) } };
   },
   async enableService(call) {
-    const target = readTarget(call);
-    await call.cinder.topology.enableService(call.context, target);
-    return { body: { host: target.host, service: target.binary, disabled: false, binary: target.binary, status: "enabled" } };
+    const { host, binary } = readTarget(call);
+    await call.cinder.topology.enableService(call.context, { host, binary });
+    return { body: { host, service: binary, disabled: false, binary, status: "enabled", disabled_reason: null } };
   },
   async disableService(call) {
-    const target = readTarget(call);
-    await call.cinder.topology.disableService(call.context, target, null);
-    return { body: { host: target.host, service: target.binary, disabled: true, binary: target.binary, status: "disabled" } };
+    const { host, binary } = readTarget(call);
+    await call.cinder.topology.disableService(call.context, { host, binary }, null);
+    return { body: { host, service: binary, disabled: true, binary, status: "disabled" } };
   },
   async disableServiceWithReason(call) {
-    const target = readTarget(call);
+    const { host, binary } = readTarget(call);
     const reason = (bodyText(call.body, "disabled_reason") ?? "").trim();
-    await call.cinder.topology.disableService(call.context, target, reason);
-    const { host, binary } = target;
+    await call.cinder.topology.disableService(call.context, { host, binary }, reason);
     return { body: { host, service: binary, disabled: true, binary, status: "disabled", disabled_reason: reason } };
   },
   async listHosts(call) {

@@ -269,8 +269,8 @@ test("a type's access field and its qos specs depend on operation and role", () 
     createdAtMs,
     updatedAtMs: null,
   };
-  const keys = (isAdmin: boolean, withAccess: boolean): string[] =>
-    Object.keys(viewVolumeType(type, { isAdmin, withAccess, extraSpecs: {} })).sort();
+  const keys = (withQosSpecs: boolean, withAccess: boolean): string[] =>
+    Object.keys(viewVolumeType(type, { withQosSpecs, withAccess, extraSpecs: {} })).sort();
   assert.deepEqual(keys(false, false), ["description", "extra_specs", "id", "is_public", "name"]);
   assert.deepEqual(keys(true, true), [
     "description",

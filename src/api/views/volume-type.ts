@@ -4,14 +4,15 @@ import type { Metadata, VolumeType } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
 
 export interface TypeViewOptions {
-  readonly isAdmin: boolean;
+  /** For administrators, but not in the answers to create and update. */
+  readonly withQosSpecs: boolean;
   /** The extra specs that the caller may see. */
   readonly extraSpecs: Metadata;
-  /** True for show, list and create; false for update and the default type. */
+  /** Not in the answer to update. */
   readonly withAccess: boolean;
 }
 
-export function viewVolumeType(type: VolumeType, { isAdmin, extraSpecs, withAccess }: TypeViewOptions): JsonObject {
+export function viewVolumeType(type: VolumeType, { withQosSpecs, extraSpecs, withAccess }: TypeViewOptions): JsonObject {
   const view: Record<string, unknown> = {
     id: type.id,
     name: type.name,
@@ -19,7 +20,7 @@ export function viewVolumeType(type: VolumeType, { isAdmin, extraSpecs, withAcce
     description: type.description,
     extra_specs: extraSpecs,
   };
-  if (isAdmin) view["qos_specs_id"] = type.qosSpecsId;
+  if (withQosSpecs) view["qos_specs_id"] = type.qosSpecsId;
   if (withAccess) view["os-volume-type-access:is_public"] = type.isPublic;
   return view;
 }
