@@ -174,7 +174,7 @@ class HttpApiServer implements ApiServer {
     if (this.#draining) response.setHeader("connection", "close");
     const sentBytes = send(request, response, exchange, answer);
     const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000;
-    this.#report(request, response.statusCode, sentBytes, seconds, exchange);
+    this.#report(request, answer.status, sentBytes, seconds, exchange);
   }
 
   #begin(request: IncomingMessage): Exchange {
