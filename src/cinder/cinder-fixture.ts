@@ -31,6 +31,8 @@ export interface FixtureOptions {
   readonly settings?: Partial<CinderSettings>;
   readonly quotas?: Partial<QuotaDefaults>;
   readonly servers?: CinderOptions["servers"];
+  /** A wall clock that stands still. */
+  readonly wallMs?: number;
 }
 
 export const admin = requestContext("demo", true);
@@ -62,16 +64,18 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
     ...options.settings,
     quotas: { ...defaultSettings.quotas, ...options.quotas },
   };
+  const { wallMs } = options;
+  const clock: Clock = wallMs === undefined ? systemClock : { ...systemClock, wallMs: () => wallMs };
   const troubles: string[] = [];
   const open = async (): Promise<{ cinder: CinderService; control: RecordControl; registry: Registry }> => {
     const registry = await openSqliteRegistry({ path, random: systemRandom });
     closers.push(() => registry.close());
-    const control = new RecordControl(registry, { clock: systemClock, random: systemRandom });
+    const control = new RecordControl(registry, { clock, random: systemRandom });
     const cinder = createCinder({
       registry,
       control,
       settings,
-      clock: systemClock,
+      clock,
       random: systemRandom,
       policy: new OwnerPolicy(),
       servers: options.servers ?? noServers,
@@ -82,5 +86,5 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
     return { cinder, control, registry };
   };
   const main = await open();
-  return { ...main, clock: systemClock, troubles, openPeer: async () => (await open()).cinder };
+  return { ...main, clock, troubles, openPeer: async () => (await open()).cinder };
 }

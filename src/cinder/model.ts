@@ -224,6 +224,7 @@ export interface Message {
 }
 
 export const cinderLimits = {
+  volumeGibMax: 2 ** 22, // 4 PiB: bytes stay exact integers
   nameLengthMax: 255,
   metadataItemsMax: 128,
   metadataTextMax: 255,

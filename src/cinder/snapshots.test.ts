@@ -112,11 +112,12 @@ test("extend grows the vDisk and the charge, and says what it can't", async (t) 
 });
 
 test("revert goes to the newest snapshot only, of the same size, and only when both are available", async (t) => {
-  const fixture = await openFixture(t);
+  const fixture = await openFixture(t, { wallMs: 1_700_000_000_000 });
   const { volumeActions, snapshots } = fixture.cinder;
   const volumeId = await makeVolume(fixture);
   await assert.rejects(volumeActions.revert(member, volumeId, "x"), refused("invalid", /has no snapshots/));
   const older = await snapshots.create(member, { volumeId, allowInUse: false });
+  for (let i = 0; i < 4; i++) await snapshots.create(member, { volumeId, allowInUse: false });
   const newest = await snapshots.create(member, { volumeId, allowInUse: false });
   await assert.rejects(
     volumeActions.revert(member, volumeId, older.id),

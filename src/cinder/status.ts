@@ -16,7 +16,7 @@
 // here wherever the tables do not name it.
 
 import { conflict, invalid, invalidInput, invalidSnapshot, invalidVolume } from "./faults.ts";
-import { attachStatuses, snapshotStatuses, volumeStatuses } from "./model.ts";
+import { attachStatuses, cinderLimits, snapshotStatuses, volumeStatuses } from "./model.ts";
 import type { Attachment, AttachStatus, Snapshot, SnapshotStatus, Volume, VolumeStatus } from "./model.ts";
 
 export function isErrorStatus(status: string): boolean {
@@ -74,6 +74,12 @@ export function checkExtend(volume: Volume, newSizeGib: number, allowInUse: bool
       `New size for extend must be greater than current size. (current: ${volume.sizeGib}, extended: ${newSizeGib}).`,
     );
   }
+  if (newSizeGib > cinderLimits.volumeGibMax) throw invalidInput(volumeTooLarge(newSizeGib));
+}
+
+/** The reason for a size beyond volumeGibMax. */
+export function volumeTooLarge(sizeGib: number): string {
+  return `Volume size ${sizeGib}G is larger than the largest possible, ${cinderLimits.volumeGibMax}G.`;
 }
 
 export function checkReserve(volume: Volume): void {

@@ -13,11 +13,11 @@ import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, notFound, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
-import type { Metadata, Snapshot, Volume, VolumeType } from "./model.ts";
+import { cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
 import { readRecord, typeKind, typeNameKind, volumeKind, writeRecord } from "./records.ts";
 import { backendName, choosePool, poolOfHost, volumeHost } from "./scheduler.ts";
-import { checkCloneSource, checkSnapshotAsSource } from "./status.ts";
+import { checkCloneSource, checkSnapshotAsSource, volumeTooLarge } from "./status.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { CreateVolume } from "./verbs.ts";
@@ -193,6 +193,7 @@ function chooseSize(request: CreateVolume, origin: Origin): number {
   if (sizeGib === undefined || !Number.isSafeInteger(sizeGib) || sizeGib < 1) {
     throw invalidInput(`Volume size '${String(sizeGib ?? "None")}' must be an integer and greater than 0`);
   }
+  if (sizeGib > cinderLimits.volumeGibMax) throw invalidInput(volumeTooLarge(sizeGib));
   if (origin.sizeGib !== undefined && sizeGib < origin.sizeGib) {
     throw invalidInput(
       request.snapshotId === undefined

@@ -40,7 +40,6 @@ export class VolumeDeletion {
         await removeVolume(this.#ports, tx, volume, attachments);
         return { cascade: false, projectId: volume.projectId };
       }
-      if (!options.cascade) throw deleteRefusal(options.force);
       await this.#checkSnapshots(volume, options.force);
       const updatedAtMs = this.#ports.clock.wallMs();
       writeRecord(tx, volumeKind, id, { ...volume, status: "deleting", intent: "delete-cascade", updatedAtMs });

@@ -79,6 +79,8 @@ test("a volume is made of a snapshot or of a volume, and takes size, type and bo
     cinder.volumes.create(member, { sizeGib: 1, snapshotId: "nope" }),
     fault("not-found", "Snapshot nope could not be found."),
   );
+  await assert.rejects(cinder.volumes.create(member, { sizeGib: 2 ** 31 }), fault("invalid", /largest possible/));
+  await assert.rejects(cinder.volumeActions.extend(member, volume.id, 2 ** 31, false), fault("invalid", /largest possible/));
   await assert.rejects(cinder.volumes.create(member, {}), fault("invalid", /must be an integer and greater than 0/));
   await assert.rejects(
     cinder.volumes.create(member, { sizeGib: 1, availabilityZone: "mars" }),
