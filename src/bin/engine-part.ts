@@ -15,6 +15,7 @@ import { openFileBackend } from "../engine/backend/file.ts";
 import { withMeter } from "../engine/backend/metered.ts";
 import { withRetries } from "../engine/backend/retrying.ts";
 import type { EngineSettings } from "../engine/engine-context.ts";
+import { nodeDisk } from "../engine/node-disk.ts";
 import { StorageRouter } from "../engine/router.ts";
 import { NbdServer } from "../nbd/server.ts";
 import type { ServerTls } from "../nbd/tls.ts";
@@ -69,6 +70,7 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
     random: systemRandom,
     log: log.part("engine"),
     host: config.DEFAULT.host,
+    disk: nodeDisk,
     stateDirectory: config.DEFAULT.state_path,
     journalDirectory: config.engine.journal_path,
     nbdAddress: () => ({ hosts: config.nbd.advertised_hosts, port: nbdPort }),

@@ -4,7 +4,9 @@ import type { Clock } from "../common/clock.ts";
 import type { Random } from "../common/random.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
+import type { CleanerHints } from "./cleaner/hints.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
+import type { LocalDisk } from "./local-disk.ts";
 import type { Pages } from "./map/pages.ts";
 import type { Segments } from "./segments.ts";
 import type { LiveLogs } from "./view.ts";
@@ -44,12 +46,15 @@ export interface PoolContext {
   readonly cache: ClusterCache;
   readonly live: LiveLogs;
   readonly budget: JournalBudget;
+  readonly hints: CleanerHints;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: EngineLog;
   /** Identity of this router. */
   readonly router: string;
+  /** The disk of the journal. */
+  readonly disk: LocalDisk;
   /** Where journal files lie, and the identity of that directory. */
   readonly journalDirectory: string;
   readonly journalId: string;

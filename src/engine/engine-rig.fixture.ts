@@ -15,6 +15,7 @@ import type { VdiskSource } from "./control.ts";
 import type { ExportSession } from "./device.ts";
 import type { EngineLog, EngineSettings } from "./engine-context.ts";
 import { KiB, MiB } from "./limits.ts";
+import { nodeDisk } from "./node-disk.ts";
 import { RecordControl } from "./record-control.ts";
 import { StorageRouter } from "./router.ts";
 
@@ -146,6 +147,7 @@ export class EngineRig {
       random: systemRandom,
       log: quiet,
       host: "rig",
+      disk: nodeDisk,
       stateDirectory: this.directory,
       journalDirectory: join(this.directory, "journal"),
       nbdAddress: () => ({ hosts: ["127.0.0.1"], port: 10809 }),

@@ -1,75 +1,49 @@
-// A local file that several readers use while its owner may let go of it: the descriptor is closed when the last is done.
+// A local file that several readers use while its owner may let go of it: it is closed when the last is done.
 
-import { close, fdatasync, fstatSync, read, write, writev } from "node:fs";
-import { rm } from "node:fs/promises";
-import { promisify } from "node:util";
 import { assert } from "../common/assert.ts";
 import { AndironError } from "../common/errors.ts";
-
-const readAsync = promisify(read);
-const writevAsync = promisify(writev);
-const writeAsync = promisify(write);
-const fdatasyncAsync = promisify(fdatasync);
-const closeAsync = promisify(close);
+import type { DiskFile, LocalDisk, OpenMode } from "./local-disk.ts";
 
 export class LocalFile {
   readonly path: string;
-  readonly fd: number;
+  readonly #disk: LocalDisk;
+  readonly #file: DiskFile;
   #users = 1;
 
-  constructor(path: string, fd: number) {
+  /** Opens it; throws the system's error. */
+  constructor(disk: LocalDisk, path: string, mode: OpenMode) {
+    this.#disk = disk;
     this.path = path;
-    this.fd = fd;
+    this.#file = disk.open(path, mode);
   }
 
   /** Bytes it has now. */
   length(): number {
-    return fstatSync(this.fd).size;
+    return this.#file.lengthBytes();
   }
 
   /** Fills target wholly from `offset`; rejects with segment_damaged when the file is shorter. */
   async read(offset: number, target: Buffer): Promise<void> {
-    this.#users++;
-    try {
-      let done = 0;
-      while (done < target.length) {
-        const { bytesRead } = await readAsync(this.fd, target, done, target.length - done, offset + done);
-        if (bytesRead === 0) throw new AndironError("segment_damaged", `${this.path} ends before byte ${offset + target.length}`);
-        done += bytesRead;
-      }
-    } finally {
-      this.#release();
-    }
+    const bytes = await this.#use(this.#file.read(offset, target));
+    if (bytes < target.length) throw new AndironError("segment_damaged", `${this.path} ends before byte ${offset + target.length}`);
   }
 
   /** Writes all buffers from `offset`; rejects with the system's error after a short or failed write. */
-  async write(buffers: readonly Buffer[], offset: number): Promise<void> {
-    this.#users++;
-    try {
-      const total = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-      const { bytesWritten } = await writevAsync(this.fd, buffers, offset);
-      if (bytesWritten === total) return;
-      // A short write: the rest at once, so that the system says why (ENOSPC, EFBIG, ...).
-      let rest: Buffer<ArrayBufferLike> = Buffer.concat(buffers, total).subarray(bytesWritten);
-      let at = offset + bytesWritten;
-      while (rest.length > 0) {
-        const more = await writeAsync(this.fd, rest, 0, rest.length, at);
-        assert(more.bytesWritten > 0, "a write of some bytes writes some or fails");
-        rest = rest.subarray(more.bytesWritten);
-        at += more.bytesWritten;
-      }
-    } finally {
-      this.#release();
-    }
+  write(buffers: readonly Buffer[], offset: number): Promise<void> {
+    return this.#use(this.#file.write(buffers, offset));
   }
 
-  async sync(): Promise<void> {
-    this.#users++;
-    try {
-      await fdatasyncAsync(this.fd);
-    } finally {
-      this.#release();
-    }
+  /** The same within the call. */
+  writeNow(buffers: readonly Buffer[], offset: number): void {
+    this.#file.writeNow(buffers, offset);
+  }
+
+  truncateNow(lengthBytes: number): void {
+    this.#file.truncateNow(lengthBytes);
+  }
+
+  sync(): Promise<void> {
+    return this.#use(this.#file.sync());
   }
 
   /** The owner lets go. Reads under way finish. */
@@ -77,14 +51,23 @@ export class LocalFile {
     this.#release();
   }
 
+  /** Removes its name; those who read it go on. No error when it is gone. */
+  unlink(): Promise<void> {
+    return this.#disk.unlink(this.path);
+  }
+
+  async #use<T>(operation: Promise<T>): Promise<T> {
+    this.#users++;
+    try {
+      return await operation;
+    } finally {
+      this.#release();
+    }
+  }
+
   #release(): void {
     assert(this.#users > 0, "a local file is released as often as it was taken");
     this.#users--;
-    if (this.#users === 0) void closeAsync(this.fd).catch(() => undefined);
-  }
-
-  /** Removes its name; those who read it go on. No error when it is gone. */
-  async unlink(): Promise<void> {
-    await rm(this.path, { force: true });
+    if (this.#users === 0) this.#file.close().catch(() => undefined);
   }
 }

@@ -5,7 +5,6 @@
 // - A log that nobody uses and no export needs is drained and given back: then clones, snapshots and deletes need no router.
 // - What is found owned by this router at start (a crash) is recovered and drained in the background.
 
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { AndironError } from "../common/errors.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Random } from "../common/random.ts";
@@ -13,10 +12,12 @@ import type { Service } from "../common/service.ts";
 import { Follower } from "../registry/follow.ts";
 import type { Entry, Registry } from "../registry/registry.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
+import { CleanerHints } from "./cleaner/hints.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
 import { Exports } from "./exports.ts";
-import { syncDirectory } from "./journal/journal.ts";
+import type { LocalDisk } from "./local-disk.ts";
+import { readWhole, systemCodeOf } from "./local-disk.ts";
 import { Pages } from "./map/pages.ts";
 import { OpenLogs } from "./open-logs.ts";
 import type { ExportRecord, LogRecord, RelocationRecord, RouterRecord, VdiskRecord } from "./records.ts";
@@ -36,6 +37,7 @@ export interface RouterOptions {
   readonly random: Random;
   readonly log: EngineLog;
   readonly host: string;
+  readonly disk: LocalDisk;
   readonly stateDirectory: string;
   readonly journalDirectory: string;
   /** Where clients reach the NBD server; asked when the router registers. */
@@ -95,17 +97,18 @@ export class StorageRouter implements Service {
   }
 
   async start(): Promise<void> {
-    const { registry, clock, random, log, settings, stateDirectory, journalDirectory, backends } = this.#options;
-    await mkdir(journalDirectory, { recursive: true, mode: 0o700 });
-    this.#routerId = await identityIn(stateDirectory, "router-id", random);
-    this.#journalId = await identityIn(journalDirectory, "journal-id", random);
+    const { registry, clock, random, log, settings, disk, stateDirectory, journalDirectory, backends } = this.#options;
+    await disk.makeDirectory(journalDirectory);
+    this.#routerId = await identityIn(disk, stateDirectory, "router-id", random);
+    this.#journalId = await identityIn(disk, journalDirectory, "journal-id", random);
     for (const [pool, backend] of backends) {
       const segments = new Segments(backend, async (segment) => {
         const entry = await registry.get(keys.relocation(segment));
         return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
       });
       const pages = new Pages({ backend, handles: segments, bytesMax: Math.floor(settings.mapCacheBytes / backends.size) });
-      const shared = { live: this.openLogs, budget: this.budget, settings, clock, random, log, journalDirectory };
+      const hints = new CleanerHints();
+      const shared = { live: this.openLogs, budget: this.budget, hints, settings, clock, random, log, disk, journalDirectory };
       const identity = { router: this.#routerId, journalId: this.#journalId, assertLease: () => this.#lease.assertHeld() };
       this.#contexts.set(pool, { pool, registry, backend, pages, segments, cache: this.cache, ...shared, ...identity });
     }
@@ -202,16 +205,23 @@ export class StorageRouter implements Service {
 }
 
 /** A UUID kept in a file, made at the first start. */
-async function identityIn(directory: string, name: string, random: Random): Promise<string> {
+async function identityIn(disk: LocalDisk, directory: string, name: string, random: Random): Promise<string> {
   const path = `${directory}/${name}`;
-  const known = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
+  const known = await readWhole(disk, path).catch((error: unknown) => {
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw new AndironError("config_invalid", `cannot read ${path}`, { cause: error });
   });
-  if (known !== undefined && known.trim() !== "") return known.trim();
+  const text = known?.toString("utf8").trim() ?? "";
+  if (text !== "") return text;
   const fresh = random.uuid();
-  await writeFile(`${path}.new`, `${fresh}\n`, { mode: 0o600, flush: true });
-  await rename(`${path}.new`, path);
-  await syncDirectory(directory);
+  const file = disk.open(`${path}.new`, "replace");
+  try {
+    await file.write([Buffer.from(`${fresh}\n`)], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(`${path}.new`, path);
+  await disk.syncDirectory(directory);
   return fresh;
 }

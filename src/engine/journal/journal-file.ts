@@ -4,12 +4,13 @@
 //   are used anew. If even that fails, the file is not written again (the journal is poisoned).
 // - Bytes below `length` never change.
 
-import { ftruncateSync, openSync, writevSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { IndexEntry, RecordKind } from "../format/segment.ts";
 import { encodeFooter, encodeHeader, encodeIndex, encodeRecord, recordKinds, recordPrefixBytes } from "../format/segment.ts";
 import { clusterBytes, KiB } from "../limits.ts";
+import type { LocalDisk } from "../local-disk.ts";
+import { systemCodeOf } from "../local-disk.ts";
 import { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 
@@ -61,7 +62,7 @@ export class JournalFile {
     const header = encodeHeader({ ...options, generation: 0 });
     this.headerCrc = header.readUInt32LE(header.length - 4);
     this.#previousCrc = this.headerCrc;
-    writeAll(this.file.fd, [header], 0);
+    this.file.writeNow([header], 0);
     this.length = header.length;
   }
 
@@ -129,15 +130,15 @@ export class JournalFile {
 
   async #write(buffers: Buffer[], bytes: number): Promise<void> {
     try {
-      if (bytes <= syncWriteBytesMax) writeAll(this.file.fd, buffers, this.length);
+      if (bytes <= syncWriteBytesMax) this.file.writeNow(buffers, this.length);
       else await this.file.write(buffers, this.length);
     } catch (error) {
       try {
-        ftruncateSync(this.file.fd, this.length);
+        this.file.truncateNow(this.length);
       } catch (truncateError) {
         throw new AndironError("journal_poisoned", `cannot cut a failed append off ${this.file.path}`, { cause: truncateError });
       }
-      const code = (error as NodeJS.ErrnoException).code;
+      const code = systemCodeOf(error);
       if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
         throw new AndironError("journal_full", `no space for the journal ${this.file.path}`, { cause: error, hint: "free space on journal_path" });
       }
@@ -157,8 +158,8 @@ export class JournalFile {
 }
 
 /** Creates an empty file for a segment; EEXIST is an error: names are used once. */
-export function createLocalFile(path: string): LocalFile {
-  return new LocalFile(path, openSync(path, "wx+", 0o600));
+export function createLocalFile(disk: LocalDisk, path: string): LocalFile {
+  return new LocalFile(disk, path, "new");
 }
 
 const crcCountOf = (append: Append): number => (append.data === undefined ? 0 : append.clusterCount);
@@ -168,13 +169,4 @@ function checksumClusters(data: Buffer | undefined): Uint32Array {
   const crcs = new Uint32Array(data.length / clusterBytes);
   for (let i = 0; i < crcs.length; i++) crcs[i] = crc32(data.subarray(i * clusterBytes, (i + 1) * clusterBytes));
   return crcs;
-}
-
-function writeAll(fd: number, buffers: Buffer[], position: number): void {
-  const total = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-  let done = writevSync(fd, buffers, position);
-  while (done < total) {
-    const rest = Buffer.concat(buffers, total).subarray(done);
-    done += writevSync(fd, [rest], position + done);
-  }
 }

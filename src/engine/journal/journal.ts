@@ -9,7 +9,6 @@
 // - A failed fdatasync poisons the journal: every later append and flush is refused, none is tried again on that file.
 // - flushedSequence only ever names what a finished fdatasync of every file up to it has covered.
 
-import { open } from "node:fs/promises";
 import { assert } from "../../common/assert.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { AndironError } from "../../common/errors.ts";
@@ -17,6 +16,8 @@ import type { Random } from "../../common/random.ts";
 import type { SegmentHandles } from "../format/page.ts";
 import { recordKinds } from "../format/segment.ts";
 import { MiB } from "../limits.ts";
+import type { LocalDisk } from "../local-disk.ts";
+import { systemCodeOf } from "../local-disk.ts";
 import type { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
@@ -24,6 +25,7 @@ import type { Append, Placed } from "./journal-file.ts";
 import { appendBytes, createLocalFile, JournalFile } from "./journal-file.ts";
 
 export interface JournalOptions {
+  readonly disk: LocalDisk;
   /** The router's journal directory; the log's folder below it exists. */
   readonly directory: string;
   readonly log: string;
@@ -232,12 +234,12 @@ export class Journal {
   }
 
   async #prepare(): Promise<{ file: LocalFile; segment: SegmentId }> {
-    const { directory, log, epoch } = this.#options;
+    const { disk, directory, log, epoch } = this.#options;
     const segment: SegmentId = { log, epoch, number: this.#nextNumber };
     const path = `${directory}/${journalFileName(segment)}`;
-    const file = createLocalFile(path);
+    const file = createLocalFile(disk, path);
     try {
-      await syncDirectory(`${directory}/${log}`);
+      await disk.syncDirectory(`${directory}/${log}`);
     } catch (error) {
       file.close();
       await file.unlink();
@@ -310,17 +312,8 @@ export class Journal {
   }
 }
 
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 function journalError(error: unknown, message: string): AndironError {
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = systemCodeOf(error);
   if (code === "ENOSPC" || code === "EDQUOT") return new AndironError("journal_full", message, { cause: error });
   return new AndironError("journal_poisoned", message, { cause: error });
 }

@@ -13,14 +13,14 @@
 //   poisoned (marker file), every file is copied for that reason.
 // Nothing is deleted here but what a copy replaces.
 
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { decodeHeader, encodeFooter, encodeHeader, encodeIndex, headerBytes, recordKinds } from "../format/segment.ts";
+import type { LocalDisk } from "../local-disk.ts";
+import { readWhole } from "../local-disk.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName, parseJournalFileName } from "../names.ts";
-import { syncDirectory } from "./journal.ts";
 import type { ScannedFile } from "./scan.ts";
 import { scanJournal } from "./scan.ts";
 
@@ -46,6 +46,7 @@ export interface RecoveredEpoch {
 }
 
 export interface RecoverOptions {
+  readonly disk: LocalDisk;
   readonly directory: string;
   readonly log: string;
   readonly epoch: number;
@@ -58,17 +59,17 @@ export interface RecoverOptions {
 const poisonMarker = "poisoned";
 
 /** Remembers across a restart that a sync failed. Best effort: the disk may be dying. */
-export async function markPoisoned(directory: string, log: string): Promise<void> {
-  const marker = await open(`${directory}/${log}/${poisonMarker}`, "w");
-  await marker.sync();
-  await marker.close();
-  await syncDirectory(`${directory}/${log}`);
+export async function markPoisoned(disk: LocalDisk, directory: string, log: string): Promise<void> {
+  const marker = disk.open(`${directory}/${log}/${poisonMarker}`, "replace");
+  await marker.sync().finally(() => marker.close());
+  await disk.syncDirectory(`${directory}/${log}`);
 }
 
 /** Rejects with journal_damaged when something that was on disk is missing. Can be repeated after a crash at any line. */
 export async function recoverEpoch(options: RecoverOptions): Promise<RecoveredEpoch> {
+  const { disk } = options;
   const folder = `${options.directory}/${options.log}`;
-  const names = await readdir(folder).catch((): string[] => []);
+  const names = await disk.list(folder).catch((): string[] => []);
   const copyAll = names.includes(poisonMarker);
   const numbers = names
     .map((name) => parseJournalFileName(options.log, name))
@@ -78,8 +79,8 @@ export async function recoverEpoch(options: RecoverOptions): Promise<RecoveredEp
   const walk = new EpochWalk(options, numbers);
   for (const number of numbers) await walk.take(number, copyAll);
   await walk.finish();
-  if (copyAll) await rm(`${folder}/${poisonMarker}`, { force: true });
-  await syncDirectory(folder).catch((error: unknown) => {
+  if (copyAll) await disk.unlink(`${folder}/${poisonMarker}`);
+  await disk.syncDirectory(folder).catch((error: unknown) => {
     if (numbers.length > 0) throw error;
   });
   return walk.result();
@@ -107,7 +108,7 @@ class EpochWalk {
   async take(number: number, copyAll: boolean): Promise<void> {
     const segment: SegmentId = { log: this.#options.log, epoch: this.#options.epoch, number };
     const path = `${this.#options.directory}/${journalFileName(segment)}`;
-    const bytes = await readFile(path);
+    const bytes = await readWhole(this.#options.disk, path);
     const scanned = scanJournal(bytes);
     if (scanned.flushedEvidence > this.#sequence && (this.#ended || number !== this.#expected)) {
       throw this.#damage(number, `it says that record ${scanned.flushedEvidence} was on disk, but the journal ends at ${this.#sequence}`);
@@ -137,9 +138,10 @@ class EpochWalk {
   /** True when the file of that number begins with the record after this one's last. */
   async #follows(number: number, scanned: ScannedFile): Promise<boolean> {
     if (scanned.header === undefined || !this.#numbers.includes(number)) return false;
-    const file = await open(`${this.#options.directory}/${journalFileName({ log: this.#options.log, epoch: this.#options.epoch, number })}`, "r");
+    const { disk, directory, log, epoch } = this.#options;
+    const file = disk.open(`${directory}/${journalFileName({ log, epoch, number })}`, "existing");
     const head = Buffer.alloc(headerBytes);
-    await file.read(head, 0, headerBytes, 0).finally(() => file.close());
+    await file.read(0, head).finally(() => file.close());
     return decodeHeader(head)?.firstSequence === scanned.lastSequence + 1;
   }
 
@@ -154,29 +156,30 @@ class EpochWalk {
 
   async #keep(segment: SegmentId, path: string, bytes: Buffer, scanned: ScannedFile, how: { copy: boolean; final: boolean }): Promise<void> {
     const { entries, lastSequence } = scanned;
+    const { disk } = this.#options;
     if (!how.copy) {
-      const file = await open(path, "r+");
-      await file.datasync().finally(() => file.close());
+      const file = disk.open(path, "existing");
+      await file.sync().finally(() => file.close());
       const generation = scanned.header!.generation;
       this.#segments.push({ segment, path, generation, bytes: bytes.length, entries, lastSequence });
       return;
     }
     const { generation, copy } = sealedCopy(bytes, scanned, how.final);
     const temporary = `${path}.copy`;
-    const file = await open(temporary, "w", 0o600);
+    const file = disk.open(temporary, "replace");
     try {
-      await file.writev(copy);
-      await file.datasync();
+      await file.write(copy, 0);
+      await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await disk.rename(temporary, path);
     const length = copy.reduce((sum, part) => sum + part.length, 0);
     this.#segments.push({ segment, path, generation, bytes: length, entries, lastSequence });
   }
 
   async #putAside(path: string): Promise<void> {
-    await rename(path, `${path}.aside`);
+    await this.#options.disk.rename(path, `${path}.aside`);
     this.#setAside.push(`${path}.aside`);
   }
 

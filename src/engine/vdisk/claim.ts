@@ -6,8 +6,6 @@
 // - The open epoch's end is recorded before anything new is written; what was uploaded beyond it is never read.
 // - Each step can be done again by the next claim after a crash.
 
-import { readdir, rm } from "node:fs/promises";
-import { openSync } from "node:fs";
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import { atomically } from "../../registry/atomic.ts";
@@ -15,6 +13,7 @@ import type { PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
 import type { RecoveredSegment } from "../journal/recovery.ts";
 import { recoverEpoch } from "../journal/recovery.ts";
+import { systemCodeOf } from "../local-disk.ts";
 import { LocalFile } from "../local-file.ts";
 import { BlockMap } from "../map/block-map.ts";
 import type { Delta } from "../map/delta.ts";
@@ -137,7 +136,7 @@ class LogRecovery {
         hint: "start the router whose journal_path that is, or give up the tail with andiron-manage",
       });
     }
-    const options = { directory: context.journalDirectory, log, epoch: epoch.epoch, first, sequence: this.sequence };
+    const options = { disk: context.disk, directory: context.journalDirectory, log, epoch: epoch.epoch, first, sequence: this.sequence };
     const recovered = await recoverEpoch(options);
     if (recovered.last < first && recovered.leftovers.length === 0) {
       throw new AndironError("journal_damaged", `the journal of log ${log}, epoch ${epoch.epoch}, is missing from ${context.journalDirectory}`, {
@@ -149,7 +148,7 @@ class LogRecovery {
     await this.#recordRelocations(recovered.segments);
     await this.#recordEnd(epoch, recovered.last, recovered.lastSequence);
     this.sequence = recovered.lastSequence;
-    for (const path of recovered.leftovers) await rm(path, { force: true });
+    for (const path of recovered.leftovers) await context.disk.unlink(path);
   }
 
   async #openRecovered(recovered: RecoveredSegment): Promise<LocalSegment> {
@@ -159,14 +158,13 @@ class LogRecovery {
   }
 
   async #openLocal(segment: SegmentId, path: string): Promise<LocalSegment | undefined> {
-    let fd: number;
+    let file: LocalFile;
     try {
-      fd = openSync(path, "r");
+      file = new LocalFile(this.#context.disk, path, "existing");
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      if (systemCodeOf(error) === "ENOENT") return undefined;
       throw new AndironError("journal_damaged", `cannot open ${path}`, { cause: error });
     }
-    const file = new LocalFile(path, fd);
     try {
       const bytes = file.length();
       const index = await readIndex(path, bytes, 0, (offset, target) => file.read(offset, target));
@@ -222,13 +220,13 @@ class LogRecovery {
   async #removeLeftovers(epochs: readonly EpochRecord[], next: LogPosition | undefined): Promise<void> {
     const folder = `${this.#context.journalDirectory}/${this.#record.id}`;
     const kept = new Set(this.locals.map((local) => local.file.path));
-    for (const name of await readdir(folder).catch((): string[] => [])) {
+    for (const name of await this.#context.disk.list(folder).catch((): string[] => [])) {
       const segment = parseJournalFileName(this.#record.id, name);
       const path = `${folder}/${name}`;
       if (segment === undefined || kept.has(path)) continue;
       const unknown = !epochs.some((epoch) => epoch.epoch === segment.epoch);
       const covered = next !== undefined && comparePositions(segment, next) < 0;
-      if (unknown || covered) await rm(path, { force: true });
+      if (unknown || covered) await this.#context.disk.unlink(path);
     }
   }
 }

@@ -7,17 +7,17 @@
 // The order of the last line is the durability argument (docs/design/0002-log-engine.md, "The life of a write"): a checkpoint
 // is committed only when all segments before its position are on the backend, and only then are local files let go.
 
-import { mkdir } from "node:fs/promises";
 import { AndironError } from "../../common/errors.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
 import { recordKinds } from "../format/segment.ts";
 import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
-import { Journal, syncDirectory } from "../journal/journal.ts";
+import { Journal } from "../journal/journal.ts";
 import { markPoisoned } from "../journal/recovery.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import type { BlockMap } from "../map/block-map.ts";
+import { zeroHandle } from "../map/delta.ts";
 import type { SegmentId } from "../names.ts";
 import type { EpochRecord, LogRecord } from "../records.ts";
 import { comparePositions, keys } from "../records.ts";
@@ -158,7 +158,8 @@ export class OpenLog {
       const { payloadOffset, crcs } = placed[i]!;
       for (let c = 0; c < append.clusterCount; c++) {
         const offset = payloadOffset + c * clusterBytes;
-        map.put(append.firstCluster + c, handle, offset, crcs[c]!);
+        const replaced = map.put(append.firstCluster + c, handle, offset, crcs[c]!);
+        if (replaced !== 0 && replaced !== zeroHandle) this.#context.hints.died(replaced);
         this.#context.cache.add(handle, offset, append.data!, c * clusterBytes);
       }
     }
@@ -187,10 +188,11 @@ export class OpenLog {
 
   /** The first journal file exists before the epoch is recorded, and the epoch is recorded before a write is acknowledged. */
   async #beginEpoch(): Promise<Journal> {
-    const { journalDirectory, journalId, registry } = this.#context;
-    await mkdir(`${journalDirectory}/${this.id}`, { recursive: true, mode: 0o700 });
-    await syncDirectory(journalDirectory);
+    const { disk, journalDirectory, journalId, registry } = this.#context;
+    await disk.makeDirectory(`${journalDirectory}/${this.id}`);
+    await disk.syncDirectory(journalDirectory);
     const journal = new Journal({
+      disk,
       directory: journalDirectory,
       log: this.id,
       epoch: this.epoch,
@@ -231,7 +233,7 @@ export class OpenLog {
     if (this.#failure !== undefined) return;
     this.#failure = poison;
     this.#context.log.error(`the journal of log ${this.id} is poisoned: the disk answers with errors until it is opened anew`, { error: poison });
-    await markPoisoned(this.#context.journalDirectory, this.id).catch((error: unknown) => {
+    await markPoisoned(this.#context.disk, this.#context.journalDirectory, this.id).catch((error: unknown) => {
       this.#context.log.error(`cannot leave a mark of that in ${this.#context.journalDirectory}`, { error });
     });
   }

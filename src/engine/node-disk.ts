@@ -1,0 +1,103 @@
+// The LocalDisk that runs: a directory of the machine, through Node.
+//
+// - Descriptors are plain numbers, not FileHandles: the write path must not pay for an object per call.
+// - A short write is continued at once, so that the system says why (ENOSPC, EFBIG, ...).
+
+import { close, fdatasync, fstatSync, ftruncateSync, openSync, read, write, writev, writevSync } from "node:fs";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { promisify } from "node:util";
+import { assert } from "../common/assert.ts";
+import type { DiskFile, LocalDisk } from "./local-disk.ts";
+
+const readAsync = promisify(read);
+const writevAsync = promisify(writev);
+const writeAsync = promisify(write);
+const fdatasyncAsync = promisify(fdatasync);
+const closeAsync = promisify(close);
+
+const flags = { existing: "r+", new: "wx+", replace: "w+" } as const;
+const fileMode = 0o600;
+const directoryMode = 0o700;
+
+class NodeFile implements DiskFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  lengthBytes(): number {
+    return fstatSync(this.#fd).size;
+  }
+
+  async read(offset: number, target: Buffer): Promise<number> {
+    let done = 0;
+    while (done < target.length) {
+      const { bytesRead } = await readAsync(this.#fd, target, done, target.length - done, offset + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  async write(buffers: readonly Buffer[], offset: number): Promise<void> {
+    const total = totalBytes(buffers);
+    const { bytesWritten } = await writevAsync(this.#fd, buffers, offset);
+    if (bytesWritten === total) return;
+    let rest: Buffer<ArrayBufferLike> = Buffer.concat(buffers, total).subarray(bytesWritten);
+    let at = offset + bytesWritten;
+    while (rest.length > 0) {
+      const more = await writeAsync(this.#fd, rest, 0, rest.length, at);
+      assert(more.bytesWritten > 0, "a write of some bytes writes some or fails");
+      rest = rest.subarray(more.bytesWritten);
+      at += more.bytesWritten;
+    }
+  }
+
+  writeNow(buffers: readonly Buffer[], offset: number): void {
+    const total = totalBytes(buffers);
+    let done = writevSync(this.#fd, buffers, offset);
+    while (done < total) {
+      const rest = Buffer.concat(buffers, total).subarray(done);
+      const more = writevSync(this.#fd, [rest], offset + done);
+      assert(more > 0, "a write of some bytes writes some or fails");
+      done += more;
+    }
+  }
+
+  truncateNow(lengthBytes: number): void {
+    ftruncateSync(this.#fd, lengthBytes);
+  }
+
+  sync(): Promise<void> {
+    return fdatasyncAsync(this.#fd);
+  }
+
+  close(): Promise<void> {
+    return closeAsync(this.#fd);
+  }
+}
+
+export const nodeDisk: LocalDisk = {
+  open: (path, mode) => new NodeFile(openSync(path, flags[mode], fileMode)),
+  rename,
+  unlink: (path) => rm(path, { force: true }),
+  list: (directory) => readdir(directory),
+  async makeDirectory(directory) {
+    await mkdir(directory, { recursive: true, mode: directoryMode });
+  },
+  async syncDirectory(path) {
+    const directory = await open(path, "r");
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  },
+};
+
+function totalBytes(buffers: readonly Buffer[]): number {
+  let total = 0;
+  for (const buffer of buffers) total += buffer.length;
+  return total;
+}
