@@ -46,6 +46,8 @@ export interface LogRecord {
   readonly sequence: number;
   /** Grows with every cut that is added: what the cleaner asserts. */
   readonly cutsVersion: number;
+  /** Nobody can refer to it any more: its objects and records are being deleted. */
+  readonly dead?: true;
 }
 
 /** One epoch that wrote. Open (no `last`) only for the newest. */
@@ -54,6 +56,8 @@ export interface EpochRecord {
   readonly epoch: number;
   /** Which journal directory its tail is in. */
   readonly journal: string;
+  /** Segments before this number are gone: nobody refers to them. Absent: 1. */
+  readonly first?: number;
   readonly last?: number;
   readonly lastSequence?: number;
 }
@@ -128,6 +132,8 @@ export interface RelocationRecord {
   readonly generation: number;
   /** Highest number ever given to a compaction of this segment: names are never used twice. */
   readonly reserved: number;
+  /** Nothing in it is needed and no view replays it: the object is gone. */
+  readonly dropped?: true;
 }
 
 /** An object that nobody refers to any more; deleted when it has been so for long enough. */

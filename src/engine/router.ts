@@ -12,6 +12,7 @@ import type { Service } from "../common/service.ts";
 import { Follower } from "../registry/follow.ts";
 import type { Entry, Registry } from "../registry/registry.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
+import { Cleaner } from "./cleaner/cleaner.ts";
 import { CleanerHints } from "./cleaner/hints.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
@@ -59,6 +60,7 @@ export class StorageRouter implements Service {
   readonly cache: ClusterCache;
   #wishes: Wishes | undefined;
   #followers: Follower[] = [];
+  readonly #cleaners = new Map<string, Cleaner>();
   #routerId = "";
   #journalId = "";
   #stopped = false;
@@ -92,8 +94,9 @@ export class StorageRouter implements Service {
     return context;
   }
 
-  contexts(): PoolContext[] {
-    return [...this.#contexts.values()];
+  /** By vPool; after start(). */
+  get cleaners(): ReadonlyMap<string, Cleaner> {
+    return this.#cleaners;
   }
 
   async start(): Promise<void> {
@@ -119,6 +122,11 @@ export class StorageRouter implements Service {
       this.#follow(keys.exports, (entry) => this.#exportSeen(entry)),
     ];
     for (const follower of this.#followers) await follower.start();
+    for (const context of this.#contexts.values()) {
+      const cleaner = new Cleaner(context);
+      this.#cleaners.set(context.pool, cleaner);
+      await cleaner.start();
+    }
     void this.#recoverOwned();
     this.#sweepLater();
   }
@@ -127,6 +135,7 @@ export class StorageRouter implements Service {
     if (this.#stopped) return;
     this.#stopped = true;
     await Promise.all(this.#followers.map((follower) => follower.stop()));
+    await Promise.all([...this.#cleaners.values()].map((cleaner) => cleaner.stop()));
     await this.#wishes?.stop();
     await this.openLogs.stop(this.#options.clock, this.#options.drainMsMax);
     await this.#lease.stop();

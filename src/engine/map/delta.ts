@@ -73,7 +73,8 @@ export class Delta {
     return this.#crcs[slot]!;
   }
 
-  put(cluster: number, handle: number, offset: number, crc: number): void {
+  /** Returns the handle that the cluster's entry had here before, 0 for none. */
+  put(cluster: number, handle: number, offset: number, crc: number): number {
     if ((this.#used + 1) * 3 > (this.#mask + 1) * 2) this.#rehash();
     let slot = mix(cluster) & this.#mask;
     let free = -1;
@@ -83,7 +84,7 @@ export class Delta {
       if (present === deletedSlot) free = free < 0 ? slot : free;
       else if (this.#clusters[slot] === cluster) {
         this.#set(slot, cluster, handle, offset, crc);
-        return;
+        return present;
       }
       slot = (slot + 1) & this.#mask;
     }
@@ -92,6 +93,7 @@ export class Delta {
     else this.#used++;
     this.#count++;
     this.#set(slot, cluster, handle, offset, crc);
+    return 0;
   }
 
   /** The clusters [first, first + count) read as zeroes from now on. */

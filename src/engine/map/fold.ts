@@ -31,6 +31,8 @@ export interface FoldOptions {
   readonly sequence: number;
   readonly log: string;
   readonly epoch: number;
+  /** Told how many clusters of a segment the fold has replaced: a hint for the cleaner. */
+  readonly onReplaced: (handle: number) => void;
   /** Gives numbers for map objects, none twice in an epoch (also after a fold that failed). */
   readonly takeNumber: () => number;
 }
@@ -110,6 +112,8 @@ class Folder {
     for (let at = from; at < to; at++) {
       const cluster = this.clusters[at]!;
       const slot = delta.find(cluster);
+      const replaced = leaf.handles[cluster - start]!;
+      if (replaced !== 0) this.#options.onReplaced(replaced);
       const handle = delta.handleAt(slot);
       if (handle === zeroHandle) clearEntry(leaf, cluster - start);
       else setEntry(leaf, cluster - start, handle, delta.offsetAt(slot), delta.crcAt(slot));

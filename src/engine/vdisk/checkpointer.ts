@@ -155,6 +155,7 @@ export class Checkpointer {
       sequence: frozen.sequence,
       log: this.#log.id,
       epoch: this.#log.epoch,
+      onReplaced: (handle) => this.#context.hints.died(handle),
       takeNumber: () => ++this.#mapNumber,
     });
   }
@@ -169,6 +170,7 @@ export class Checkpointer {
     this.#checkpoint = checkpoint;
     this.mapBytesWritten += result.bytesWritten;
     this.#log.map.replaceTree(result.tree);
+    if (frozen.delta.rangeCount > 0) this.#context.hints.rescan(this.#log.id);
     await this.#log.locals.release(frozen.next);
   }
 }

@@ -65,7 +65,12 @@ export class WriteQueue {
   /** Zeroes whole clusters. */
   zero(first: number, count: number, fua: boolean): Promise<void> {
     if (this.#locks.size === 0) return this.#enqueue(zeroAppends(first, count), fua);
-    return this.#afterLocks(first, first + count).then(() => this.#enqueue(zeroAppends(first, count), fua));
+    return this.#zeroAfterLocks(first, count, fua);
+  }
+
+  async #zeroAfterLocks(first: number, count: number, fua: boolean): Promise<void> {
+    for (let lock = this.#lockIn(first, first + count); lock !== undefined; lock = this.#lockIn(first, first + count)) await lock;
+    await this.#enqueue(zeroAppends(first, count), fua);
   }
 
   /** Resolves when everything queued before it is applied; one turn of the loop runs for it (a checkpoint may freeze there). */
@@ -151,7 +156,8 @@ export class WriteQueue {
     const last = Math.ceil(end / clusterBytes) - 1;
     this.#pieces++;
     try {
-      await this.#afterLocks(first, last + 1);
+      for (let lock = this.#lockIn(first, last + 1); lock !== undefined; lock = this.#lockIn(first, last + 1)) await lock;
+      // No await between the check above and the enqueue or lock below: others wait for the same lock.
       if (offset % clusterBytes === 0 && end % clusterBytes === 0) return await this.#enqueue(dataAppends(first, data), fua);
       const unlock = this.#lock(first, last);
       try {
@@ -187,13 +193,10 @@ export class WriteQueue {
     };
   }
 
-  async #afterLocks(start: number, end: number): Promise<void> {
-    for (;;) {
-      let blocking: Promise<void> | undefined;
-      for (const [cluster, lock] of this.#locks) if (cluster >= start && cluster < end) blocking = lock;
-      if (blocking === undefined) return;
-      await blocking;
-    }
+  /** A lock on one of the clusters [start, end), if there is any. */
+  #lockIn(start: number, end: number): Promise<void> | undefined {
+    for (const [cluster, lock] of this.#locks) if (cluster >= start && cluster < end) return lock;
+    return undefined;
   }
 
   #wakeIdle(): void {

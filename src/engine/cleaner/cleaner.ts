@@ -1,0 +1,138 @@
+// The cleaner of a vPool: gives back space that nothing refers to, in the background, one log after the other.
+//
+// - It works on logs that this router owns or that nobody owns; what a living other router owns is his.
+// - A conflict means that the log changed under it: it is looked at again in the next pass.
+// - Damage is logged and leaves the log alone; other logs go on.
+// - It says what it did, and that it idles, in `last`.
+
+import { AndironError } from "../../common/errors.ts";
+import type { Timer } from "../../common/clock.ts";
+import type { Service } from "../../common/service.ts";
+import { Follower } from "../../registry/follow.ts";
+import type { PoolContext } from "../engine-context.ts";
+import type { LogRecord } from "../records.ts";
+import { keys, parseRecord } from "../records.ts";
+import { Collector } from "./collector.ts";
+import { readAll, readLogState } from "./log-state.ts";
+import { SegmentCleaner } from "./segment-cleaner.ts";
+
+export interface CleanerPass {
+  logs: number;
+  examined: number;
+  compacted: number;
+  dropped: number;
+  retiredMaps: number;
+  deadLogs: number;
+  deletedObjects: number;
+}
+
+/** Names that no log explains are looked for in every so many passes: that lists the whole backend. */
+const strayPassInterval = 20;
+
+const newPass = (): CleanerPass => ({ logs: 0, examined: 0, compacted: 0, dropped: 0, retiredMaps: 0, deadLogs: 0, deletedObjects: 0 });
+
+export class Cleaner implements Service {
+  readonly id: string;
+  readonly #context: PoolContext;
+  readonly #segments: SegmentCleaner;
+  readonly #collector: Collector;
+  readonly #follower: Follower;
+  /** Revision of a released log's record when it was last cleaned: unchanged ones need no look. */
+  readonly #cleanedAt = new Map<string, number>();
+  #passes = 0;
+  #timer: Timer | undefined;
+  #running: Promise<CleanerPass> | undefined;
+  #stopped = false;
+  last: CleanerPass = newPass();
+  readonly total: CleanerPass = newPass();
+
+  constructor(context: PoolContext) {
+    this.id = `cleaner-${context.pool}`;
+    this.#context = context;
+    this.#segments = new SegmentCleaner(context);
+    this.#collector = new Collector(context);
+    // A cut that is gone may free much of its log.
+    this.#follower = new Follower(context.registry, context.clock, "engine/cut/", {
+      changed: () => undefined,
+      deleted: (key) => context.hints.rescan(key.split("/")[2]!),
+      failed: (error) => context.log.warning("following cuts was interrupted", { error }),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#follower.start();
+    this.#later();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#follower.stop();
+    await this.#running;
+  }
+
+  /** One pass over everything; at most one at a time. */
+  pass(): Promise<CleanerPass> {
+    this.#running ??= this.#pass().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #pass(): Promise<CleanerPass> {
+    const pass = newPass();
+    const logs = new Set<string>();
+    for (const entry of await readAll(this.#context.registry, keys.logs)) {
+      if (this.#stopped) break;
+      const log = parseRecord<LogRecord>(entry.key, entry.value);
+      logs.add(log.id);
+      if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) continue;
+      await this.#cleanLog(log, pass);
+      this.#cleanedAt.set(log.id, entry.modRevision);
+    }
+    for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
+    if (!this.#stopped) {
+      pass.deletedObjects += await this.#collector.deleteRetired();
+      if (this.#passes++ % strayPassInterval === 0) pass.deletedObjects += await this.#collector.deleteStrays(logs);
+    }
+    this.last = pass;
+    for (const key of Object.keys(pass) as (keyof CleanerPass)[]) this.total[key] += pass[key];
+    return pass;
+  }
+
+  #isUnchanged(log: LogRecord, modRevision: number): boolean {
+    return log.owner === null && log.vdisk !== null && this.#cleanedAt.get(log.id) === modRevision && !this.#context.hints.wantsRescan(log.id);
+  }
+
+  async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<void> {
+    try {
+      if (log.owner !== null && log.owner !== this.#context.router) return;
+      const state = await readLogState(this.#context.registry, log.id);
+      pass.logs++;
+      if (await this.#collector.collectDead(state)) {
+        pass.deadLogs++;
+        return;
+      }
+      const { examined, compacted, dropped } = await this.#segments.clean(state);
+      pass.examined += examined;
+      pass.compacted += compacted;
+      pass.dropped += dropped;
+      pass.retiredMaps += await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
+    } catch (error) {
+      if (error instanceof AndironError && error.code === "transaction_conflict") {
+        this.#context.hints.rescan(log.id);
+        return;
+      }
+      if (!this.#stopped) this.#context.log.warning(`cannot clean log ${log.id}`, { error });
+    }
+  }
+
+  #later(): void {
+    this.#timer = this.#context.clock.after(this.#context.settings.cleanerIntervalMs, () => {
+      if (this.#stopped) return;
+      this.pass()
+        .catch((error: unknown) => this.#context.log.warning("a pass of the cleaner failed", { error }))
+        .finally(() => this.#later());
+    });
+  }
+}

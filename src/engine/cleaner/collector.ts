@@ -1,0 +1,187 @@
+// Deleting objects that nobody refers to: always from a retired record, always later than that.
+//
+//     map objects no checkpoint reaches ─┐
+//     orphans of crashes ────────────────┼─► retired record ──seen for the grace period──► object deleted ──► record deleted
+//     compacted or dropped segments ─────┘
+//     dead log (no head, no cut, no owner, no wish) ──► marked dead, parent's cut freed ──► its objects deleted ──► its records deleted
+//
+// - The grace period runs on this process's own clock from when it first saw the record: longer than a lease and any read.
+// - A listing only ever finds garbage; what must exist is known from records.
+// - Orphans are judged only where the end is recorded: closed epochs, or below the committed checkpoint.
+
+import { atomically } from "../../registry/atomic.ts";
+import type { PoolContext } from "../engine-context.ts";
+import type { MapObjectId, ObjectId } from "../names.ts";
+import { mapObjectName, parseObjectName } from "../names.ts";
+import { removeCut } from "../record-edits.ts";
+import type { CheckpointRecord, RelocationRecord, RetiredRecord } from "../records.ts";
+import { comparePositions, keys, parseRecord } from "../records.ts";
+import { openBase } from "../view.ts";
+import { retire } from "./compaction.ts";
+import type { LogState } from "./log-state.ts";
+import { assertUnchanged, readAll } from "./log-state.ts";
+
+const writesPerTransactionMax = 40;
+
+export class Collector {
+  readonly #context: PoolContext;
+  /** When this process first saw a retired record, or a name below no log: monotonic milliseconds. */
+  readonly #seen = new Map<string, number>();
+  /** Checkpoint and cuts for which the map objects of a log were last looked at. */
+  readonly #mapsLookedAt = new Map<string, string>();
+
+  constructor(context: PoolContext) {
+    this.#context = context;
+  }
+
+  /** Deletes what has been retired for long enough; returns how many objects. */
+  async deleteRetired(): Promise<number> {
+    let deleted = 0;
+    for (const entry of await readAll(this.#context.registry, keys.retiredAll)) {
+      const { object } = parseRecord<RetiredRecord>(entry.key, entry.value);
+      if (!this.#isOldEnough(entry.key)) continue;
+      await this.#context.backend.delete(object);
+      await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: entry.key }] });
+      this.#seen.delete(entry.key);
+      deleted++;
+    }
+    return deleted;
+  }
+
+  /** Retires map objects that no checkpoint in use reaches, and orphaned segments of ended epochs. Returns how many. */
+  async retireUnreached(state: LogState): Promise<number> {
+    const { record, cuts } = state;
+    const mark = JSON.stringify([record.checkpoint, record.owner, cuts.map((cut) => cut.view.checkpoint?.sequence ?? 0)]);
+    if (this.#mapsLookedAt.get(record.id) === mark) return 0;
+    const reached = await this.#reachedMaps(state);
+    const garbage: string[] = [];
+    for (const name of await this.#list(`${record.id}/`)) {
+      const id = parseObjectName(name);
+      if (id !== undefined && (await this.#isGarbage(state, id, reached))) garbage.push(name);
+    }
+    for (let at = 0; at < garbage.length; at += writesPerTransactionMax) {
+      await atomically(this.#context.registry, this.#context, async (tx) => {
+        await assertUnchanged(tx, state);
+        for (const name of garbage.slice(at, at + writesPerTransactionMax)) {
+          if ((await tx.get(keys.retired(name))) === undefined) retire(tx, name, this.#context.clock.wallMs());
+        }
+      });
+    }
+    this.#mapsLookedAt.set(record.id, mark);
+    return garbage.length;
+  }
+
+  /** A log that nobody can refer to: marks it, then deletes its objects and, once none is listed any more, its records. */
+  async collectDead(state: LogState): Promise<boolean> {
+    const { record, cuts, hasWishes } = state;
+    if (record.vdisk !== null || record.owner !== null || cuts.length > 0 || hasWishes) return false;
+    if (record.dead !== true) {
+      await atomically(this.#context.registry, this.#context, async (tx) => {
+        const now = await assertUnchanged(tx, state);
+        tx.put(keys.log(record.id), JSON.stringify({ ...now, dead: true }));
+        if (record.parent !== null) removeCut(tx, record.parent, record.id);
+      });
+      if (record.parent !== null) this.#context.hints.rescan(record.parent.log);
+      return true;
+    }
+    const key = keys.log(record.id);
+    if (!this.#isOldEnough(key)) return true;
+    const names = await this.#list(`${record.id}/`);
+    for (const name of names) await this.#context.backend.delete(name);
+    if (names.length === 0) {
+      await this.#deleteRecords(record.id);
+      this.#seen.delete(key);
+    }
+    return true;
+  }
+
+  /** Deletes objects below names that are no log's (uploads that came after their log was gone). */
+  async deleteStrays(logs: ReadonlySet<string>): Promise<number> {
+    let deleted = 0;
+    for (const name of await this.#list("")) {
+      const log = name.split("/")[0]!;
+      if (logs.has(log) || parseObjectName(name) === undefined) continue;
+      if ((await this.#context.registry.get(keys.log(log))) !== undefined || !this.#isOldEnough(name)) continue;
+      await this.#context.backend.delete(name);
+      this.#seen.delete(name);
+      deleted++;
+    }
+    return deleted;
+  }
+
+  #isOldEnough(key: string): boolean {
+    const now = this.#context.clock.monotonicMs();
+    const seen = this.#seen.get(key);
+    if (seen === undefined) this.#seen.set(key, now);
+    return now - (seen ?? now) >= this.#context.settings.retiredGraceMs;
+  }
+
+  async #reachedMaps(state: LogState): Promise<Set<string>> {
+    const { record, cuts } = state;
+    const checkpoints = new Map<string, CheckpointRecord>();
+    for (const checkpoint of [record.checkpoint, ...cuts.map((cut) => cut.view.checkpoint)]) {
+      if (checkpoint !== null) checkpoints.set(`${checkpoint.epoch}-${checkpoint.number}`, checkpoint);
+    }
+    const reached = new Set<string>();
+    const visited = new Set<string>();
+    for (const checkpoint of checkpoints.values()) {
+      reached.add(mapObjectName({ log: record.id, epoch: checkpoint.epoch, number: checkpoint.number }));
+      const { tree } = await openBase(this.#context, record, checkpoint);
+      // Pages of ancestors lead only to pages of ancestors, which are theirs to keep (the parent's cut pins them).
+      await tree.walk((ref) => {
+        if (ref.log !== record.id) return false;
+        const page = `${ref.epoch}-${ref.number}-${ref.offset}`;
+        if (visited.has(page)) return false;
+        visited.add(page);
+        reached.add(mapObjectName(ref));
+        return true;
+      });
+    }
+    return reached;
+  }
+
+  async #isGarbage(state: LogState, id: ObjectId, reached: ReadonlySet<string>): Promise<boolean> {
+    return id.kind === "map" ? this.#isGarbageMap(state, id.map, reached) : this.#isGarbageSegment(state, id);
+  }
+
+  #isGarbageMap({ record }: LogState, map: MapObjectId, reached: ReadonlySet<string>): boolean {
+    if (reached.has(mapObjectName(map))) return false;
+    // Of the epoch that is writing only what lies below its checkpoint is certain to be finished.
+    if (map.epoch < record.epoch || record.owner === null) return true;
+    return record.checkpoint !== null && comparePositions(map, record.checkpoint) < 0;
+  }
+
+  async #isGarbageSegment({ record, epochs }: LogState, id: ObjectId & { readonly kind: "segment" }): Promise<boolean> {
+    const { segment, generation } = id;
+    const epoch = epochs.find((candidate) => candidate.epoch === segment.epoch);
+    if (epoch === undefined) return segment.epoch < record.epoch;
+    if (epoch.last !== undefined && segment.number > epoch.last) return true;
+    if (segment.number < (epoch.first ?? 1)) return true;
+    const entry = await this.#context.registry.get(keys.relocation(segment));
+    if (entry === undefined) return generation > 0 && epoch.last !== undefined && record.owner === null;
+    const relocation = parseRecord<RelocationRecord>(entry.key, entry.value);
+    // A higher, reserved generation may be under way in another process: left until that one is done or dead.
+    return generation < relocation.generation || relocation.dropped === true;
+  }
+
+  async #list(prefix: string): Promise<string[]> {
+    const names: string[] = [];
+    const limit = 1000;
+    for (let after: string | undefined; ; ) {
+      const page = await this.#context.backend.list(prefix, after === undefined ? { limit } : { limit, after });
+      names.push(...page);
+      if (page.length < limit) return names;
+      after = page.at(-1)!;
+    }
+  }
+
+  async #deleteRecords(log: string): Promise<void> {
+    const doomed = [...(await readAll(this.#context.registry, keys.epochs(log))), ...(await readAll(this.#context.registry, keys.relocations(log)))];
+    for (let at = 0; at < doomed.length; at += writesPerTransactionMax) {
+      const part = doomed.slice(at, at + writesPerTransactionMax);
+      await this.#context.registry.transact({ compares: [], success: part.map(({ key }) => ({ kind: "delete", key })) });
+    }
+    await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: keys.log(log) }] });
+  }
+}
+

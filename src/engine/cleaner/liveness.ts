@@ -1,0 +1,105 @@
+// Which clusters of a segment anybody can still see (docs/design/0002-log-engine.md, "Cleaner").
+//
+// For an entry with sequence s let k be the smallest cut at or above s. It is live exactly if the view at k maps its cluster to it.
+// Without such a cut the head decides, by its committed checkpoint: what is younger than that is live (the delta in memory may
+// be lost with the power), and without a head nothing is.
+
+import type { PoolContext } from "../engine-context.ts";
+import type { IndexEntry } from "../format/segment.ts";
+import { recordKinds } from "../format/segment.ts";
+import { clusterBytes } from "../limits.ts";
+import { BlockMap } from "../map/block-map.ts";
+import { Delta } from "../map/delta.ts";
+import type { SegmentIndex } from "../segments.ts";
+import { openBase, openView } from "../view.ts";
+import type { LogState } from "./log-state.ts";
+
+export interface LiveSegment {
+  /** What a compacted generation keeps: zero records, and runs of live clusters. */
+  readonly kept: readonly IndexEntry[];
+  readonly liveClusters: number;
+  readonly dataClusters: number;
+}
+
+type Judge = { readonly kind: "map"; readonly map: BlockMap } | { readonly kind: "live" } | { readonly kind: "dead" };
+
+export class Liveness {
+  readonly #context: PoolContext;
+  readonly #state: LogState;
+  /** Views of cuts, and the head under Infinity, opened when first asked. */
+  readonly #maps = new Map<number, Promise<BlockMap>>();
+
+  constructor(context: PoolContext, state: LogState) {
+    this.#context = context;
+    this.#state = state;
+  }
+
+  async of(index: SegmentIndex, handle: number): Promise<LiveSegment> {
+    const kept: IndexEntry[] = [];
+    let liveClusters = 0;
+    let dataClusters = 0;
+    for (const entry of index.entries) {
+      if (entry.kind === recordKinds.zero) {
+        kept.push(entry);
+        continue;
+      }
+      dataClusters += entry.clusterCount;
+      const live = await this.#liveIn(entry, handle);
+      for (const run of runsOf(entry, live)) {
+        liveClusters += run.clusterCount;
+        kept.push(run);
+      }
+    }
+    return { kept, liveClusters, dataClusters };
+  }
+
+  async #liveIn(entry: IndexEntry, handle: number): Promise<boolean[]> {
+    const judge = await this.#judgeOf(entry.sequence);
+    if (judge.kind !== "map") return Array.from({ length: entry.clusterCount }, () => judge.kind === "live");
+    const places = await judge.map.resolveLoading(entry.firstCluster, entry.clusterCount);
+    return Array.from({ length: entry.clusterCount }, (_, i) => places.handles[i] === handle && places.offsets[i] === entry.originalOffset + i * clusterBytes);
+  }
+
+  async #judgeOf(sequence: number): Promise<Judge> {
+    const cut = this.#state.cuts.find(({ view }) => view.cut >= sequence);
+    if (cut !== undefined) return { kind: "map", map: await this.#map(cut.view.cut, async () => mapOf(await openView(this.#context, cut.view))) };
+    const { record, hasWishes } = this.#state;
+    if (record.vdisk === null && !hasWishes) return { kind: "dead" };
+    const { checkpoint } = record;
+    if (checkpoint === null || sequence > checkpoint.sequence) return { kind: "live" };
+    return { kind: "map", map: await this.#map(Infinity, async () => mapOf(await openBase(this.#context, record, checkpoint))) };
+  }
+
+  #map(key: number, open: () => Promise<BlockMap>): Promise<BlockMap> {
+    const known = this.#maps.get(key);
+    if (known !== undefined) return known;
+    const opening = open();
+    this.#maps.set(key, opening);
+    return opening;
+  }
+}
+
+const mapOf = ({ tree, delta }: { tree: ConstructorParameters<typeof BlockMap>[0]; delta: Delta }): BlockMap => new BlockMap(tree, delta);
+
+/** The live runs of a data entry as entries of their own, at the same original offsets. */
+function runsOf(entry: IndexEntry, live: readonly boolean[]): IndexEntry[] {
+  const runs: IndexEntry[] = [];
+  for (let from = 0; from < live.length; ) {
+    if (live[from] !== true) {
+      from++;
+      continue;
+    }
+    let to = from + 1;
+    while (to < live.length && live[to] === true) to++;
+    runs.push({
+      ...entry,
+      firstCluster: entry.firstCluster + from,
+      clusterCount: to - from,
+      originalOffset: entry.originalOffset + from * clusterBytes,
+      presentOffset: entry.presentOffset + from * clusterBytes,
+      clusterCrcs: entry.clusterCrcs.subarray(from, to),
+    });
+    from = to;
+  }
+  return runs;
+}

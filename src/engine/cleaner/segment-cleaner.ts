@@ -1,0 +1,125 @@
+// One pass over the segments of a log: which to look at, what to do with each.
+//
+//     covered by the checkpoint, and (never looked at | hinted dead enough | rescan) ──► exact liveness
+//        ├─ too much dead ─► compacted     ├─ nothing live, nobody replays it ─► dropped     └─ else left
+//
+// - Segments that the head still replays are left alone: they are young, and may be local.
+// - A pass looks at a bounded number of segments; the next one goes on.
+// - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
+
+import { AndironError } from "../../common/errors.ts";
+import { atomically } from "../../registry/atomic.ts";
+import type { PoolContext } from "../engine-context.ts";
+import { clusterBytes } from "../limits.ts";
+import type { SegmentId } from "../names.ts";
+import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
+import { comparePositions, keys, parseRecord } from "../records.ts";
+import { compactSegment, dropSegment } from "./compaction.ts";
+import { Liveness } from "./liveness.ts";
+import type { LogState } from "./log-state.ts";
+import { assertUnchanged, firstReplayed } from "./log-state.ts";
+
+export interface SegmentPass {
+  compacted: number;
+  dropped: number;
+  examined: number;
+}
+
+const examinedPerPassMax = 256;
+const trimmedPerPassMax = 40;
+
+export class SegmentCleaner {
+  readonly #context: PoolContext;
+  /** Segments that were looked at since the process started: handle to dead share then. */
+  readonly #examined = new Set<number>();
+
+  constructor(context: PoolContext) {
+    this.#context = context;
+  }
+
+  async clean(state: LogState): Promise<SegmentPass> {
+    const pass: SegmentPass = { compacted: 0, dropped: 0, examined: 0 };
+    const rescan = this.#context.hints.takeRescan(state.record.id);
+    const liveness = new Liveness(this.#context, state);
+    const replayed = firstReplayed(state);
+    for (const segment of cleanableSegments(state)) {
+      if (pass.examined >= examinedPerPassMax) {
+        if (rescan) this.#context.hints.rescan(state.record.id);
+        break;
+      }
+      const handle = this.#context.segments.handleOf(segment);
+      if (!rescan && this.#examined.has(handle) && !this.#isHinted(handle)) continue;
+      await this.#cleanOne(state, liveness, replayed, segment, pass);
+      this.#examined.add(handle);
+      this.#context.hints.forget(handle);
+    }
+    if (pass.dropped > 0) for (const epoch of state.epochs) await this.#trimEpoch(state, epoch);
+    return pass;
+  }
+
+  #isHinted(handle: number): boolean {
+    const clusters = this.#context.settings.segmentBytes / clusterBytes;
+    return this.#context.hints.diedIn(handle) >= clusters * this.#context.settings.cleanerDeadShare;
+  }
+
+  async #cleanOne(state: LogState, liveness: Liveness, replayed: LogPosition, segment: SegmentId, pass: SegmentPass): Promise<void> {
+    if (await this.#isDropped(segment)) return;
+    const index = await this.#context.segments.loadIndex(segment);
+    if (index === undefined) {
+      throw new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`);
+    }
+    pass.examined++;
+    const handle = this.#context.segments.handleOf(segment);
+    const live = await liveness.of(index, handle);
+    if (live.liveClusters === 0 && comparePositions(segment, replayed) < 0) {
+      await dropSegment(this.#context, state, segment, index.generation);
+      pass.dropped++;
+      return;
+    }
+    const dead = live.dataClusters - live.liveClusters;
+    if (dead === 0 || dead < live.dataClusters * this.#context.settings.cleanerDeadShare) return;
+    await compactSegment(this.#context, state, segment, index, live);
+    pass.compacted++;
+  }
+
+  async #isDropped(segment: SegmentId): Promise<boolean> {
+    const key = keys.relocation(segment);
+    const entry = await this.#context.registry.get(key);
+    return entry !== undefined && parseRecord<RelocationRecord>(key, entry.value).dropped === true;
+  }
+
+  /** Moves the epoch's `first` past what is dropped, and removes the relocation records of that. */
+  async #trimEpoch(state: LogState, epoch: EpochRecord): Promise<void> {
+    await atomically(this.#context.registry, this.#context, async (tx) => {
+      await assertUnchanged(tx, state);
+      const key = keys.epoch(state.record.id, epoch.epoch);
+      const text = await tx.get(key);
+      if (text === undefined) return;
+      const present = parseRecord<EpochRecord>(key, text);
+      const start = present.first ?? 1;
+      let first = start;
+      while (first - start < trimmedPerPassMax && (present.last === undefined || first <= present.last)) {
+        const relocationKey = keys.relocation({ log: state.record.id, epoch: epoch.epoch, number: first });
+        const relocation = await tx.get(relocationKey);
+        if (relocation === undefined || parseRecord<RelocationRecord>(relocationKey, relocation).dropped !== true) break;
+        tx.delete(relocationKey);
+        first++;
+      }
+      if (first > start) tx.put(key, JSON.stringify({ ...present, first } satisfies EpochRecord));
+    });
+  }
+}
+
+/** Segments that are on the backend for certain and that the head does not replay. */
+export function* cleanableSegments(state: LogState): Generator<SegmentId> {
+  const { record, epochs, hasWishes } = state;
+  const hasHead = record.vdisk !== null || record.owner !== null || hasWishes;
+  const end = hasHead ? (record.checkpoint?.next ?? { epoch: 0, number: 0 }) : undefined;
+  for (const epoch of epochs) {
+    for (let number = epoch.first ?? 1; epoch.last === undefined || number <= epoch.last; number++) {
+      const segment = { log: record.id, epoch: epoch.epoch, number };
+      if (end === undefined ? epoch.last === undefined : comparePositions(segment, end) >= 0) break;
+      yield segment;
+    }
+  }
+}
