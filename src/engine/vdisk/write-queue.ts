@@ -123,13 +123,19 @@ export class WriteQueue {
     }
     this.#target.assertOwned();
     const durable = batch.filter((item) => item.fua);
-    if (durable.length > 0) {
-      this.#target.flush().then(
-        () => durable.forEach((item) => item.resolve()),
-        (error: unknown) => durable.forEach((item) => item.reject(error)),
-      );
-    }
+    if (durable.length > 0) void this.#answerDurable(durable);
     for (const item of batch) if (!item.fua) item.resolve();
+  }
+
+  /** Beside the loop: later batches are not held up by a sync. */
+  async #answerDurable(items: readonly Item[]): Promise<void> {
+    try {
+      await this.#target.flush();
+      this.#target.assertOwned();
+      for (const item of items) item.resolve();
+    } catch (error) {
+      for (const item of items) item.reject(error);
+    }
   }
 
   #takeBatch(): Item[] {

@@ -1,0 +1,151 @@
+// The write queue over a disk in memory: pieces of clusters, order, what is acknowledged when.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AndironError } from "../../common/errors.ts";
+import { seededRandom } from "../../common/random.ts";
+import { recordKinds } from "../format/segment.ts";
+import type { Append, JournalFile } from "../journal/journal-file.ts";
+import { clusterBytes, engineLimits } from "../limits.ts";
+import type { WriteTarget } from "./write-queue.ts";
+import { WriteQueue } from "./write-queue.ts";
+
+/** Appends take a turn of the loop, as a real journal's do. */
+class MemoryTarget implements WriteTarget {
+  readonly bytes = Buffer.alloc(64 * clusterBytes);
+  owned = true;
+  appendError: AndironError | undefined;
+  flushing: Promise<void> = Promise.resolve();
+  batchSizes: number[] = [];
+  readonly soon = (run: () => void): void => void setImmediate(run);
+
+  async beforeBatch(): Promise<void> {}
+
+  async append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: [] }> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.appendError !== undefined) throw this.appendError;
+    this.batchSizes.push(appends.length);
+    return { file: {} as JournalFile, placed: [] };
+  }
+
+  apply(appends: readonly Append[]): void {
+    for (const append of appends) {
+      const start = append.firstCluster * clusterBytes;
+      if (append.kind === recordKinds.zero) this.bytes.fill(0, start, start + append.clusterCount * clusterBytes);
+      else append.data!.copy(this.bytes, start);
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.flushing;
+  }
+
+  async readClusters(first: number, target: Buffer): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.bytes.copy(target, 0, first * clusterBytes, first * clusterBytes + target.length);
+  }
+
+  assertOwned(): void {
+    if (!this.owned) throw new AndironError("lease_lost", "not owned");
+  }
+}
+
+test("pieces of one cluster written at the same time are all there", async () => {
+  for (const count of [2, 3, 8]) {
+    const target = new MemoryTarget();
+    const queue = new WriteQueue(target);
+    await Promise.all(Array.from({ length: count }, (_, i) => queue.write(i * 512, Buffer.alloc(512, i + 1), false)));
+    for (let i = 0; i < count; i++) assert.ok(target.bytes.subarray(i * 512, (i + 1) * 512).every((byte) => byte === i + 1), `piece ${i} of ${count}`);
+  }
+});
+
+test("pieces that span the same two clusters from both sides do not lock each other out", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  await Promise.all([
+    queue.write(clusterBytes - 512, Buffer.alloc(512, 1), false),
+    queue.write(clusterBytes, Buffer.alloc(512, 2), false),
+    queue.write(512, Buffer.alloc(512, 3), false),
+    queue.write(2 * clusterBytes - 512, Buffer.alloc(1024, 4), false),
+  ]);
+  assert.deepEqual([target.bytes[clusterBytes - 1], target.bytes[clusterBytes], target.bytes[512], target.bytes[2 * clusterBytes]], [1, 2, 3, 4]);
+});
+
+test("disjoint requests under way together end as if done one after the other, whatever they are", async () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = seededRandom(seed);
+    const target = new MemoryTarget();
+    const queue = new WriteQueue(target);
+    const expected = Buffer.alloc(target.bytes.length);
+    for (let round = 0; round < 3; round++) {
+      const requests: Promise<void>[] = [];
+      for (let at = random.below(6) * 512; at < 12 * clusterBytes; ) {
+        const length = (1 + random.below(20)) * 512;
+        if (random.below(4) === 0) {
+          const first = Math.ceil(at / clusterBytes);
+          expected.fill(0, first * clusterBytes, (first + 1) * clusterBytes);
+          requests.push(queue.zero(first, 1, false));
+          at = (first + 1) * clusterBytes;
+        } else {
+          const data = Buffer.alloc(length, 1 + random.below(255));
+          data.copy(expected, at);
+          requests.push(queue.write(at, data, random.below(5) === 0));
+          at += length;
+        }
+        if (random.below(3) === 0) await Promise.resolve();
+        if (random.below(6) === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await Promise.all(requests);
+      assert.ok(expected.equals(target.bytes), `seed ${seed}, round ${round}`);
+    }
+  }
+});
+
+test("a batch that the journal refuses leaves nothing and rejects everybody in it", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  target.appendError = new AndironError("journal_full", "full");
+  const results = await Promise.allSettled([queue.write(0, Buffer.alloc(4096, 1), false), queue.write(512, Buffer.alloc(512, 2), true)]);
+  assert.deepEqual(results.map((result) => result.status), ["rejected", "rejected"]);
+  assert.ok(target.bytes.every((byte) => byte === 0));
+  assert.equal(queue.queuedBytes, 0);
+  target.appendError = undefined;
+  await queue.write(512, Buffer.alloc(512, 3), false);
+  assert.equal(target.bytes[512], 3);
+});
+
+test("a write with fua whose sync outlasts the ownership is not acknowledged", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  const sync = Promise.withResolvers<void>();
+  target.flushing = sync.promise;
+  const write = queue.write(0, Buffer.alloc(4096, 1), true);
+  await queue.barrier();
+  target.owned = false;
+  sync.resolve();
+  await assert.rejects(write, { code: "lease_lost" });
+});
+
+test("waiting bytes are bounded, and batches keep to their limits", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  const writes = Array.from({ length: engineLimits.batchRecordsMax * 2 + 1 }, () => queue.write(0, Buffer.alloc(4096, 1), false));
+  await Promise.all(writes);
+  assert.ok(target.batchSizes.every((size) => size <= engineLimits.batchRecordsMax), String(target.batchSizes));
+  const big = Buffer.alloc(engineLimits.batchBytesMax);
+  const allowed = engineLimits.queuedBytesMax / big.length;
+  target.appendError = new AndironError("journal_full", "full");
+  const flood = Array.from({ length: allowed + 1 }, () => queue.write(0, big, false));
+  const codes = (await Promise.allSettled(flood)).map((result) => (result.status === "rejected" ? (result.reason as AndironError).code : "done"));
+  assert.equal(codes.filter((code) => code === "overloaded").length, 1);
+  assert.equal(queue.queuedBytes, 0);
+});
+
+test("drained() waits for pieces that wait for each other", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  const writes = Promise.all([queue.write(0, Buffer.alloc(512, 1), false), queue.write(512, Buffer.alloc(512, 2), false), queue.zero(1, 1, false)]);
+  await queue.drained();
+  assert.deepEqual([target.bytes[0], target.bytes[512]], [1, 2]);
+  await writes;
+});
