@@ -226,3 +226,15 @@ test("resetting attach_status to detached ends the exports; a left-over connecti
   await volumes.delete(member, volumeId, { cascade: false, force: false });
   assert.equal((await attachments.list(member, defaultListQuery)).items.length, 0);
 });
+
+test("a connection that nobody claimed counts for nothing in the volume's status", async (t) => {
+  const fixture = await openFixture(t);
+  const { legacyAttach } = fixture.cinder;
+  const volumeId = await makeVolume(fixture);
+  await legacyAttach.attach(member, volumeId, { instanceId: server1 });
+  await legacyAttach.initializeConnection(member, volumeId, connector);
+  await legacyAttach.detach(member, volumeId, undefined);
+  assert.equal(await statusOf(fixture, volumeId), "available");
+  await legacyAttach.terminateConnection(member, volumeId, null);
+  assert.deepEqual((await fixture.cinder.volumes.show(member, volumeId)).volume.attachmentIds, []);
+});
