@@ -1,0 +1,161 @@
+// The operator's tool: looks at (and in gc, works on) registry and backends, beside the running service or without it.
+//
+//   andiron-manage [--config-file F] service list
+//   andiron-manage [--config-file F] vdisk list | show ID | verify [ID] [--no-data]
+//   andiron-manage [--config-file F] registry dump [PREFIX]
+//   andiron-manage [--config-file F] gc status
+//
+// Exit code 0: fine; 1: findings or failure; 2: wrong use. Output is a table, or JSON with --json.
+
+import { AndironError } from "../common/errors.ts";
+import { systemRandom } from "../common/random.ts";
+import { readAll } from "../engine/cleaner/log-state.ts";
+import { openViewer } from "./viewer.ts";
+import type { LogRecord, RetiredRecord, RouterRecord, SnapshotRecord, VdiskRecord } from "../engine/records.ts";
+import { keys, parseRecord } from "../engine/records.ts";
+import { Verifier } from "../engine/verify.ts";
+import type { Registry } from "../registry/registry.ts";
+import { openSqliteRegistry } from "../registry/sqlite/open.ts";
+import { openBackends } from "./engine-part.ts";
+import type { ProcessSetup } from "./process-setup.ts";
+import { setUpProcess } from "./process-setup.ts";
+import { describeFailure } from "./service-run.ts";
+
+const program = "andiron-manage";
+const exit = { fine: 0, failed: 1, usage: 2 } as const;
+const usage = `usage: ${program} [--config-file FILE] [--json] service list
+       ${program} vdisk list | show ID | verify [ID] [--no-data]
+       ${program} registry dump [PREFIX]
+       ${program} gc status
+`;
+
+interface Command {
+  readonly setup: ProcessSetup;
+  readonly registry: Registry;
+  readonly json: boolean;
+  readonly flags: ReadonlySet<string>;
+  readonly operands: readonly string[];
+}
+
+const commands: Readonly<Record<string, (command: Command) => Promise<number>>> = {
+  "service list": listServices,
+  "vdisk list": listVdisks,
+  "vdisk show": showVdisk,
+  "vdisk verify": verifyVdisks,
+  "registry dump": dumpRegistry,
+  "gc status": showGarbage,
+};
+
+async function listServices({ registry, json }: Command): Promise<number> {
+  const routers = (await readAll(registry, keys.routers)).map((entry) => parseRecord<RouterRecord>(entry.key, entry.value));
+  const rows = routers.map((router) => ({
+    router: router.id,
+    host: router.host,
+    pools: router.pools.join(","),
+    nbd: router.nbdHosts.map((host) => `${host}:${router.nbdPort}`).join(","),
+    reported: new Date(router.reportedAtMs).toISOString(),
+  }));
+  print(rows, json);
+  return exit.fine;
+}
+
+async function listVdisks({ registry, json }: Command): Promise<number> {
+  const vdisks = (await readAll(registry, keys.vdisks)).map((entry) => parseRecord<VdiskRecord>(entry.key, entry.value));
+  const rows = vdisks.map(({ id, name, pool, sizeBytes, state, exports }) => ({ id, name, pool, sizeBytes, state, exports: exports.length }));
+  print(rows, json);
+  return exit.fine;
+}
+
+async function showVdisk({ registry, operands }: Command): Promise<number> {
+  const [id] = operands;
+  if (id === undefined) return wrongUse();
+  const entry = await registry.get(keys.vdisk(id));
+  if (entry === undefined) throw new AndironError("vdisk_not_found", `vDisk ${id} does not exist`);
+  const vdisk = parseRecord<VdiskRecord>(entry.key, entry.value);
+  const log = await registry.get(keys.log(vdisk.log));
+  const snapshots = (await readAll(registry, keys.snapshots)).map((found) => parseRecord<SnapshotRecord>(found.key, found.value));
+  const shown = {
+    vdisk,
+    log: log === undefined ? null : parseRecord<LogRecord>(log.key, log.value),
+    epochs: (await readAll(registry, keys.epochs(vdisk.log))).map((found) => JSON.parse(found.value) as unknown),
+    snapshots: snapshots.filter((snapshot) => snapshot.vdisk === id),
+  };
+  process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+  return exit.fine;
+}
+
+async function verifyVdisks({ setup, registry, json, flags, operands }: Command): Promise<number> {
+  const backends = await openBackends(setup.config, undefined);
+  let clean = true;
+  for (const [pool, backend] of backends) {
+    const context = openViewer({ pool, registry, backend, mapCacheBytes: setup.config.engine.map_cache_bytes });
+    const result = await new Verifier(context, { readData: !flags.has("--no-data") }).run(operands[0]);
+    clean &&= result.findings.length === 0;
+    if (json) process.stdout.write(`${JSON.stringify({ pool, ...result })}\n`);
+    else {
+      for (const finding of result.findings) process.stdout.write(`${finding}\n`);
+      const { logs, segments, views, clusters, findings } = result;
+      process.stdout.write(`${pool}: ${logs} logs, ${segments} segments, ${views} views, ${clusters} clusters checked, ${findings.length} findings\n`);
+    }
+    await backend.close();
+  }
+  return clean ? exit.fine : exit.failed;
+}
+
+async function dumpRegistry({ registry, operands }: Command): Promise<number> {
+  for (const { key, value, modRevision, leaseId } of await readAll(registry, operands[0] ?? "")) {
+    process.stdout.write(`${JSON.stringify({ key, modRevision, ...(leaseId === undefined ? {} : { leaseId }), value: JSON.parse(value) as unknown })}\n`);
+  }
+  return exit.fine;
+}
+
+async function showGarbage({ registry, json }: Command): Promise<number> {
+  const retired = (await readAll(registry, keys.retiredAll)).map((entry) => parseRecord<RetiredRecord>(entry.key, entry.value));
+  const logs = (await readAll(registry, keys.logs)).map((entry) => parseRecord<LogRecord>(entry.key, entry.value));
+  const rows = [
+    { what: "objects that wait to be deleted", count: retired.length },
+    { what: "logs without a disk (kept by snapshots or clones)", count: logs.filter((log) => log.vdisk === null && log.dead !== true).length },
+    { what: "logs that are being deleted", count: logs.filter((log) => log.dead === true).length },
+    { what: "logs in all", count: logs.length },
+  ];
+  print(rows, json);
+  return exit.fine;
+}
+
+function print(rows: readonly Readonly<Record<string, unknown>>[], json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(rows)}\n`);
+    return;
+  }
+  const columns = Object.keys(rows[0] ?? { nothing: "" });
+  const cells = [columns, ...rows.map((row) => columns.map((column) => String(row[column])))];
+  const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
+  for (const line of cells) process.stdout.write(`${line.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()}\n`);
+}
+
+function wrongUse(): number {
+  process.stderr.write(usage);
+  return exit.usage;
+}
+
+async function main(): Promise<number> {
+  const setup = setUpProcess({ program, argv: process.argv.slice(2), lockState: false });
+  const flags = new Set(setup.rest.filter((argument) => argument.startsWith("--")));
+  const [group, verb, ...operands] = setup.rest.filter((argument) => !argument.startsWith("--"));
+  const command = commands[`${group} ${verb}`];
+  if (command === undefined) return wrongUse();
+  const registry = await openSqliteRegistry({ path: setup.config.registry.connection, random: systemRandom });
+  try {
+    return await command({ setup, registry, json: flags.has("--json"), flags, operands });
+  } finally {
+    await registry.close();
+    await setup.log.flush();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${describeFailure(program, error)}\n`);
+  process.exitCode = exit.failed;
+}

@@ -1,0 +1,24 @@
+// What it takes to read disks without owning them: for tools beside a running service.
+
+import { AndironError } from "../common/errors.ts";
+import type { ObjectBackend } from "../engine/backend/backend.ts";
+import { Pages } from "../engine/map/pages.ts";
+import type { RelocationRecord } from "../engine/records.ts";
+import { keys, parseRecord } from "../engine/records.ts";
+import { Segments } from "../engine/segments.ts";
+import type { VerifyContext } from "../engine/verify.ts";
+import type { Registry } from "../registry/registry.ts";
+
+export function openViewer(options: { pool: string; registry: Registry; backend: ObjectBackend; mapCacheBytes: number }): VerifyContext {
+  const { pool, registry, backend, mapCacheBytes } = options;
+  const segments = new Segments(backend, async (segment) => {
+    const entry = await registry.get(keys.relocation(segment));
+    return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
+  });
+  const pages = new Pages({ backend, handles: segments, bytesMax: mapCacheBytes });
+  // Only the owner of a log has its open tail.
+  const live = {
+    liveSegment: () => Promise.reject(new AndironError("owner_unreachable", "this part of the log is still in its owner's journal")),
+  };
+  return { pool, registry, backend, pages, segments, live };
+}

@@ -1,0 +1,227 @@
+// Checking what the engine keeps, against itself: records, maps, segments, checksums. Reads only; what a router owns and is
+// writing is checked as far as it is committed.
+//
+// - vDisk: name, log, exports agree. Snapshot: its cut is pinned. Log: ended epochs have all their segments, sequences follow on.
+// - Every view that something needs (head, snapshots, clones): each page reads and checks, each entry is in the index of its
+//   segment with the same checksum; and with `data`, each cluster is read and checked.
+// Findings are sentences for people; an empty list means clean.
+
+import { crc32 } from "node:zlib";
+import { AndironError } from "../common/errors.ts";
+import { readAll, readLogState } from "./cleaner/log-state.ts";
+import type { LogState } from "./cleaner/log-state.ts";
+import type { PoolContext } from "./engine-context.ts";
+import type { IndexEntry } from "./format/segment.ts";
+import { recordKinds } from "./format/segment.ts";
+import { clusterBytes, pageFanout } from "./limits.ts";
+import { BlockMap } from "./map/block-map.ts";
+import type { SegmentId } from "./names.ts";
+import type { LogRecord, RelocationRecord, SnapshotRecord, VdiskRecord } from "./records.ts";
+import { keys, parseRecord } from "./records.ts";
+import type { OpenedView } from "./view.ts";
+import { openBase, openView } from "./view.ts";
+
+export interface VerifyResult {
+  findings: string[];
+  logs: number;
+  segments: number;
+  views: number;
+  clusters: number;
+}
+
+export type VerifyContext = Pick<PoolContext, "registry" | "backend" | "pages" | "segments" | "live" | "pool">;
+
+const findingsMax = 1000;
+
+export class Verifier {
+  readonly #context: VerifyContext;
+  readonly #readData: boolean;
+  readonly result: VerifyResult = { findings: [], logs: 0, segments: 0, views: 0, clusters: 0 };
+  /** Per segment handle: original offset of each cluster to its checksum. */
+  readonly #indexes = new Map<number, Promise<Map<number, number> | undefined>>();
+  readonly #checkedClusters = new Set<string>();
+
+  constructor(context: VerifyContext, options: { readonly readData: boolean }) {
+    this.#context = context;
+    this.#readData = options.readData;
+  }
+
+  /** Everything of the pool, or what one vDisk is made of. */
+  async run(vdiskId?: string): Promise<VerifyResult> {
+    const { registry, pool } = this.#context;
+    const vdisks = (await readAll(registry, keys.vdisks)).map((entry) => parseRecord<VdiskRecord>(entry.key, entry.value));
+    const chosen = vdisks.filter((vdisk) => vdisk.pool === pool && (vdiskId === undefined || vdisk.id === vdiskId));
+    for (const vdisk of chosen) await this.#verifyVdisk(vdisk);
+    const snapshots = (await readAll(registry, keys.snapshots)).map((entry) => parseRecord<SnapshotRecord>(entry.key, entry.value));
+    for (const snapshot of snapshots) {
+      if (snapshot.pool === pool && (vdiskId === undefined || snapshot.vdisk === vdiskId)) await this.#verifySnapshot(snapshot);
+    }
+    const logs = vdiskId === undefined ? await this.#allLogs() : await this.#lineage(chosen.map((vdisk) => vdisk.log));
+    for (const log of logs) await this.#attempt(`log ${log}`, () => this.#verifyLog(log));
+    return this.result;
+  }
+
+  async #verifyVdisk(vdisk: VdiskRecord): Promise<void> {
+    const { registry } = this.#context;
+    const name = await registry.get(keys.name(vdisk.pool, vdisk.name));
+    if (name === undefined || (JSON.parse(name.value) as { vdisk: string }).vdisk !== vdisk.id) this.#find(`vDisk ${vdisk.id}: its name ${vdisk.name} is not reserved for it`);
+    const log = await registry.get(keys.log(vdisk.log));
+    if (log === undefined) return this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} has no record`);
+    if (parseRecord<LogRecord>(log.key, log.value).vdisk !== vdisk.id) this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} is the head of another`);
+    for (const id of vdisk.exports) {
+      if ((await registry.get(keys.export(id))) === undefined) this.#find(`vDisk ${vdisk.id}: export ${id} has no record`);
+    }
+  }
+
+  async #verifySnapshot(snapshot: SnapshotRecord): Promise<void> {
+    const { view, id } = snapshot;
+    if (snapshot.state !== "ready" || view === null) return;
+    const cut = await this.#context.registry.get(keys.cut(view.log, view.cut, id));
+    if (cut === undefined) this.#find(`snapshot ${id}: its cut ${view.cut} of log ${view.log} is not pinned`);
+  }
+
+  async #verifyLog(log: string): Promise<void> {
+    const state = await readLogState(this.#context.registry, log);
+    if (state.record.dead === true) return;
+    this.result.logs++;
+    await this.#verifySegments(state);
+    const { checkpoint, vdisk } = state.record;
+    if (vdisk !== null) {
+      await this.#verifyView(`head of log ${log}`, () => openBase(this.#context, state.record, checkpoint));
+      if (state.record.owner === null) {
+        const view = { log, checkpoint, cut: state.record.sequence };
+        await this.#verifyView(`end of log ${log}`, () => openView(this.#context, view));
+      }
+    }
+    for (const { view, holder } of state.cuts) {
+      if (state.record.owner !== null && !(await this.#isCommitted(state, view.cut))) continue;
+      await this.#verifyView(`cut ${view.cut} of log ${log} (${holder.kind} ${holder.id})`, () => openView(this.#context, view));
+    }
+  }
+
+  /** True when replay up to the cut needs nothing that only the owner has. */
+  async #isCommitted(state: LogState, cut: number): Promise<boolean> {
+    return state.record.checkpoint !== null && cut <= state.record.checkpoint.sequence;
+  }
+
+  /** Segments of ended epochs: there, whole, and their sequences follow on. */
+  async #verifySegments(state: LogState): Promise<void> {
+    for (const epoch of state.epochs) {
+      if (epoch.last === undefined || (state.record.owner !== null && state.record.checkpoint === null)) continue;
+      let previous: number | undefined;
+      for (let number = epoch.first ?? 1; number <= epoch.last; number++) {
+        const segment = { log: state.record.id, epoch: epoch.epoch, number };
+        if (state.record.owner !== null && !this.#isBelowCheckpoint(state, segment)) break;
+        previous = await this.#verifySegment(segment, previous);
+      }
+    }
+  }
+
+  #isBelowCheckpoint({ record }: LogState, segment: SegmentId): boolean {
+    const next = record.checkpoint?.next;
+    return next !== undefined && (segment.epoch < next.epoch || (segment.epoch === next.epoch && segment.number < next.number));
+  }
+
+  async #verifySegment(segment: SegmentId, previous: number | undefined): Promise<number | undefined> {
+    const name = `segment ${segment.epoch}-${segment.number} of log ${segment.log}`;
+    const relocation = await this.#context.registry.get(keys.relocation(segment));
+    if (relocation !== undefined && parseRecord<RelocationRecord>(relocation.key, relocation.value).dropped === true) return undefined;
+    let last: number | undefined;
+    await this.#attempt(name, async () => {
+      const index = await this.#context.segments.loadIndex(segment);
+      if (index === undefined) return this.#find(`${name} is missing`);
+      this.result.segments++;
+      if (previous !== undefined && index.header.firstSequence !== previous + 1) this.#find(`${name} begins at record ${index.header.firstSequence}, after ${previous}`);
+      last = index.footer.lastSequence;
+    });
+    return last;
+  }
+
+  async #verifyView(what: string, open: () => Promise<OpenedView>): Promise<void> {
+    await this.#attempt(what, async () => {
+      const view = await open();
+      this.result.views++;
+      const leaves = new Set<number>(view.delta.sortedClusters().map((cluster) => Math.floor(cluster / pageFanout)));
+      await view.tree.walk((_ref, level, firstLeaf) => {
+        if (level === 0) leaves.add(firstLeaf);
+        return true;
+      });
+      const map = new BlockMap(view.tree, view.delta);
+      for (const leaf of leaves) await this.#verifyClusters(what, map, leaf * pageFanout);
+    });
+  }
+
+  async #verifyClusters(what: string, map: BlockMap, first: number): Promise<void> {
+    const places = await map.resolveLoading(first, pageFanout);
+    for (let i = 0; i < pageFanout; i++) {
+      const handle = places.handles[i]!;
+      if (handle === 0) continue;
+      const offset = places.offsets[i]!;
+      const key = `${handle}/${offset}`;
+      if (this.#checkedClusters.has(key)) continue;
+      this.#checkedClusters.add(key);
+      this.result.clusters++;
+      const { epoch, number, log } = this.#context.segments.segmentOf(handle);
+      const where = `${what}: cluster ${first + i} in segment ${epoch}-${number} of log ${log} at ${offset}`;
+      const crcs = await this.#indexOf(handle);
+      const crc = crcs?.get(offset);
+      if (crc === undefined) this.#find(`${where} is not in the segment's index`);
+      else if (crc !== places.crcs[i]) this.#find(`${where}: map and index have different checksums`);
+      else if (this.#readData) await this.#attempt(where, () => this.#verifyData(where, handle, offset, crc));
+    }
+  }
+
+  async #verifyData(where: string, handle: number, offset: number, crc: number): Promise<void> {
+    const cluster = Buffer.allocUnsafe(clusterBytes);
+    await this.#context.segments.read(handle, offset, cluster);
+    if (crc32(cluster) !== crc) this.#find(`${where}: the bytes do not match their checksum`);
+  }
+
+  #indexOf(handle: number): Promise<Map<number, number> | undefined> {
+    const known = this.#indexes.get(handle);
+    if (known !== undefined) return known;
+    const loading = this.#context.segments.loadIndex(this.#context.segments.segmentOf(handle)).then((index) => (index === undefined ? undefined : crcsOf(index.entries)));
+    this.#indexes.set(handle, loading);
+    return loading;
+  }
+
+  async #allLogs(): Promise<string[]> {
+    const logs = (await readAll(this.#context.registry, keys.logs)).map((entry) => parseRecord<LogRecord>(entry.key, entry.value));
+    return logs.filter((log) => log.pool === this.#context.pool).map((log) => log.id);
+  }
+
+  async #lineage(heads: readonly string[]): Promise<string[]> {
+    const logs: string[] = [];
+    for (const head of heads) {
+      for (let id: string | undefined = head; id !== undefined && !logs.includes(id); ) {
+        const entry = await this.#context.registry.get(keys.log(id));
+        if (entry === undefined) break;
+        logs.push(id);
+        id = parseRecord<LogRecord>(entry.key, entry.value).parent?.log;
+      }
+    }
+    return logs;
+  }
+
+  async #attempt(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof AndironError)) throw error;
+      this.#find(`${what}: ${error.message}`);
+    }
+  }
+
+  #find(finding: string): void {
+    if (this.result.findings.length < findingsMax) this.result.findings.push(finding);
+  }
+}
+
+function crcsOf(entries: readonly IndexEntry[]): Map<number, number> {
+  const crcs = new Map<number, number>();
+  for (const entry of entries) {
+    if (entry.kind !== recordKinds.data) continue;
+    for (let i = 0; i < entry.clusterCount; i++) crcs.set(entry.originalOffset + i * clusterBytes, entry.clusterCrcs[i]!);
+  }
+  return crcs;
+}
