@@ -1,0 +1,67 @@
+// The benchmarks' command line:
+//
+//     npm run bench -- data [--json] [--quick] [--only ROW] [--record]     our figures beside the peers', as ratios
+//     npm run bench -- profile [--quick]                                    where a request's microseconds go
+//     npm run bench -- rows                                                 the names that --only understands
+//
+// - With --json standard output has one object, {"rows": [...]}, and nothing else; progress goes to standard error.
+// - Missing peers are installed when run as root, as the tests' are; without them it ends with the line that would do it.
+// - The exit code says whether it ran, not whether the aims were reached.
+
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
+import { aptLine, ensurePeers } from "../scripts/peers.ts";
+import { dataRowNames, measureData } from "./data.ts";
+import { recordRun } from "./history.ts";
+import { fullScale, quickScale, type Lab } from "./lab.ts";
+import { measureProfile } from "./profile.ts";
+import { formatRows } from "./row.ts";
+
+const usage = "usage: npm run bench -- data [--json] [--quick] [--only ROW] [--record] | profile [--quick] | rows";
+const say = (line: string): void => console.error(`bench: ${line}`);
+let lab: Lab | undefined;
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    const end = (): never => process.exit(128 + constants.signals[signal]);
+    if (lab === undefined) end();
+    else lab.dispose().then(end, end);
+  });
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const flag = { type: "boolean", default: false } as const;
+  const options = { json: flag, quick: flag, record: flag, only: { type: "string" } } as const;
+  const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
+  const bench = positionals[0];
+  if (positionals.length !== 1 || !["data", "profile", "rows"].includes(bench ?? "")) {
+    say(usage);
+    return 2;
+  }
+  if (bench === "rows") {
+    console.log(dataRowNames.join("\n"));
+    return 0;
+  }
+  const { missing, reason } = ensurePeers(say);
+  if (reason !== undefined) {
+    say(`programs to be compared with are missing (${reason}). To install them, as root:\n  ${aptLine(missing)}`);
+    return 1;
+  }
+  const scale = values.quick ? quickScale : fullScale;
+  const onLab = (opened: Lab): void => void (lab = opened);
+  if (bench === "profile") {
+    console.log(await measureProfile(scale, say, onLab));
+    return 0;
+  }
+  const rows = await measureData({ scale, only: values.only, say, onLab });
+  if (values.record) await recordRun("data", values.quick, rows);
+  console.log(values.json ? JSON.stringify({ rows }) : formatRows(rows));
+  return 0;
+}

@@ -1,0 +1,127 @@
+// One run's surroundings: Andiron and its peers running side by side on one directory, a filled disk on each, and the
+// quiet between two measurements.
+//
+// - Every target's main disk is written over its whole range before anything is measured.
+// - After writes the file system is synced and our own background work (upload, checkpoint) is waited for, so that nobody
+//   measures what somebody else left behind.
+// - dispose() ends all processes and removes all files.
+
+import { join } from "node:path";
+import { systemClock } from "../src/common/clock.ts";
+import { runOk } from "../test/harness/command.ts";
+import { prepareAndiron, type AndironProcess } from "../test/harness/service.ts";
+import { runFio } from "./fio.ts";
+import { openAndiron, openPeer, ourName, peerNames, type Disk, type Target, type TargetName } from "./target.ts";
+
+const mebibyte = 2 ** 20;
+
+export interface Scale {
+  readonly rounds: number;
+  readonly runMs: number;
+  /** Before the rounds, not counted. */
+  readonly warmUpMs: number;
+  /** Of each target's main disk; all of it stays in the caches. */
+  readonly rangeBytes: number;
+  readonly copyBytes: number;
+  readonly sparseGibibytes: number;
+  readonly settleMsMax: number;
+  readonly apiCalls: number;
+}
+
+export const fullScale: Scale = {
+  rounds: 5,
+  runMs: 3000,
+  warmUpMs: 1000,
+  rangeBytes: 512 * mebibyte,
+  copyBytes: 512 * mebibyte,
+  sparseGibibytes: 8,
+  settleMsMax: 10_000,
+  apiCalls: 50,
+};
+
+export const quickScale: Scale = {
+  rounds: 1,
+  runMs: 150,
+  warmUpMs: 0,
+  rangeBytes: 64 * mebibyte,
+  copyBytes: 64 * mebibyte,
+  sparseGibibytes: 1,
+  settleMsMax: 100,
+  apiCalls: 4,
+};
+
+/** Share of one core below which our process counts as idle, over this time. */
+const idleShare = 0.1;
+const idleWindowMs = 100;
+
+export class Lab {
+  readonly scale: Scale;
+  readonly service: AndironProcess;
+  readonly targets: ReadonlyMap<TargetName, Target>;
+  readonly #mainDisks = new Map<TargetName, Promise<Disk>>();
+
+  constructor(scale: Scale, service: AndironProcess, targets: readonly Target[]) {
+    this.scale = scale;
+    this.service = service;
+    this.targets = new Map(targets.map((target) => [target.name, target]));
+  }
+
+  /** All files of all targets are below it. */
+  get folder(): string {
+    return this.service.folder;
+  }
+
+  /** The target's filled disk; the first caller waits for it to be filled. */
+  mainDisk(target: Target): Promise<Disk> {
+    let disk = this.#mainDisks.get(target.name);
+    if (disk === undefined) {
+      disk = this.filledDisk(target, this.scale.rangeBytes);
+      this.#mainDisks.set(target.name, disk);
+    }
+    return disk;
+  }
+
+  /** A new disk of 1 GiB, its first `rangeBytes` written. */
+  async filledDisk(target: Target, rangeBytes: number): Promise<Disk> {
+    const disk = await target.openDisk(1);
+    await runFio([disk], { pattern: "write", blockBytes: mebibyte, depth: 8 }, rangeBytes, "once", this.folder);
+    await this.settle();
+    return disk;
+  }
+
+  /** Waits until what was written is on the disk and our process idles, at most `settleMsMax`. */
+  async settle(): Promise<void> {
+    await runOk("sync", ["-f", this.folder]);
+    const ours = this.targets.get(ourName);
+    if (ours === undefined) return;
+    const deadlineMs = systemClock.monotonicMs() + this.scale.settleMsMax;
+    for (let used = ours.cpuSeconds(); systemClock.monotonicMs() < deadlineMs;) {
+      await systemClock.sleep(idleWindowMs);
+      const now = ours.cpuSeconds();
+      if ((now - used) * 1000 < idleShare * idleWindowMs) return;
+      used = now;
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const target of this.targets.values()) if (target.name !== ourName) await target.stop();
+    await this.service.dispose();
+  }
+}
+
+/** Starts Andiron, with a cache that holds the range twice, and the peers that are asked for. */
+export async function openLab(scale: Scale, wanted: ReadonlySet<TargetName>): Promise<Lab> {
+  const service = await prepareAndiron({
+    nbd: { port: 0, unix_socket: "$state_path/nbd.sock" },
+    engine: { cache_bytes: Math.max(256 * mebibyte, 2 * scale.rangeBytes) },
+  });
+  try {
+    await service.start();
+    const targets = [await openAndiron(service, join(service.statePath, "nbd.sock"))];
+    for (const name of peerNames) if (wanted.has(name)) targets.push(openPeer(name, service.folder));
+    return new Lab(scale, service, targets);
+  } catch (error) {
+    await service.dispose();
+    throw error;
+  }
+}
