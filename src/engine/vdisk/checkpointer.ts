@@ -74,16 +74,26 @@ export class Checkpointer {
     const boundary = (await this.#log.journal?.rotate()) ?? { number: 1, sequence: this.#log.sequence };
     const next = { epoch: this.#log.epoch, number: boundary.number };
     const frozen = { delta: this.#log.map.freeze(), sequence: boundary.sequence, next };
-    this.#running = this.#run(frozen).finally(() => {
-      this.#running = undefined;
+    const running = this.#run(frozen).finally(() => {
+      // The next one may have begun while this one deleted its files.
+      if (this.#running === running) this.#running = undefined;
       this.wrote();
+      if (this.#wanted && !this.#stopped) this.#log.queue.barrier().catch(() => undefined);
     });
-    this.#running.catch(() => undefined);
+    this.#running = running;
+    running.catch(() => undefined);
+  }
+
+  /** Called by the write loop while it waits for the journal's budget. */
+  async freezeForRoom(): Promise<void> {
+    if (this.#log.locals.bytes > 0) this.#wanted = true;
+    await this.freezeIfWanted();
   }
 
   /** Resolves when the active delta has room. */
   async deltaRoom(): Promise<void> {
     while (deltaIsFull(this.#log.map)) {
+      if (this.#log.failure !== undefined) throw this.#log.failure;
       this.#wanted = true;
       await this.freezeIfWanted();
       if (deltaIsFull(this.#log.map)) await this.#running;

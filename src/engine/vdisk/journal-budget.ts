@@ -29,6 +29,11 @@ export class JournalBudget {
     return this.#bytes > this.#bytesMax * softShare;
   }
 
+  /** A writer waits then, by turns of making a checkpoint of what it has and of given(). */
+  get isFull(): boolean {
+    return this.#bytes >= this.#bytesMax;
+  }
+
   take(bytes: number): void {
     this.#bytes += bytes;
     if (this.isUnderPressure) for (const listener of this.#onPressure) listener();
@@ -36,7 +41,11 @@ export class JournalBudget {
 
   give(bytes: number): void {
     this.#bytes -= bytes;
-    if (this.#bytes >= this.#bytesMax) return;
+    this.wake();
+  }
+
+  /** Lets all who wait for given() look again. */
+  wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
@@ -48,13 +57,14 @@ export class JournalBudget {
     return () => this.#onPressure.delete(listener);
   }
 
-  /** Resolves when a writer may go on. */
-  async room(): Promise<void> {
-    if (!this.isUnderPressure) return;
-    while (this.#bytes >= this.#bytesMax) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
+  /** Resolves when something was given back: less may be there than before, and still too much. */
+  given(): Promise<void> {
+    return new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Holds a writer up, the longer the less room there is. */
+  async slowDown(): Promise<void> {
     const over = (this.#bytes / this.#bytesMax - softShare) / (1 - softShare);
-    if (over > 0) await this.#clock.sleep(over * delayMsMax);
+    if (over > 0) await this.#clock.sleep(Math.min(over, 1) * delayMsMax);
   }
 }

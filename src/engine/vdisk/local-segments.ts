@@ -79,6 +79,7 @@ export class LocalSegments {
   abandon(): void {
     this.#abandoned = true;
     for (const { local } of this.#segments.splice(0)) this.#forget(local);
+    this.#context.budget.wake();
   }
 
   #forget(local: LocalSegment): void {

@@ -133,8 +133,19 @@ export class OpenLog {
     if (this.failure !== undefined) throw this.failure;
     if (this.#closing) throw new AndironError("shutting_down", "the disk is being closed");
     await this.checkpointer.freezeIfWanted();
-    await this.#context.budget.room();
+    await this.#journalRoom();
     await this.checkpointer.deltaRoom();
+  }
+
+  /** What frees the journal is a checkpoint, and only this loop can begin one of this log: it must not just wait. */
+  async #journalRoom(): Promise<void> {
+    const { budget } = this.#context;
+    while (budget.isFull) {
+      await this.checkpointer.freezeForRoom();
+      if (this.failure !== undefined) throw this.failure;
+      if (budget.isFull) await budget.given();
+    }
+    await budget.slowDown();
   }
 
   async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: readonly Placed[] }> {
