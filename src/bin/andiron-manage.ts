@@ -61,7 +61,14 @@ async function listServices({ registry, json }: Command): Promise<number> {
 
 async function listVdisks({ registry, json }: Command): Promise<number> {
   const vdisks = (await readAll(registry, keys.vdisks)).map((entry) => parseRecord<VdiskRecord>(entry.key, entry.value));
-  const rows = vdisks.map(({ id, name, pool, sizeBytes, state, exports }) => ({ id, name, pool, sizeBytes, state, exports: exports.length }));
+  const rows = vdisks.map(({ id, name, pool, sizeBytes, state, exports }) => ({
+    id,
+    name,
+    pool,
+    sizeBytes,
+    state,
+    exports: exports.length,
+  }));
   print(rows, json);
   return exit.fine;
 }
@@ -95,7 +102,9 @@ async function verifyVdisks({ setup, registry, json, flags, operands }: Command)
     else {
       for (const finding of result.findings) process.stdout.write(`${finding}\n`);
       const { logs, segments, views, clusters, findings } = result;
-      process.stdout.write(`${pool}: ${logs} logs, ${segments} segments, ${views} views, ${clusters} clusters checked, ${findings.length} findings\n`);
+      process.stdout.write(
+        `${pool}: ${logs} logs, ${segments} segments, ${views} views, ${clusters} clusters checked, ${findings.length} findings\n`,
+      );
     }
     await backend.close();
   }
@@ -104,7 +113,9 @@ async function verifyVdisks({ setup, registry, json, flags, operands }: Command)
 
 async function dumpRegistry({ registry, operands }: Command): Promise<number> {
   for (const { key, value, modRevision, leaseId } of await readAll(registry, operands[0] ?? "")) {
-    process.stdout.write(`${JSON.stringify({ key, modRevision, ...(leaseId === undefined ? {} : { leaseId }), value: JSON.parse(value) as unknown })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ key, modRevision, ...(leaseId === undefined ? {} : { leaseId }), value: JSON.parse(value) as unknown })}\n`,
+    );
   }
   return exit.fine;
 }
@@ -114,7 +125,10 @@ async function showGarbage({ registry, json }: Command): Promise<number> {
   const logs = (await readAll(registry, keys.logs)).map((entry) => parseRecord<LogRecord>(entry.key, entry.value));
   const rows = [
     { what: "objects that wait to be deleted", count: retired.length },
-    { what: "logs without a disk (kept by snapshots or clones)", count: logs.filter((log) => log.vdisk === null && log.dead !== true).length },
+    {
+      what: "logs without a disk (kept by snapshots or clones)",
+      count: logs.filter((log) => log.vdisk === null && log.dead !== true).length,
+    },
     { what: "logs that are being deleted", count: logs.filter((log) => log.dead === true).length },
     { what: "logs in all", count: logs.length },
   ];
@@ -130,7 +144,13 @@ function print(rows: readonly Readonly<Record<string, unknown>>[], json: boolean
   const columns = Object.keys(rows[0] ?? { nothing: "" });
   const cells = [columns, ...rows.map((row) => columns.map((column) => String(row[column])))];
   const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
-  for (const line of cells) process.stdout.write(`${line.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()}\n`);
+  for (const line of cells)
+    process.stdout.write(
+      `${line
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join("  ")
+        .trimEnd()}\n`,
+    );
 }
 
 function wrongUse(): number {

@@ -28,12 +28,17 @@ async function main(setup: ProcessSetup): Promise<number> {
   });
   const announce = async (): Promise<void> => {
     const [tcp, unix] = engine.nbd.addresses();
-    const nbd = { ...(tcp !== undefined && "port" in tcp ? tcp : {}), ...(unix !== undefined && "path" in unix ? { unix: unix.path } : {}) };
+    const nbd = {
+      ...(tcp !== undefined && "port" in tcp ? tcp : {}),
+      ...(unix !== undefined && "path" in unix ? { unix: unix.path } : {}),
+    };
     const endpoints = { api: { host: config.DEFAULT.osapi_volume_listen, port: api.server.port }, nbd };
     const path = endpointsPath(config);
     await writeFile(`${path}.new`, `${JSON.stringify(endpoints)}\n`);
     await rename(`${path}.new`, path);
-    log.info(`serving the Block Storage API on http://${endpoints.api.host}:${endpoints.api.port}/v3, NBD on ${config.nbd.listen}:${"port" in nbd ? nbd.port : 0}`);
+    log.info(
+      `serving the Block Storage API on http://${endpoints.api.host}:${endpoints.api.port}/v3, NBD on ${config.nbd.listen}:${"port" in nbd ? nbd.port : 0}`,
+    );
   };
   const code = await runServices({
     services: [...engine.services, ...api.services],

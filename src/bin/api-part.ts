@@ -52,7 +52,8 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
   });
-  const { osapi_volume_listen, osapi_volume_listen_port, public_endpoint, osapi_max_limit, osapi_max_request_body_size } = config.DEFAULT;
+  const { osapi_volume_listen, osapi_volume_listen_port, public_endpoint, osapi_max_limit, osapi_max_request_body_size } =
+    config.DEFAULT;
   const server = createApiServer({
     listen: { host: osapi_volume_listen, port: osapi_volume_listen_port, option: "[DEFAULT] osapi_volume_listen_port" },
     document: await loadApiDocument(documentPath),
@@ -78,7 +79,8 @@ function cinderSettings(config: Config, version: string): CinderSettings {
     ...defaultSettings,
     backendHost: DEFAULT.host,
     host: DEFAULT.host,
-    availabilityZone: DEFAULT.default_availability_zone === "" ? DEFAULT.storage_availability_zone : DEFAULT.default_availability_zone,
+    availabilityZone:
+      DEFAULT.default_availability_zone === "" ? DEFAULT.storage_availability_zone : DEFAULT.default_availability_zone,
     allowZoneFallback: DEFAULT.allow_availability_zone_fallback,
     defaultVolumeType: DEFAULT.default_volume_type,
     quotas: {

@@ -96,14 +96,25 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
   return { backends, router, nbd, services: [listening, router] };
 }
 
-async function openBackend(name: string, values: BackendValues, config: Config, metrics: Metrics | undefined): Promise<ObjectBackend> {
+async function openBackend(
+  name: string,
+  values: BackendValues,
+  config: Config,
+  metrics: Metrics | undefined,
+): Promise<ObjectBackend> {
   try {
     await mkdir(values.file_path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new AndironError("config_invalid", `cannot make the directory ${values.file_path} of [${name}] file_path`, { cause: error });
+    throw new AndironError("config_invalid", `cannot make the directory ${values.file_path} of [${name}] file_path`, {
+      cause: error,
+    });
   }
   const file = await openFileBackend({ root: values.file_path });
-  const patient = withDeadline(file, { clock: systemClock, timeoutMs: config.engine.backend_timeout * 1000, perMebibyteMs: 1000 });
+  const patient = withDeadline(file, {
+    clock: systemClock,
+    timeoutMs: config.engine.backend_timeout * 1000,
+    perMebibyteMs: 1000,
+  });
   const retrying = withRetries(patient, { clock: systemClock, random: systemRandom });
   return metrics === undefined ? retrying : withMeter(retrying, { clock: systemClock, meter: backendMeter(metrics) });
 }

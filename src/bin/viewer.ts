@@ -9,7 +9,12 @@ import { Segments } from "../engine/segments.ts";
 import type { VerifyContext } from "../engine/verify.ts";
 import type { Registry } from "../registry/registry.ts";
 
-export function openViewer(options: { pool: string; registry: Registry; backend: ObjectBackend; mapCacheBytes: number }): VerifyContext {
+export function openViewer(options: {
+  pool: string;
+  registry: Registry;
+  backend: ObjectBackend;
+  mapCacheBytes: number;
+}): VerifyContext {
   const { pool, registry, backend, mapCacheBytes } = options;
   const segments = new Segments(backend, async (segment) => {
     const entry = await registry.get(keys.relocation(segment));
@@ -18,7 +23,8 @@ export function openViewer(options: { pool: string; registry: Registry; backend:
   const pages = new Pages({ backend, handles: segments, bytesMax: mapCacheBytes });
   // Only the owner of a log has its open tail.
   const live = {
-    liveSegment: () => Promise.reject(new AndironError("owner_unreachable", "this part of the log is still in its owner's journal")),
+    liveSegment: () =>
+      Promise.reject(new AndironError("owner_unreachable", "this part of the log is still in its owner's journal")),
   };
   return { pool, registry, backend, pages, segments, live };
 }

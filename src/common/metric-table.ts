@@ -22,11 +22,17 @@ export const counterTable = {
     help: "API requests answered, by operation of openapi.yaml (none: no such route) and status.",
     labels: ["operation", "status"],
   },
-  andiron_nbd_requests_total: { help: "NBD requests answered, by command and outcome (ok, or the errno's name).", labels: ["command", "result"] },
+  andiron_nbd_requests_total: {
+    help: "NBD requests answered, by command and outcome (ok, or the errno's name).",
+    labels: ["command", "result"],
+  },
   andiron_nbd_bytes_total: { help: "Bytes that answered NBD requests named, by command.", labels: ["command"] },
   andiron_nbd_connections_total: { help: "NBD connections that were let in.", labels: [] },
   andiron_nbd_refused_total: { help: "NBD connections refused before or in their handshake, by reason.", labels: ["reason"] },
-  andiron_backend_operations_total: { help: "Backend operations, by verb and outcome (ok, or an error code).", labels: ["verb", "result"] },
+  andiron_backend_operations_total: {
+    help: "Backend operations, by verb and outcome (ok, or an error code).",
+    labels: ["verb", "result"],
+  },
   andiron_backend_bytes_total: { help: "Bytes moved to and from the backend, by verb.", labels: ["verb"] },
 } as const satisfies Record<string, CounterRow>;
 
@@ -34,7 +40,10 @@ export const gaugeTable = {
   andiron_build_info: { help: "Always 1; the labels say which version runs on which Node.", labels: ["version", "node"] },
   andiron_nbd_sessions: { help: "NBD connections that have an export open.", labels: [] },
   andiron_open_disks: { help: "Disks that this router owns and has open.", labels: [] },
-  andiron_journal_bytes: { help: "Local disk taken by sealed journal files that no checkpoint covers. Writers wait at journal_bytes_max.", labels: [] },
+  andiron_journal_bytes: {
+    help: "Local disk taken by sealed journal files that no checkpoint covers. Writers wait at journal_bytes_max.",
+    labels: [],
+  },
   andiron_cache_clusters: { help: "Clusters of 4 KiB in the read cache.", labels: [] },
   andiron_cache_hits: { help: "Look-ups in the read cache that found their cluster, since the start.", labels: [] },
   andiron_cache_misses: { help: "Look-ups in the read cache that did not find their cluster, since the start.", labels: [] },

@@ -91,7 +91,9 @@ export const optionGroups = {
     }),
     cleaner_interval: float(30, "Seconds between two passes of the cleaner.", { min: 0.05 }),
     retired_grace: float(60, "Seconds for which an object that nobody refers to any more is kept.", { min: 0 }),
-    backend_timeout: int(60, "Seconds after which an operation of a backend is given up, not counting a second per MiB.", { min: 1 }),
+    backend_timeout: int(60, "Seconds after which an operation of a backend is given up, not counting a second per MiB.", {
+      min: 1,
+    }),
     lease_ttl: int(10, "Seconds after which a silent router loses its disks.", { min: 2, max: 300 }),
   },
   healthcheck: {

@@ -100,7 +100,10 @@ export interface Control {
   /** Makes the disk what it was at the snapshot, size included. vdisk_busy while an export exists. */
   revertVdisk(tx: Tx, vdiskId: string, snapshotId: string): Promise<void>;
   /** `id` is the attachment's. A vDisk may have several exports at once (live migration, multiattach). */
-  createExport(tx: Tx, request: { readonly id: string; readonly vdiskId: string; readonly readOnly: boolean }): Promise<ExportInfo>;
+  createExport(
+    tx: Tx,
+    request: { readonly id: string; readonly vdiskId: string; readonly readOnly: boolean },
+  ): Promise<ExportInfo>;
   /** From the commit on no new connection is let in; cutting the present ones follows (see exportGone). No error if unknown. */
   revokeExport(tx: Tx, exportId: string): Promise<void>;
   /** Resolves when the connections of a revoked export are cut at the owner, or the owner is dead. */

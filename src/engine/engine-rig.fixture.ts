@@ -58,7 +58,13 @@ export class EngineRig {
     this.backend = backend;
     this.#settings = settings;
     const capacity = (): Promise<{ totalBytes: number; freeBytes: number }> => backend.capacity();
-    this.control = new RecordControl({ registry, clock: systemClock, random: systemRandom, log: quiet, pools: new Map([[rigPool, capacity]]) });
+    this.control = new RecordControl({
+      registry,
+      clock: systemClock,
+      random: systemRandom,
+      log: quiet,
+      pools: new Map([[rigPool, capacity]]),
+    });
     this.router = this.#newRouter();
   }
 

@@ -85,7 +85,10 @@ export class Exports implements ExportDirectory {
     const sessions = this.#sessions.get(record.id) ?? new Set();
     this.#sessions.set(record.id, sessions.add(session));
     // It may have been revoked, or the disk reverted, while the log was opened.
-    const [stillExport, stillVdisk] = await Promise.all([this.#read<ExportRecord>(keys.export(record.id)), this.#read<VdiskRecord>(keys.vdisk(vdisk.id))]);
+    const [stillExport, stillVdisk] = await Promise.all([
+      this.#read<ExportRecord>(keys.export(record.id)),
+      this.#read<VdiskRecord>(keys.vdisk(vdisk.id)),
+    ]);
     if (stillExport?.state !== "live" || stillVdisk?.log !== vdisk.log) {
       await session.close();
       throw unknownExport();

@@ -25,7 +25,8 @@ export class LocalFile {
   /** Fills target wholly from `offset`; rejects with segment_damaged when the file is shorter. */
   async read(offset: number, target: Buffer): Promise<void> {
     const bytes = await this.#use(this.#file.read(offset, target));
-    if (bytes < target.length) throw new AndironError("segment_damaged", `${this.path} ends before byte ${offset + target.length}`);
+    if (bytes < target.length)
+      throw new AndironError("segment_damaged", `${this.path} ends before byte ${offset + target.length}`);
   }
 
   /** Writes all buffers from `offset`; rejects with the system's error after a short or failed write. */

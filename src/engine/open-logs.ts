@@ -115,7 +115,8 @@ export class OpenLogs implements LiveLogs {
   }
 
   #open(logId: string): Slot {
-    if (this.#slots.size >= engineLimits.openVdisksMax) throw new AndironError("limit_exceeded", "too many disks are open on this router");
+    if (this.#slots.size >= engineLimits.openVdisksMax)
+      throw new AndironError("limit_exceeded", "too many disks are open on this router");
     const opening = this.#contextOf(logId).then((context) => OpenLog.open(context, logId));
     const slot: Slot = { opening, log: undefined, users: 0, draining: undefined };
     this.#slots.set(logId, slot);
@@ -142,7 +143,11 @@ export class OpenLogs implements LiveLogs {
     try {
       if (await log.drain(() => this.#policy.beforeRelease(log))) this.#slots.delete(logId);
     } catch (error) {
-      await this.#abandon(logId, slot, error instanceof AndironError ? error : new AndironError("internal", "drain failed", { cause: error }));
+      await this.#abandon(
+        logId,
+        slot,
+        error instanceof AndironError ? error : new AndironError("internal", "drain failed", { cause: error }),
+      );
     }
   }
 

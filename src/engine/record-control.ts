@@ -56,7 +56,10 @@ export class RecordControl implements Control {
     return this.#followers.stop();
   }
 
-  async createVdisk(tx: Tx, request: { id: string; pool: string; name: string; sizeBytes: number; source?: VdiskSource }): Promise<RecordState> {
+  async createVdisk(
+    tx: Tx,
+    request: { id: string; pool: string; name: string; sizeBytes: number; source?: VdiskSource },
+  ): Promise<RecordState> {
     const { id, pool, sizeBytes, source } = request;
     checkSize(sizeBytes);
     if (!this.#options.pools.has(pool)) throw new AndironError("invalid_request", `there is no vPool named ${pool}`);
@@ -65,7 +68,8 @@ export class RecordControl implements Control {
     const log = this.#options.random.uuid();
     let state: RecordState = "ready";
     const origin = await this.#origin(tx, pool, source);
-    if (origin.sizeBytes > sizeBytes) throw new AndironError("invalid_request", `a clone of ${origin.sizeBytes} bytes cannot be of ${sizeBytes}`);
+    if (origin.sizeBytes > sizeBytes)
+      throw new AndironError("invalid_request", `a clone of ${origin.sizeBytes} bytes cannot be of ${sizeBytes}`);
     if (origin.owned === undefined) {
       await edits.createLog(tx, { id: log, pool, vdisk: id, parent: origin.view, parentPending: false });
     } else {
@@ -109,7 +113,17 @@ export class RecordControl implements Control {
     const log = await edits.getLog(tx, vdisk.log);
     const view = log.owner === null ? edits.viewOfReleased(log) : null;
     const state: RecordState = log.owner === null ? "ready" : "pending";
-    edits.putSnapshot(tx, { v: 1, id, vdisk: vdiskId, pool: vdisk.pool, log: log.id, name, sizeBytes: vdisk.sizeBytes, state, view });
+    edits.putSnapshot(tx, {
+      v: 1,
+      id,
+      vdisk: vdiskId,
+      pool: vdisk.pool,
+      log: log.id,
+      name,
+      sizeBytes: vdisk.sizeBytes,
+      state,
+      view,
+    });
     if (log.owner !== null) edits.addWish(tx, log, "snapshot", id);
     else if (view !== null) await edits.addCut(tx, view, { kind: "snapshot", id });
     return state;
@@ -127,7 +141,8 @@ export class RecordControl implements Control {
     const snapshot = await edits.getSnapshot(tx, snapshotId);
     refuseExported(vdisk);
     refuseUnready(vdisk);
-    if (snapshot.vdisk !== vdiskId) throw new AndironError("invalid_request", `snapshot ${snapshotId} is not of vDisk ${vdiskId}`);
+    if (snapshot.vdisk !== vdiskId)
+      throw new AndironError("invalid_request", `snapshot ${snapshotId} is not of vDisk ${vdiskId}`);
     if (snapshot.state !== "ready") throw new AndironError("vdisk_busy", `snapshot ${snapshotId} is not ready`);
     const id = this.#options.random.uuid();
     const old = await edits.getLog(tx, vdisk.log);
@@ -140,7 +155,8 @@ export class RecordControl implements Control {
     const { id, vdiskId, readOnly } = request;
     const vdisk = await edits.getVdisk(tx, vdiskId);
     refuseUnready(vdisk);
-    if (vdisk.exports.length >= engineLimits.exportsPerVdiskMax) throw new AndironError("limit_exceeded", `vDisk ${vdiskId} has too many exports`);
+    if (vdisk.exports.length >= engineLimits.exportsPerVdiskMax)
+      throw new AndironError("limit_exceeded", `vDisk ${vdiskId} has too many exports`);
     if ((await tx.get(keys.export(id))) !== undefined) throw new AndironError("vdisk_busy", `export ${id} exists`);
     const router = await this.#routerFor(tx, vdisk.pool);
     const exportName = this.#options.random.bytes(exportNameBytes).toString("base64url");
@@ -221,7 +237,11 @@ export class RecordControl implements Control {
     return this.#followers.onSettled(listener);
   }
 
-  async #origin(tx: Tx, pool: string, source: VdiskSource | undefined): Promise<{ view: View | null; sizeBytes: number; owned?: LogRecord }> {
+  async #origin(
+    tx: Tx,
+    pool: string,
+    source: VdiskSource | undefined,
+  ): Promise<{ view: View | null; sizeBytes: number; owned?: LogRecord }> {
     if (source === undefined) return { view: null, sizeBytes: 0 };
     if (source.kind === "snapshot") {
       const snapshot = await edits.getSnapshot(tx, source.snapshotId);
@@ -239,7 +259,9 @@ export class RecordControl implements Control {
 
   async #routerFor(tx: Tx, pool: string): Promise<RouterRecord> {
     const { entries } = await tx.range({ prefix: keys.routers });
-    const routers = entries.map((entry) => parseRecord<RouterRecord>(entry.key, entry.value)).filter((router) => router.pools.includes(pool));
+    const routers = entries
+      .map((entry) => parseRecord<RouterRecord>(entry.key, entry.value))
+      .filter((router) => router.pools.includes(pool));
     const router = routers[this.#options.random.below(Math.max(routers.length, 1))];
     if (router === undefined) throw new AndironError("owner_unreachable", `no storage router serves vPool ${pool}`);
     return router;
@@ -260,5 +282,6 @@ function refuseUnready(vdisk: VdiskRecord): void {
 }
 
 function refuseOtherPool(sourcePool: string, pool: string): void {
-  if (sourcePool !== pool) throw new AndironError("invalid_request", `a clone is made in the vPool of its source, ${sourcePool}, not in ${pool}`);
+  if (sourcePool !== pool)
+    throw new AndironError("invalid_request", `a clone is made in the vPool of its source, ${sourcePool}, not in ${pool}`);
 }

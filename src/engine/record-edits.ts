@@ -105,7 +105,8 @@ export async function failWish(tx: Tx, logId: string, wish: WishRecord, message:
   tx.delete(keys.wish(logId, wish.target));
   if (wish.kind === "snapshot") {
     const text = await tx.get(keys.snapshot(wish.target));
-    if (text !== undefined) putSnapshot(tx, { ...parseRecord<SnapshotRecord>(keys.snapshot(wish.target), text), state: "error", message });
+    if (text !== undefined)
+      putSnapshot(tx, { ...parseRecord<SnapshotRecord>(keys.snapshot(wish.target), text), state: "error", message });
     return;
   }
   const text = await tx.get(keys.log(wish.target));
@@ -116,7 +117,10 @@ export async function failWish(tx: Tx, logId: string, wish: WishRecord, message:
 }
 
 /** A new log that nobody owns. With a view it shares everything the view sees. */
-export async function createLog(tx: Tx, request: { id: string; pool: string; vdisk: string; parent: View | null; parentPending: boolean }): Promise<void> {
+export async function createLog(
+  tx: Tx,
+  request: { id: string; pool: string; vdisk: string; parent: View | null; parentPending: boolean },
+): Promise<void> {
   const depth = request.parent === null ? 0 : (await getLog(tx, request.parent.log)).depth + 1;
   if (depth >= engineLimits.lineageDepthMax) throw new AndironError("limit_exceeded", "the disk has too many ancestors");
   const { id, pool, vdisk, parent, parentPending } = request;

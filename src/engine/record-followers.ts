@@ -28,10 +28,26 @@ export class RecordFollowers {
   constructor(options: FollowOptions) {
     this.#options = options;
     this.#followers = [
-      this.#follower(keys.vdisks, (entry) => this.#vdiskChanged(entry), (key) => this.#vdiskDeleted(key)),
-      this.#follower(keys.snapshots, (entry) => this.#snapshotChanged(entry), (key) => this.#pending.delete(key)),
-      this.#follower(keys.routers, (entry) => this.#routers.set(entry.key, parseRecord<RouterRecord>(entry.key, entry.value)), (key) => this.#routers.delete(key)),
-      this.#follower(keys.exports, (entry) => this.#wake(entry.key), (key) => this.#wake(key)),
+      this.#follower(
+        keys.vdisks,
+        (entry) => this.#vdiskChanged(entry),
+        (key) => this.#vdiskDeleted(key),
+      ),
+      this.#follower(
+        keys.snapshots,
+        (entry) => this.#snapshotChanged(entry),
+        (key) => this.#pending.delete(key),
+      ),
+      this.#follower(
+        keys.routers,
+        (entry) => this.#routers.set(entry.key, parseRecord<RouterRecord>(entry.key, entry.value)),
+        (key) => this.#routers.delete(key),
+      ),
+      this.#follower(
+        keys.exports,
+        (entry) => this.#wake(entry.key),
+        (key) => this.#wake(key),
+      ),
     ];
   }
 
@@ -61,15 +77,14 @@ export class RecordFollowers {
     return new Promise((resolve) => {
       const waiters = this.#waiters.get(key) ?? new Set();
       this.#waiters.set(key, waiters);
-      let timer: Timer | undefined;
       const wake = (): void => {
-        timer?.cancel();
+        timer.cancel();
         waiters.delete(wake);
         if (waiters.size === 0) this.#waiters.delete(key);
         resolve();
       };
       waiters.add(wake);
-      timer = this.#options.clock.after(timeoutMs, wake);
+      const timer: Timer = this.#options.clock.after(timeoutMs, wake);
     });
   }
 

@@ -78,9 +78,23 @@ export class StorageRouter implements Service {
     const startedAtMs = clock.wallMs();
     const describe = (): Omit<RouterRecord, "v" | "reportedAtMs"> => {
       const { hosts, port } = options.nbdAddress();
-      return { id: this.#routerId, host: options.host, pools: [...options.backends.keys()], nbdHosts: hosts, nbdPort: port, startedAtMs };
+      return {
+        id: this.#routerId,
+        host: options.host,
+        pools: [...options.backends.keys()],
+        nbdHosts: hosts,
+        nbdPort: port,
+        startedAtMs,
+      };
     };
-    this.#lease = new RouterLease({ registry, clock, log, leaseTtlMs: settings.leaseTtlMs, describe, onLost: () => this.#letGoOfAll() });
+    this.#lease = new RouterLease({
+      registry,
+      clock,
+      log,
+      leaseTtlMs: settings.leaseTtlMs,
+      describe,
+      onLost: () => this.#letGoOfAll(),
+    });
   }
 
   get routerId(): string {
@@ -172,8 +186,10 @@ export class StorageRouter implements Service {
 
   async #recoverOwned(): Promise<void> {
     try {
-      for (let after: string | undefined; !this.#stopped; ) {
-        const page = await this.#options.registry.range(after === undefined ? { prefix: keys.logs } : { prefix: keys.logs, after });
+      for (let after: string | undefined; !this.#stopped;) {
+        const page = await this.#options.registry.range(
+          after === undefined ? { prefix: keys.logs } : { prefix: keys.logs, after },
+        );
         for (const entry of page.entries) {
           const log = parseRecord<LogRecord>(entry.key, entry.value);
           if (log.owner === this.#routerId && !this.openLogs.isOpen(log.id)) await this.#recover(log);
@@ -201,7 +217,9 @@ export class StorageRouter implements Service {
     this.#options.clock.after(releaseSweepMs, () => {
       if (this.#stopped) return;
       for (const log of this.openLogs.logs()) {
-        this.openLogs.release(log.id).catch((error: unknown) => this.#options.log.warning(`cannot give back log ${log.id}`, { error }));
+        this.openLogs
+          .release(log.id)
+          .catch((error: unknown) => this.#options.log.warning(`cannot give back log ${log.id}`, { error }));
       }
       this.#sweepLater();
     });

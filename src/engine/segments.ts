@@ -126,7 +126,8 @@ export class Segments implements SegmentHandles {
     while (done < target.length) {
       const wanted = offset + done;
       const entry = findEntry(entries, wanted);
-      if (entry === undefined) throw new AndironError("segment_damaged", `${name} lost the clusters at original offset ${wanted}`);
+      if (entry === undefined)
+        throw new AndironError("segment_damaged", `${name} lost the clusters at original offset ${wanted}`);
       const inside = wanted - entry.originalOffset;
       const length = Math.min(target.length - done, entry.clusterCount * clusterBytes - inside);
       await this.#backend.read(name, entry.presentOffset + inside, target.subarray(done, done + length));
@@ -145,7 +146,9 @@ export class Segments implements SegmentHandles {
     if (index === undefined || index.generation !== generation) {
       throw new AndironError("object_not_found", `segment ${segmentObjectName(state.id, generation)} is gone`);
     }
-    const entries = index.entries.filter((entry) => entry.kind === recordKinds.data).sort((a, b) => a.originalOffset - b.originalOffset);
+    const entries = index.entries
+      .filter((entry) => entry.kind === recordKinds.data)
+      .sort((a, b) => a.originalOffset - b.originalOffset);
     this.#translations.set(handle, { generation, entries });
     for (const oldest of this.#translations.keys()) {
       if (this.#translations.size <= translationsMax) break;
@@ -160,7 +163,11 @@ export class Segments implements SegmentHandles {
     if (state.generation > generation) return;
     const known = await this.#lookUp(state.id);
     if (known <= generation) {
-      throw new AndironError("segment_damaged", `segment ${segmentObjectName(state.id, generation)} is missing from the backend`, { cause: error });
+      throw new AndironError(
+        "segment_damaged",
+        `segment ${segmentObjectName(state.id, generation)} is missing from the backend`,
+        { cause: error },
+      );
     }
     state.generation = Math.max(known, state.generation);
   }
@@ -186,7 +193,8 @@ export async function readIndex(
   const header = decodeHeader(head);
   const footer = decodeFooter(tail);
   const matches = footer !== undefined && footer.salt === header?.salt && footer.headerCrc === header.crc;
-  if (header === undefined || footer === undefined || !matches) throw new AndironError("segment_damaged", `${name} has no header and footer that belong together`);
+  if (header === undefined || footer === undefined || !matches)
+    throw new AndironError("segment_damaged", `${name} has no header and footer that belong together`);
   if (footer.indexBytes > engineLimits.segmentBytesMax || footer.indexOffset + footer.indexBytes + footerBytes !== bytes) {
     throw new AndironError("segment_damaged", `the footer of ${name} does not fit its length`);
   }

@@ -52,7 +52,9 @@ export class Verifier {
     const vdisks = (await readAll(registry, keys.vdisks)).map((entry) => parseRecord<VdiskRecord>(entry.key, entry.value));
     const chosen = vdisks.filter((vdisk) => vdisk.pool === pool && (vdiskId === undefined || vdisk.id === vdiskId));
     for (const vdisk of chosen) await this.#verifyVdisk(vdisk);
-    const snapshots = (await readAll(registry, keys.snapshots)).map((entry) => parseRecord<SnapshotRecord>(entry.key, entry.value));
+    const snapshots = (await readAll(registry, keys.snapshots)).map((entry) =>
+      parseRecord<SnapshotRecord>(entry.key, entry.value),
+    );
     for (const snapshot of snapshots) {
       if (snapshot.pool === pool && (vdiskId === undefined || snapshot.vdisk === vdiskId)) await this.#verifySnapshot(snapshot);
     }
@@ -64,10 +66,12 @@ export class Verifier {
   async #verifyVdisk(vdisk: VdiskRecord): Promise<void> {
     const { registry } = this.#context;
     const name = await registry.get(keys.name(vdisk.pool, vdisk.name));
-    if (name === undefined || (JSON.parse(name.value) as { vdisk: string }).vdisk !== vdisk.id) this.#find(`vDisk ${vdisk.id}: its name ${vdisk.name} is not reserved for it`);
+    if (name === undefined || (JSON.parse(name.value) as { vdisk: string }).vdisk !== vdisk.id)
+      this.#find(`vDisk ${vdisk.id}: its name ${vdisk.name} is not reserved for it`);
     const log = await registry.get(keys.log(vdisk.log));
     if (log === undefined) return this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} has no record`);
-    if (parseRecord<LogRecord>(log.key, log.value).vdisk !== vdisk.id) this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} is the head of another`);
+    if (parseRecord<LogRecord>(log.key, log.value).vdisk !== vdisk.id)
+      this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} is the head of another`);
     for (const id of vdisk.exports) {
       if ((await registry.get(keys.export(id))) === undefined) this.#find(`vDisk ${vdisk.id}: export ${id} has no record`);
     }
@@ -125,13 +129,15 @@ export class Verifier {
   async #verifySegment(segment: SegmentId, previous: number | undefined): Promise<number | undefined> {
     const name = `segment ${segment.epoch}-${segment.number} of log ${segment.log}`;
     const relocation = await this.#context.registry.get(keys.relocation(segment));
-    if (relocation !== undefined && parseRecord<RelocationRecord>(relocation.key, relocation.value).dropped === true) return undefined;
+    if (relocation !== undefined && parseRecord<RelocationRecord>(relocation.key, relocation.value).dropped === true)
+      return undefined;
     let last: number | undefined;
     await this.#attempt(name, async () => {
       const index = await this.#context.segments.loadIndex(segment);
       if (index === undefined) return this.#find(`${name} is missing`);
       this.result.segments++;
-      if (previous !== undefined && index.header.firstSequence !== previous + 1) this.#find(`${name} begins at record ${index.header.firstSequence}, after ${previous}`);
+      if (previous !== undefined && index.header.firstSequence !== previous + 1)
+        this.#find(`${name} begins at record ${index.header.firstSequence}, after ${previous}`);
       last = index.footer.lastSequence;
     });
     return last;
@@ -180,20 +186,24 @@ export class Verifier {
   #indexOf(handle: number): Promise<Map<number, number> | undefined> {
     const known = this.#indexes.get(handle);
     if (known !== undefined) return known;
-    const loading = this.#context.segments.loadIndex(this.#context.segments.segmentOf(handle)).then((index) => (index === undefined ? undefined : crcsOf(index.entries)));
+    const loading = this.#context.segments
+      .loadIndex(this.#context.segments.segmentOf(handle))
+      .then((index) => (index === undefined ? undefined : crcsOf(index.entries)));
     this.#indexes.set(handle, loading);
     return loading;
   }
 
   async #allLogs(): Promise<string[]> {
-    const logs = (await readAll(this.#context.registry, keys.logs)).map((entry) => parseRecord<LogRecord>(entry.key, entry.value));
+    const logs = (await readAll(this.#context.registry, keys.logs)).map((entry) =>
+      parseRecord<LogRecord>(entry.key, entry.value),
+    );
     return logs.filter((log) => log.pool === this.#context.pool).map((log) => log.id);
   }
 
   async #lineage(heads: readonly string[]): Promise<string[]> {
     const logs: string[] = [];
     for (const head of heads) {
-      for (let id: string | undefined = head; id !== undefined && !logs.includes(id); ) {
+      for (let id: string | undefined = head; id !== undefined && !logs.includes(id);) {
         const entry = await this.#context.registry.get(keys.log(id));
         if (entry === undefined) break;
         logs.push(id);

@@ -55,7 +55,7 @@ export async function readLog(registry: Registry, log: string): Promise<LogRecor
 
 export async function readEpochs(registry: Registry, log: string): Promise<EpochRecord[]> {
   const epochs: EpochRecord[] = [];
-  for (let after: string | undefined; ; ) {
+  for (let after: string | undefined; ;) {
     const page = await registry.range(after === undefined ? { prefix: keys.epochs(log) } : { prefix: keys.epochs(log), after });
     epochs.push(...page.entries.map((entry) => parseRecord<EpochRecord>(entry.key, entry.value)));
     after = page.entries.at(-1)?.key;
@@ -74,7 +74,10 @@ export async function openView(sources: ViewSources, view: View): Promise<Opened
 /** What a log stands on before its own segments are replayed: a checkpoint, its parent's view, or nothing. */
 export async function openBase(sources: ViewSources, log: LogRecord, checkpoint: CheckpointRecord | null): Promise<OpenedView> {
   if (checkpoint !== null) {
-    const footer = await sources.pages.loadFooter({ log: log.id, epoch: checkpoint.epoch, number: checkpoint.number }, checkpoint.bytes);
+    const footer = await sources.pages.loadFooter(
+      { log: log.id, epoch: checkpoint.epoch, number: checkpoint.number },
+      checkpoint.bytes,
+    );
     if (footer.self.log !== log.id || footer.sequence !== checkpoint.sequence) {
       throw new AndironError("map_damaged", `the checkpoint of log ${log.id} is not the one its record names`);
     }
@@ -86,7 +89,8 @@ export async function openBase(sources: ViewSources, log: LogRecord, checkpoint:
   }
   const parent = await openView(sources, log.parent);
   const lineage = [...parent.lineage, log.id];
-  if (lineage.length > engineLimits.lineageDepthMax) throw new AndironError("limit_exceeded", `log ${log.id} has too many ancestors`);
+  if (lineage.length > engineLimits.lineageDepthMax)
+    throw new AndironError("limit_exceeded", `log ${log.id} has too many ancestors`);
   // The parent's pages name ancestors by depth, which are the same in the longer lineage.
   const tree = new Tree(sources.pages, lineage, parent.tree.root, 0);
   return { tree, delta: parent.delta, lineage, sequence: 0 };
@@ -119,7 +123,10 @@ async function replay(sources: ViewSources, request: Replay): Promise<void> {
     }
   }
   if (sequence < request.cut) {
-    throw new AndironError("segment_damaged", `log ${request.log} ends at record ${sequence}, but a view needs it up to ${request.cut}`);
+    throw new AndironError(
+      "segment_damaged",
+      `log ${request.log} ends at record ${sequence}, but a view needs it up to ${request.cut}`,
+    );
   }
 }
 
@@ -129,9 +136,13 @@ async function segmentEntries(sources: ViewSources, segment: SegmentId, open: bo
     if (live !== undefined) return live;
   }
   const index = await sources.segments.loadIndex(segment);
-  if (index !== undefined) return { entries: index.entries, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
+  if (index !== undefined)
+    return { entries: index.entries, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
   if (open) return undefined;
-  throw new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`);
+  throw new AndironError(
+    "segment_damaged",
+    `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
+  );
 }
 
 /** Brings entries of one segment, in order, into a delta; those beyond `cut` are left out. */
@@ -152,4 +163,7 @@ export function applyEntries(delta: Delta, entries: readonly IndexEntry[], handl
 }
 
 const gap = (segment: SegmentId, sequence: number): AndironError =>
-  new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} does not follow record ${sequence}`);
+  new AndironError(
+    "segment_damaged",
+    `segment ${segment.epoch}-${segment.number} of log ${segment.log} does not follow record ${sequence}`,
+  );

@@ -73,9 +73,9 @@ export class HandshakeStream {
     if (this.#waiting !== undefined) {
       const bytes = this.#reader.take(this.#waiting.count);
       if (bytes !== undefined) {
-        const { resolve } = this.#waiting;
+        const waiting = this.#waiting;
         this.#waiting = undefined;
-        resolve(bytes);
+        waiting.resolve(bytes);
       }
     }
     if (this.#reader.remainingBytes > 0) return false;

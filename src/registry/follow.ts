@@ -50,7 +50,7 @@ export class Follower {
   async #load(): Promise<number> {
     const seen = new Set<string>();
     let revision: number | undefined;
-    for (let after: string | undefined; ; ) {
+    for (let after: string | undefined; ;) {
       const page = await this.#registry.range(after === undefined ? { prefix: this.#prefix } : { prefix: this.#prefix, after });
       revision ??= page.revision;
       for (const entry of page.entries) {

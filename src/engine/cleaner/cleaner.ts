@@ -29,7 +29,15 @@ export interface CleanerPass {
 /** Names that no log explains are looked for in every so many passes: that lists the whole backend. */
 const strayPassInterval = 20;
 
-const newPass = (): CleanerPass => ({ logs: 0, examined: 0, compacted: 0, dropped: 0, retiredMaps: 0, deadLogs: 0, deletedObjects: 0 });
+const newPass = (): CleanerPass => ({
+  logs: 0,
+  examined: 0,
+  compacted: 0,
+  dropped: 0,
+  retiredMaps: 0,
+  deadLogs: 0,
+  deletedObjects: 0,
+});
 
 export class Cleaner implements Service {
   readonly id: string;
@@ -101,7 +109,12 @@ export class Cleaner implements Service {
   }
 
   #isUnchanged(log: LogRecord, modRevision: number): boolean {
-    return log.owner === null && log.vdisk !== null && this.#cleanedAt.get(log.id) === modRevision && !this.#context.hints.wantsRescan(log.id);
+    return (
+      log.owner === null &&
+      log.vdisk !== null &&
+      this.#cleanedAt.get(log.id) === modRevision &&
+      !this.#context.hints.wantsRescan(log.id)
+    );
   }
 
   async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<void> {

@@ -167,7 +167,7 @@ export class Collector {
   async #list(prefix: string): Promise<string[]> {
     const names: string[] = [];
     const limit = 1000;
-    for (let after: string | undefined; ; ) {
+    for (let after: string | undefined; ;) {
       const page = await this.#context.backend.list(prefix, after === undefined ? { limit } : { limit, after });
       names.push(...page);
       if (page.length < limit) return names;
@@ -176,7 +176,10 @@ export class Collector {
   }
 
   async #deleteRecords(log: string): Promise<void> {
-    const doomed = [...(await readAll(this.#context.registry, keys.epochs(log))), ...(await readAll(this.#context.registry, keys.relocations(log)))];
+    const doomed = [
+      ...(await readAll(this.#context.registry, keys.epochs(log))),
+      ...(await readAll(this.#context.registry, keys.relocations(log))),
+    ];
     for (let at = 0; at < doomed.length; at += writesPerTransactionMax) {
       const part = doomed.slice(at, at + writesPerTransactionMax);
       await this.#context.registry.transact({ compares: [], success: part.map(({ key }) => ({ kind: "delete", key })) });
@@ -184,4 +187,3 @@ export class Collector {
     await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: keys.log(log) }] });
   }
 }
-

@@ -23,7 +23,13 @@ import type { LogState } from "./log-state.ts";
 import { assertUnchanged } from "./log-state.ts";
 
 /** Rejects with transaction_conflict when the log changed meanwhile: nothing happened then. */
-export async function compactSegment(context: PoolContext, state: LogState, segment: SegmentId, index: SegmentIndex, live: LiveSegment): Promise<void> {
+export async function compactSegment(
+  context: PoolContext,
+  state: LogState,
+  segment: SegmentId,
+  index: SegmentIndex,
+  live: LiveSegment,
+): Promise<void> {
   const generation = await reserveGeneration(context, state, segment);
   const parts = await buildSegment(context, segment, index, live, generation);
   await context.backend.put(segmentObjectName(segment, generation), parts);
@@ -32,8 +38,12 @@ export async function compactSegment(context: PoolContext, state: LogState, segm
     const key = keys.relocation(segment);
     const text = await tx.get(key);
     const known = text === undefined ? undefined : parseRecord<RelocationRecord>(key, text);
-    if ((known?.generation ?? 0) !== index.generation) throw new AndironError("transaction_conflict", `segment ${key} was compacted by another`);
-    tx.put(key, JSON.stringify({ v: 1, generation, reserved: Math.max(generation, known?.reserved ?? 0) } satisfies RelocationRecord));
+    if ((known?.generation ?? 0) !== index.generation)
+      throw new AndironError("transaction_conflict", `segment ${key} was compacted by another`);
+    tx.put(
+      key,
+      JSON.stringify({ v: 1, generation, reserved: Math.max(generation, known?.reserved ?? 0) } satisfies RelocationRecord),
+    );
     retire(tx, segmentObjectName(segment, index.generation), context.clock.wallMs());
   });
   context.segments.setGeneration(segment, generation);
@@ -45,8 +55,10 @@ export async function dropSegment(context: PoolContext, state: LogState, segment
     await assertUnchanged(tx, state);
     const key = keys.relocation(segment);
     const text = await tx.get(key);
-    const known: RelocationRecord = text === undefined ? { v: 1, generation: 0, reserved: 0 } : parseRecord<RelocationRecord>(key, text);
-    if (known.generation !== generation) throw new AndironError("transaction_conflict", `segment ${key} was compacted by another`);
+    const known: RelocationRecord =
+      text === undefined ? { v: 1, generation: 0, reserved: 0 } : parseRecord<RelocationRecord>(key, text);
+    if (known.generation !== generation)
+      throw new AndironError("transaction_conflict", `segment ${key} was compacted by another`);
     tx.put(key, JSON.stringify({ ...known, dropped: true } satisfies RelocationRecord));
     retire(tx, segmentObjectName(segment, generation), context.clock.wallMs());
   });
@@ -63,7 +75,8 @@ async function reserveGeneration(context: PoolContext, state: LogState, segment:
     await assertUnchanged(tx, state);
     const key = keys.relocation(segment);
     const text = await tx.get(key);
-    const known: RelocationRecord = text === undefined ? { v: 1, generation: 0, reserved: 0 } : parseRecord<RelocationRecord>(key, text);
+    const known: RelocationRecord =
+      text === undefined ? { v: 1, generation: 0, reserved: 0 } : parseRecord<RelocationRecord>(key, text);
     const reserved = known.reserved + 1;
     tx.put(key, JSON.stringify({ ...known, reserved } satisfies RelocationRecord));
     return reserved;
@@ -71,7 +84,13 @@ async function reserveGeneration(context: PoolContext, state: LogState, segment:
   return value;
 }
 
-async function buildSegment(context: PoolContext, segment: SegmentId, index: SegmentIndex, live: LiveSegment, generation: number): Promise<Buffer[]> {
+async function buildSegment(
+  context: PoolContext,
+  segment: SegmentId,
+  index: SegmentIndex,
+  live: LiveSegment,
+  generation: number,
+): Promise<Buffer[]> {
   const handle = context.segments.handleOf(segment);
   const { firstSequence, flushedSequence, salt } = index.header;
   const header = encodeHeader({ segment, salt, firstSequence, generation, flushedSequence });
@@ -109,6 +128,9 @@ function checkClusters(data: Buffer, entry: IndexEntry, segment: SegmentId): voi
   for (let i = 0; i < entry.clusterCount; i++) {
     const crc = crc32(data.subarray(i * clusterBytes, (i + 1) * clusterBytes));
     if (crc === entry.clusterCrcs[i]) continue;
-    throw new AndironError("segment_damaged", `cluster ${entry.firstCluster + i} in segment ${segment.epoch}-${segment.number} of log ${segment.log} is damaged`);
+    throw new AndironError(
+      "segment_damaged",
+      `cluster ${entry.firstCluster + i} in segment ${segment.epoch}-${segment.number} of log ${segment.log} is damaged`,
+    );
   }
 }

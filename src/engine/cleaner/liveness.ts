@@ -9,7 +9,7 @@ import type { IndexEntry } from "../format/segment.ts";
 import { recordKinds } from "../format/segment.ts";
 import { clusterBytes } from "../limits.ts";
 import { BlockMap } from "../map/block-map.ts";
-import { Delta } from "../map/delta.ts";
+import type { Delta } from "../map/delta.ts";
 import type { SegmentIndex } from "../segments.ts";
 import { openBase, openView } from "../view.ts";
 import type { LogState } from "./log-state.ts";
@@ -57,12 +57,16 @@ export class Liveness {
     const judge = await this.#judgeOf(entry.sequence);
     if (judge.kind !== "map") return Array.from({ length: entry.clusterCount }, () => judge.kind === "live");
     const places = await judge.map.resolveLoading(entry.firstCluster, entry.clusterCount);
-    return Array.from({ length: entry.clusterCount }, (_, i) => places.handles[i] === handle && places.offsets[i] === entry.originalOffset + i * clusterBytes);
+    return Array.from(
+      { length: entry.clusterCount },
+      (_, i) => places.handles[i] === handle && places.offsets[i] === entry.originalOffset + i * clusterBytes,
+    );
   }
 
   async #judgeOf(sequence: number): Promise<Judge> {
     const cut = this.#state.cuts.find(({ view }) => view.cut >= sequence);
-    if (cut !== undefined) return { kind: "map", map: await this.#map(cut.view.cut, async () => mapOf(await openView(this.#context, cut.view))) };
+    if (cut !== undefined)
+      return { kind: "map", map: await this.#map(cut.view.cut, async () => mapOf(await openView(this.#context, cut.view))) };
     const { record, hasWishes } = this.#state;
     if (record.vdisk === null && !hasWishes) return { kind: "dead" };
     const { checkpoint } = record;
@@ -79,12 +83,13 @@ export class Liveness {
   }
 }
 
-const mapOf = ({ tree, delta }: { tree: ConstructorParameters<typeof BlockMap>[0]; delta: Delta }): BlockMap => new BlockMap(tree, delta);
+const mapOf = ({ tree, delta }: { tree: ConstructorParameters<typeof BlockMap>[0]; delta: Delta }): BlockMap =>
+  new BlockMap(tree, delta);
 
 /** The live runs of a data entry as entries of their own, at the same original offsets. */
 function runsOf(entry: IndexEntry, live: readonly boolean[]): IndexEntry[] {
   const runs: IndexEntry[] = [];
-  for (let from = 0; from < live.length; ) {
+  for (let from = 0; from < live.length;) {
     if (live[from] !== true) {
       from++;
       continue;

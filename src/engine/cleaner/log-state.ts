@@ -30,7 +30,7 @@ export async function readLogState(registry: Registry, log: string): Promise<Log
 /** All entries below a prefix. */
 export async function readAll(registry: Registry, prefix: string): Promise<Entry[]> {
   const entries: Entry[] = [];
-  for (let after: string | undefined; ; ) {
+  for (let after: string | undefined; ;) {
     const page = await registry.range(after === undefined ? { prefix } : { prefix, after });
     entries.push(...page.entries);
     after = page.entries.at(-1)?.key;

@@ -62,11 +62,20 @@ export class SegmentCleaner {
     return this.#context.hints.diedIn(handle) >= clusters * this.#context.settings.cleanerDeadShare;
   }
 
-  async #cleanOne(state: LogState, liveness: Liveness, replayed: LogPosition, segment: SegmentId, pass: SegmentPass): Promise<void> {
+  async #cleanOne(
+    state: LogState,
+    liveness: Liveness,
+    replayed: LogPosition,
+    segment: SegmentId,
+    pass: SegmentPass,
+  ): Promise<void> {
     if (await this.#isDropped(segment)) return;
     const index = await this.#context.segments.loadIndex(segment);
     if (index === undefined) {
-      throw new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`);
+      throw new AndironError(
+        "segment_damaged",
+        `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
+      );
     }
     pass.examined++;
     const handle = this.#context.segments.handleOf(segment);

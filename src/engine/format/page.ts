@@ -112,7 +112,13 @@ export function encodeInner(page: InnerPage, lineage: Lineage): Buffer | undefin
 }
 
 /** Throws map_damaged unless `bytes` are the page of `level` that `ref` names. */
-export function decodePage(bytes: Buffer, ref: PageRef, level: number, lineage: Lineage, handles: SegmentHandles): LeafPage | InnerPage {
+export function decodePage(
+  bytes: Buffer,
+  ref: PageRef,
+  level: number,
+  lineage: Lineage,
+  handles: SegmentHandles,
+): LeafPage | InnerPage {
   if (crc32(bytes) !== ref.crc) throw damaged(ref, "its checksum is wrong");
   if (bytes.length < pageHeaderBytes + bitmapBytes || bytes[0] !== level) throw damaged(ref, "it is not a page of this level");
   const count = bytes.readUInt16LE(2);
@@ -172,10 +178,14 @@ export function encodeCheckpointFooter(footer: CheckpointFooter): Buffer {
 
 /** Length of the JSON before the tail; throws map_damaged when the tail is not one. */
 export function decodeCheckpointTail(tail: Buffer, name: string): { readonly jsonBytes: number; readonly jsonCrc: number } {
-  const good = tail.length === checkpointTailBytes && checkpointMagic.compare(tail, 0, 8) === 0 && crc32(tail.subarray(0, 28)) === tail.readUInt32LE(28);
+  const good =
+    tail.length === checkpointTailBytes &&
+    checkpointMagic.compare(tail, 0, 8) === 0 &&
+    crc32(tail.subarray(0, 28)) === tail.readUInt32LE(28);
   if (!good) throw new AndironError("map_damaged", `${name} does not end in a checkpoint footer`);
   const version = tail.readUInt32LE(8);
-  if (version !== checkpointVersion) throw new AndironError("map_damaged", `${name} has checkpoint version ${version}, not known to this release`);
+  if (version !== checkpointVersion)
+    throw new AndironError("map_damaged", `${name} has checkpoint version ${version}, not known to this release`);
   return { jsonBytes: tail.readUInt32LE(12), jsonCrc: tail.readUInt32LE(16) };
 }
 

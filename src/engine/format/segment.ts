@@ -95,7 +95,8 @@ export function decodeHeader(bytes: Buffer): (SegmentHeader & { readonly crc: nu
   const crc = bytes.readUInt32LE(headerBytes - 4);
   if (crc32(bytes.subarray(0, headerBytes - 4)) !== crc) return undefined;
   const version = bytes.readUInt32LE(8);
-  if (version !== segmentVersion) throw new AndironError("segment_damaged", `segment version ${version} is not known to this release`);
+  if (version !== segmentVersion)
+    throw new AndironError("segment_damaged", `segment version ${version} is not known to this release`);
   return {
     segment: { log: bytesToUuid(bytes.subarray(16, 32)), number: bytes.readUInt32LE(32), epoch: bytes.readUInt32LE(36) },
     salt: bytes.readUInt32LE(12),
@@ -195,12 +196,15 @@ export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: nu
   const entries: IndexEntry[] = [];
   let at = 0;
   for (let i = 0; i < entryCount; i++) {
-    if (at + indexEntryBytes > bytes.length) throw new AndironError("segment_damaged", "segment index is shorter than its footer says");
+    if (at + indexEntryBytes > bytes.length)
+      throw new AndironError("segment_damaged", "segment index is shorter than its footer says");
     const clusterCount = bytes.readUInt32LE(at + 8);
     const kind = bytes.readUInt32LE(at + 12);
-    if (kind !== recordKinds.data && kind !== recordKinds.zero) throw new AndironError("segment_damaged", `index entry of kind ${kind}`);
+    if (kind !== recordKinds.data && kind !== recordKinds.zero)
+      throw new AndironError("segment_damaged", `index entry of kind ${kind}`);
     const crcCount = kind === recordKinds.data ? clusterCount : 0;
-    if (at + indexEntryBytes + 4 * crcCount > bytes.length) throw new AndironError("segment_damaged", "segment index ends inside an entry");
+    if (at + indexEntryBytes + 4 * crcCount > bytes.length)
+      throw new AndironError("segment_damaged", "segment index ends inside an entry");
     entries.push({
       kind,
       sequence: firstSequence + bytes.readUInt32LE(at),
@@ -237,7 +241,8 @@ export function decodeFooter(bytes: Buffer): SegmentFooter | undefined {
   if (bytes.length !== footerBytes || footerMagic.compare(bytes, 0, 8) !== 0) return undefined;
   if (crc32(bytes.subarray(0, 60)) !== bytes.readUInt32LE(60)) return undefined;
   const version = bytes.readUInt32LE(8);
-  if (version !== segmentVersion) throw new AndironError("segment_damaged", `segment version ${version} is not known to this release`);
+  if (version !== segmentVersion)
+    throw new AndironError("segment_damaged", `segment version ${version} is not known to this release`);
   return {
     indexOffset: bytes.readUInt32LE(12),
     indexBytes: bytes.readUInt32LE(16),

@@ -52,7 +52,14 @@ export class JournalFile {
   #dataClusters = 0;
 
   /** Takes over an empty file that exists already (its directory entry is on disk) and writes the header. */
-  constructor(options: { segment: SegmentId; handle: number; file: LocalFile; salt: number; firstSequence: number; flushedSequence: number }) {
+  constructor(options: {
+    segment: SegmentId;
+    handle: number;
+    file: LocalFile;
+    salt: number;
+    firstSequence: number;
+    flushedSequence: number;
+  }) {
     this.segment = options.segment;
     this.handle = options.handle;
     this.file = options.file;
@@ -140,7 +147,10 @@ export class JournalFile {
       }
       const code = systemCodeOf(error);
       if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
-        throw new AndironError("journal_full", `no space for the journal ${this.file.path}`, { cause: error, hint: "free space on journal_path" });
+        throw new AndironError("journal_full", `no space for the journal ${this.file.path}`, {
+          cause: error,
+          hint: "free space on journal_path",
+        });
       }
       throw new AndironError("journal_poisoned", `cannot write the journal ${this.file.path}`, { cause: error });
     }
@@ -152,7 +162,15 @@ export class JournalFile {
       const { sequence, payloadOffset, crcs } = placed[i]!;
       const { kind, firstCluster, clusterCount } = append;
       this.#dataClusters += crcs.length;
-      this.#entries.push({ kind, sequence, firstCluster, clusterCount, originalOffset: payloadOffset, presentOffset: payloadOffset, clusterCrcs: crcs });
+      this.#entries.push({
+        kind,
+        sequence,
+        firstCluster,
+        clusterCount,
+        originalOffset: payloadOffset,
+        presentOffset: payloadOffset,
+        clusterCrcs: crcs,
+      });
     });
   }
 }

@@ -160,15 +160,17 @@ export class Journal {
   /** After close(), when the end of the epoch is recorded. */
   async discardEmpty(): Promise<void> {
     assert(this.#closed, "empty files are discarded after close");
-    const prepared = await this.#prepared?.catch(() => undefined);
-    for (const file of [this.#current?.file, prepared?.file]) {
+    // Taken at once: an abandon() that comes meanwhile must not let go of them a second time.
+    const { current, preparing } = { current: this.#current, preparing: this.#prepared };
+    this.#current = undefined;
+    this.#prepared = undefined;
+    if (current !== undefined) this.#options.onDiscarded(current);
+    const prepared = await preparing?.catch(() => undefined);
+    for (const file of [current?.file, prepared?.file]) {
       if (file === undefined) continue;
       file.close();
       await file.unlink();
     }
-    if (this.#current !== undefined) this.#options.onDiscarded(this.#current);
-    this.#current = undefined;
-    this.#prepared = undefined;
   }
 
   /** Files that are not sealed yet, oldest first. */
@@ -184,11 +186,15 @@ export class Journal {
     this.#poison ??= new AndironError("owner_changed", "this journal was given up");
     await this.#sealChain.catch(() => undefined);
     await this.#syncing?.catch(() => undefined);
-    for (const file of this.liveFiles()) {
+    const { files, preparing } = { files: [...this.liveFiles()], preparing: this.#prepared };
+    this.#sealing.length = 0;
+    this.#current = undefined;
+    this.#prepared = undefined;
+    for (const file of files) {
       this.#options.onDiscarded(file);
       file.file.close();
     }
-    await this.#prepared?.then((prepared) => prepared.file.close()).catch(() => undefined);
+    await preparing?.then((prepared) => prepared.file.close()).catch(() => undefined);
   }
 
   async #append(appends: readonly Append[]): Promise<BatchPlaced> {

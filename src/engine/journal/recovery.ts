@@ -61,7 +61,7 @@ const poisonMarker = "poisoned";
 /** Remembers across a restart that a sync failed. Best effort: the disk may be dying. */
 export async function markPoisoned(disk: LocalDisk, directory: string, log: string): Promise<void> {
   const marker = disk.open(`${directory}/${log}/${poisonMarker}`, "replace");
-  await marker.sync().finally(() => marker.close());
+  await marker.sync().finally(() => void marker.close());
   await disk.syncDirectory(`${directory}/${log}`);
 }
 
@@ -111,7 +111,10 @@ class EpochWalk {
     const bytes = await readWhole(this.#options.disk, path);
     const scanned = scanJournal(bytes);
     if (scanned.flushedEvidence > this.#sequence && (this.#ended || number !== this.#expected)) {
-      throw this.#damage(number, `it says that record ${scanned.flushedEvidence} was on disk, but the journal ends at ${this.#sequence}`);
+      throw this.#damage(
+        number,
+        `it says that record ${scanned.flushedEvidence} was on disk, but the journal ends at ${this.#sequence}`,
+      );
     }
     if (this.#ended) return this.#putAside(path);
     if (number !== this.#expected) throw this.#damage(number, `file ${this.#expected} before it is missing`);
@@ -121,7 +124,8 @@ class EpochWalk {
     const goesOn = scanned.sealed === undefined && (await this.#follows(number + 1, scanned));
     if (scanned.sealed === undefined && !goesOn) {
       const end = scanned.header === undefined ? this.#sequence : scanned.lastSequence;
-      if (scanned.flushedEvidence > end) throw this.#damage(number, `it breaks off at record ${end}, but ${scanned.flushedEvidence} was on disk`);
+      if (scanned.flushedEvidence > end)
+        throw this.#damage(number, `it breaks off at record ${end}, but ${scanned.flushedEvidence} was on disk`);
       this.#ended = true;
       if (scanned.header === undefined || end === this.#sequence) {
         this.#leftovers.push(path);
@@ -141,7 +145,7 @@ class EpochWalk {
     const { disk, directory, log, epoch } = this.#options;
     const file = disk.open(`${directory}/${journalFileName({ log, epoch, number })}`, "existing");
     const head = Buffer.alloc(headerBytes);
-    await file.read(0, head).finally(() => file.close());
+    await file.read(0, head).finally(() => void file.close());
     return decodeHeader(head)?.firstSequence === scanned.lastSequence + 1;
   }
 
@@ -151,15 +155,27 @@ class EpochWalk {
   }
 
   result(): RecoveredEpoch {
-    return { segments: this.#segments, last: this.#expected - 1, lastSequence: this.#sequence, setAside: this.#setAside, leftovers: this.#leftovers };
+    return {
+      segments: this.#segments,
+      last: this.#expected - 1,
+      lastSequence: this.#sequence,
+      setAside: this.#setAside,
+      leftovers: this.#leftovers,
+    };
   }
 
-  async #keep(segment: SegmentId, path: string, bytes: Buffer, scanned: ScannedFile, how: { copy: boolean; final: boolean }): Promise<void> {
+  async #keep(
+    segment: SegmentId,
+    path: string,
+    bytes: Buffer,
+    scanned: ScannedFile,
+    how: { copy: boolean; final: boolean },
+  ): Promise<void> {
     const { entries, lastSequence } = scanned;
     const { disk } = this.#options;
     if (!how.copy) {
       const file = disk.open(path, "existing");
-      await file.sync().finally(() => file.close());
+      await file.sync().finally(() => void file.close());
       const generation = scanned.header!.generation;
       this.#segments.push({ segment, path, generation, bytes: bytes.length, entries, lastSequence });
       return;
@@ -192,12 +208,19 @@ class EpochWalk {
 }
 
 /** The same records at the same offsets under a new header of the next generation, with an index and a footer. */
-function sealedCopy(bytes: Buffer, scanned: ScannedFile, final: boolean): { readonly generation: number; readonly copy: Buffer[] } {
+function sealedCopy(
+  bytes: Buffer,
+  scanned: ScannedFile,
+  final: boolean,
+): { readonly generation: number; readonly copy: Buffer[] } {
   const old = scanned.header!;
   const generation = old.generation + 1;
   const header = encodeHeader({ ...old, generation });
   const index = encodeIndex(scanned.entries, old.firstSequence);
-  const dataClusters = scanned.entries.reduce((sum, entry) => sum + (entry.kind === recordKinds.data ? entry.clusterCount : 0), 0);
+  const dataClusters = scanned.entries.reduce(
+    (sum, entry) => sum + (entry.kind === recordKinds.data ? entry.clusterCount : 0),
+    0,
+  );
   const footer = encodeFooter({
     salt: old.salt,
     headerCrc: header.readUInt32LE(headerBytes - 4),

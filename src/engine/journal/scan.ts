@@ -36,7 +36,14 @@ export interface ScannedFile {
   readonly flushedEvidence: number;
 }
 
-const nothing: ScannedFile = { header: undefined, sealed: undefined, entries: [], lastSequence: 0, endOffset: 0, flushedEvidence: 0 };
+const nothing: ScannedFile = {
+  header: undefined,
+  sealed: undefined,
+  entries: [],
+  lastSequence: 0,
+  endOffset: 0,
+  flushedEvidence: 0,
+};
 
 export function scanJournal(bytes: Buffer): ScannedFile {
   const header = decodeHeader(bytes);
@@ -106,7 +113,11 @@ function evidenceBehind(bytes: Buffer, from: number, salt: number): number {
   pattern.writeUInt32LE(recordMagic, 0);
   pattern.writeUInt32LE(salt, 4);
   let evidence = 0;
-  for (let at = bytes.indexOf(pattern, from); at >= 0 && at + recordHeaderBytes <= bytes.length; at = bytes.indexOf(pattern, at + 1)) {
+  for (
+    let at = bytes.indexOf(pattern, from);
+    at >= 0 && at + recordHeaderBytes <= bytes.length;
+    at = bytes.indexOf(pattern, at + 1)
+  ) {
     const record = decodeRecord(bytes, at, salt);
     if (record !== undefined) evidence = Math.max(evidence, record.flushedSequence);
   }

@@ -107,12 +107,16 @@ export class BlockMap {
 
   /** How many clusters from `first` on are holes (0 when it holds data); found by leaves and whole subtrees, up to the disk's end. */
   async holeAfter(first: number): Promise<number> {
-    for (let cluster = first; ; ) {
+    for (let cluster = first; ;) {
       const leafEnd = (Math.floor(cluster / pageFanout) + 1) * pageFanout;
       const places = await this.resolveLoading(cluster, leafEnd - cluster);
       const data = places.handles.findIndex((handle) => handle !== 0);
       if (data >= 0) return cluster + data - first;
-      const nextData = Math.min(await this.#tree.nextLeafWithData(leafEnd), this.#active.nextEntry(leafEnd), this.#frozen?.nextEntry(leafEnd) ?? Infinity);
+      const nextData = Math.min(
+        await this.#tree.nextLeafWithData(leafEnd),
+        this.#active.nextEntry(leafEnd),
+        this.#frozen?.nextEntry(leafEnd) ?? Infinity,
+      );
       if (nextData >= diskClustersMax) return diskClustersMax - first;
       cluster = nextData;
     }

@@ -65,7 +65,13 @@ class Folder {
   }
 
   /** New reference for the inner page of `level` whose span begins at cluster `start`; entries [from, to) of clusters lie in it. */
-  async foldInner(level: number, start: number, old: PageRef | undefined, from: number, to: number): Promise<PageRef | undefined> {
+  async foldInner(
+    level: number,
+    start: number,
+    old: PageRef | undefined,
+    from: number,
+    to: number,
+  ): Promise<PageRef | undefined> {
     const span = pageFanout ** (level + 1);
     const zeroed = this.#zeroed(start, span);
     if (from === to && zeroed === "none") return old;

@@ -105,7 +105,8 @@ export class Pages {
   }
 
   async #read(ref: PageRef, level: number, lineage: Lineage): Promise<LeafPage | InnerPage> {
-    if (ref.length > engineLimits.pageBytesMax) throw new AndironError("map_damaged", `map page of ${ref.length} bytes in ${mapObjectName(ref)}`);
+    if (ref.length > engineLimits.pageBytesMax)
+      throw new AndironError("map_damaged", `map page of ${ref.length} bytes in ${mapObjectName(ref)}`);
     const bytes = Buffer.allocUnsafe(ref.length);
     await this.#backend.read(mapObjectName(ref), ref.offset, bytes);
     return decodePage(bytes, ref, level, lineage, this.#handles);

@@ -17,7 +17,8 @@ export const holeLeaf: LeafPage = emptyLeaf();
 const rootLevel = mapLevels - 1;
 
 /** Which child of an inner page at `level` leads to leaf `leafIndex`. */
-export const childIndex = (leafIndex: number, level: number): number => Math.floor(leafIndex / pageFanout ** (level - 1)) % pageFanout;
+export const childIndex = (leafIndex: number, level: number): number =>
+  Math.floor(leafIndex / pageFanout ** (level - 1)) % pageFanout;
 
 export class Tree {
   readonly lineage: Lineage;
@@ -94,7 +95,12 @@ export class Tree {
     if (this.root !== undefined) await this.#walk(this.root, rootLevel, 0, visit);
   }
 
-  async #walk(ref: PageRef, level: number, firstLeaf: number, visit: (ref: PageRef, level: number, firstLeaf: number) => boolean): Promise<void> {
+  async #walk(
+    ref: PageRef,
+    level: number,
+    firstLeaf: number,
+    visit: (ref: PageRef, level: number, firstLeaf: number) => boolean,
+  ): Promise<void> {
     if (!visit(ref, level, firstLeaf) || level === 0) return;
     const page = await this.#pages.load(ref, this.#pages.keyOf(ref), level, this.lineage);
     assert(!isLeaf(page), "inner pages lead to leaves");

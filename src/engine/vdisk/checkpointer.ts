@@ -172,7 +172,13 @@ export class Checkpointer {
 
   async #commit(frozen: Frozen, result: FoldResult): Promise<void> {
     const { epoch, number } = result.checkpoint;
-    const checkpoint: CheckpointRecord = { epoch, number, bytes: result.checkpointBytes, sequence: frozen.sequence, next: frozen.next };
+    const checkpoint: CheckpointRecord = {
+      epoch,
+      number,
+      bytes: result.checkpointBytes,
+      sequence: frozen.sequence,
+      next: frozen.next,
+    };
     await atomically(this.#context.registry, this.#context, async (tx) => {
       const record = await readOwned(this.#context, tx, this.#log.id, this.#log.epoch);
       tx.put(keys.log(record.id), JSON.stringify({ ...record, checkpoint } satisfies LogRecord));

@@ -46,7 +46,13 @@ export async function claimLog(context: PoolContext, logId: string): Promise<Cla
     throw error;
   }
   const sequence = recovery.sequence;
-  return { record: { ...record, sequence }, map: new BlockMap(base.tree, base.delta), lineage: base.lineage, sequence, locals: recovery.locals };
+  return {
+    record: { ...record, sequence },
+    map: new BlockMap(base.tree, base.delta),
+    lineage: base.lineage,
+    sequence,
+    locals: recovery.locals,
+  };
 }
 
 async function swapOwner(context: PoolContext, tx: Tx, logId: string): Promise<LogRecord> {
@@ -122,7 +128,10 @@ class LogRecovery {
   async #replayRemote(segment: SegmentId): Promise<void> {
     const index = await this.#context.segments.loadIndex(segment);
     if (index === undefined) {
-      throw new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`);
+      throw new AndironError(
+        "segment_damaged",
+        `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
+      );
     }
     this.#follow(segment, index.header.firstSequence);
     applyEntries(this.#delta, index.entries, this.#context.segments.handleOf(segment), index.footer.lastSequence);
@@ -132,16 +141,31 @@ class LogRecovery {
   async #recoverOpen(epoch: EpochRecord, first: number): Promise<void> {
     const { context, log } = { context: this.#context, log: this.#record.id };
     if (epoch.journal !== context.journalId) {
-      throw new AndironError("journal_damaged", `the tail of log ${log} is in journal directory ${epoch.journal}, not in this one`, {
-        hint: "start the router whose journal_path that is, or give up the tail with andiron-manage",
-      });
+      throw new AndironError(
+        "journal_damaged",
+        `the tail of log ${log} is in journal directory ${epoch.journal}, not in this one`,
+        {
+          hint: "start the router whose journal_path that is, or give up the tail with andiron-manage",
+        },
+      );
     }
-    const options = { disk: context.disk, directory: context.journalDirectory, log, epoch: epoch.epoch, first, sequence: this.sequence };
+    const options = {
+      disk: context.disk,
+      directory: context.journalDirectory,
+      log,
+      epoch: epoch.epoch,
+      first,
+      sequence: this.sequence,
+    };
     const recovered = await recoverEpoch(options);
     if (recovered.last < first && recovered.leftovers.length === 0) {
-      throw new AndironError("journal_damaged", `the journal of log ${log}, epoch ${epoch.epoch}, is missing from ${context.journalDirectory}`, {
-        hint: "acknowledged writes were in it; restore the directory, or give up the tail with andiron-manage",
-      });
+      throw new AndironError(
+        "journal_damaged",
+        `the journal of log ${log}, epoch ${epoch.epoch}, is missing from ${context.journalDirectory}`,
+        {
+          hint: "acknowledged writes were in it; restore the directory, or give up the tail with andiron-manage",
+        },
+      );
     }
     for (const path of recovered.setAside) context.log.warning(`set aside ${path}: it lies behind a torn journal file`);
     for (const segment of recovered.segments) this.#adopt(await this.#openRecovered(segment));
@@ -170,7 +194,16 @@ class LogRecovery {
       const index = await readIndex(path, bytes, 0, (offset, target) => file.read(offset, target));
       const { generation, firstSequence } = index.header;
       const handle = this.#context.segments.handleOf(segment);
-      return { segment, handle, generation, file, bytes, entries: index.entries, firstSequence, lastSequence: index.footer.lastSequence };
+      return {
+        segment,
+        handle,
+        generation,
+        file,
+        bytes,
+        entries: index.entries,
+        firstSequence,
+        lastSequence: index.footer.lastSequence,
+      };
     } catch (error) {
       file.close();
       throw error;
@@ -189,7 +222,10 @@ class LogRecovery {
   #follow(segment: SegmentId, firstSequence: number): void {
     if (firstSequence === this.sequence + 1) return;
     const where = `segment ${segment.epoch}-${segment.number} of log ${segment.log}`;
-    throw new AndironError("journal_damaged", `${where} begins at record ${firstSequence}, the one before ends at ${this.sequence}`);
+    throw new AndironError(
+      "journal_damaged",
+      `${where} begins at record ${firstSequence}, the one before ends at ${this.sequence}`,
+    );
   }
 
   /** Copies made by recovery are new generations: the names of the old ones are never used for other bytes. */

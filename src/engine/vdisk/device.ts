@@ -67,7 +67,7 @@ export class VdiskDevice implements BlockDevice {
     this.#check(offset, lengthBytes);
     const extents: { lengthBytes: number; allocated: boolean }[] = [];
     const end = offset + lengthBytes;
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const first = Math.floor(at / clusterBytes);
       const hole = await this.#log.map.holeAfter(first);
       const holeEnd = Math.min(end, (first + hole) * clusterBytes);
@@ -102,7 +102,12 @@ export class VdiskDevice implements BlockDevice {
 }
 
 /** Adds to the last extent or a new one; false when there is no room for a new one. */
-function addExtent(extents: { lengthBytes: number; allocated: boolean }[], lengthBytes: number, allocated: boolean, countMax: number): boolean {
+function addExtent(
+  extents: { lengthBytes: number; allocated: boolean }[],
+  lengthBytes: number,
+  allocated: boolean,
+  countMax: number,
+): boolean {
   const last = extents.at(-1);
   if (last?.allocated === allocated) {
     last.lengthBytes += lengthBytes;

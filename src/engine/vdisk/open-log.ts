@@ -226,7 +226,8 @@ export class OpenLog {
       });
     } catch (error) {
       // It may or may not be recorded: only a new claim can tell.
-      this.#failure ??= error instanceof AndironError ? error : new AndironError("internal", "cannot begin an epoch", { cause: error });
+      this.#failure ??=
+        error instanceof AndironError ? error : new AndironError("internal", "cannot begin an epoch", { cause: error });
       await journal.abandon();
       throw error;
     }
@@ -236,14 +237,25 @@ export class OpenLog {
 
   #sealed(file: JournalFile): void {
     const { segment, handle, entries, firstSequence, lastSequence } = file;
-    this.locals.add({ segment, handle, generation: 0, file: file.file, bytes: file.length, entries, firstSequence, lastSequence });
+    this.locals.add({
+      segment,
+      handle,
+      generation: 0,
+      file: file.file,
+      bytes: file.length,
+      entries,
+      firstSequence,
+      lastSequence,
+    });
     this.checkpointer.wrote();
   }
 
   async #poisoned(poison: AndironError): Promise<void> {
     if (this.#failure !== undefined) return;
     this.#failure = poison;
-    this.#context.log.error(`the journal of log ${this.id} is poisoned: the disk answers with errors until it is opened anew`, { error: poison });
+    this.#context.log.error(`the journal of log ${this.id} is poisoned: the disk answers with errors until it is opened anew`, {
+      error: poison,
+    });
     await markPoisoned(this.#context.disk, this.#context.journalDirectory, this.id).catch((error: unknown) => {
       this.#context.log.error(`cannot leave a mark of that in ${this.#context.journalDirectory}`, { error });
     });

@@ -29,7 +29,8 @@ export class Reader {
   read(offset: number, target: Buffer): Promise<void> | undefined {
     const first = Math.floor(offset / clusterBytes);
     const count = Math.ceil((offset + target.length) / clusterBytes) - first;
-    if (count > scratch.handles.length || this.#map.resolve(first, count, scratch) >= 0) return this.#readSlowly(offset, target, first, count);
+    if (count > scratch.handles.length || this.#map.resolve(first, count, scratch) >= 0)
+      return this.#readSlowly(offset, target, first, count);
     for (let i = 0; i < count; i++) {
       if (!this.#fromMemory(scratch, i, offset, target, first)) return this.#readSlowly(offset, target, first, count);
     }
@@ -60,7 +61,7 @@ export class Reader {
   async #readSlowly(offset: number, target: Buffer, first: number, count: number): Promise<void> {
     const places = await this.#map.resolveLoading(first, count);
     const runs: Promise<void>[] = [];
-    for (let i = 0; i < count; ) {
+    for (let i = 0; i < count;) {
       if (this.#fromMemory(places, i, offset, target, first)) {
         i++;
         continue;
@@ -105,4 +106,6 @@ export class Reader {
 }
 
 const follows = (places: Places, i: number): boolean =>
-  places.handles[i] !== 0 && places.handles[i] === places.handles[i - 1] && places.offsets[i] === places.offsets[i - 1]! + clusterBytes;
+  places.handles[i] !== 0 &&
+  places.handles[i] === places.handles[i - 1] &&
+  places.offsets[i] === places.offsets[i - 1]! + clusterBytes;

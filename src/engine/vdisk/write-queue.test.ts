@@ -55,7 +55,11 @@ test("pieces of one cluster written at the same time are all there", async () =>
     const target = new MemoryTarget();
     const queue = new WriteQueue(target);
     await Promise.all(Array.from({ length: count }, (_, i) => queue.write(i * 512, Buffer.alloc(512, i + 1), false)));
-    for (let i = 0; i < count; i++) assert.ok(target.bytes.subarray(i * 512, (i + 1) * 512).every((byte) => byte === i + 1), `piece ${i} of ${count}`);
+    for (let i = 0; i < count; i++)
+      assert.ok(
+        target.bytes.subarray(i * 512, (i + 1) * 512).every((byte) => byte === i + 1),
+        `piece ${i} of ${count}`,
+      );
   }
 });
 
@@ -68,7 +72,10 @@ test("pieces that span the same two clusters from both sides do not lock each ot
     queue.write(512, Buffer.alloc(512, 3), false),
     queue.write(2 * clusterBytes - 512, Buffer.alloc(1024, 4), false),
   ]);
-  assert.deepEqual([target.bytes[clusterBytes - 1], target.bytes[clusterBytes], target.bytes[512], target.bytes[2 * clusterBytes]], [1, 2, 3, 4]);
+  assert.deepEqual(
+    [target.bytes[clusterBytes - 1], target.bytes[clusterBytes], target.bytes[512], target.bytes[2 * clusterBytes]],
+    [1, 2, 3, 4],
+  );
 });
 
 test("disjoint requests under way together end as if done one after the other, whatever they are", async () => {
@@ -79,7 +86,7 @@ test("disjoint requests under way together end as if done one after the other, w
     const expected = Buffer.alloc(target.bytes.length);
     for (let round = 0; round < 3; round++) {
       const requests: Promise<void>[] = [];
-      for (let at = random.below(6) * 512; at < 12 * clusterBytes; ) {
+      for (let at = random.below(6) * 512; at < 12 * clusterBytes;) {
         const length = (1 + random.below(20)) * 512;
         if (random.below(4) === 0) {
           const first = Math.ceil(at / clusterBytes);
@@ -105,8 +112,14 @@ test("a batch that the journal refuses leaves nothing and rejects everybody in i
   const target = new MemoryTarget();
   const queue = new WriteQueue(target);
   target.appendError = new AndironError("journal_full", "full");
-  const results = await Promise.allSettled([queue.write(0, Buffer.alloc(4096, 1), false), queue.write(512, Buffer.alloc(512, 2), true)]);
-  assert.deepEqual(results.map((result) => result.status), ["rejected", "rejected"]);
+  const results = await Promise.allSettled([
+    queue.write(0, Buffer.alloc(4096, 1), false),
+    queue.write(512, Buffer.alloc(512, 2), true),
+  ]);
+  assert.deepEqual(
+    results.map((result) => result.status),
+    ["rejected", "rejected"],
+  );
   assert.ok(target.bytes.every((byte) => byte === 0));
   assert.equal(queue.queuedBytes, 0);
   target.appendError = undefined;
@@ -131,12 +144,17 @@ test("waiting bytes are bounded, and batches keep to their limits", async () => 
   const queue = new WriteQueue(target);
   const writes = Array.from({ length: engineLimits.batchRecordsMax * 2 + 1 }, () => queue.write(0, Buffer.alloc(4096, 1), false));
   await Promise.all(writes);
-  assert.ok(target.batchSizes.every((size) => size <= engineLimits.batchRecordsMax), String(target.batchSizes));
+  assert.ok(
+    target.batchSizes.every((size) => size <= engineLimits.batchRecordsMax),
+    String(target.batchSizes),
+  );
   const big = Buffer.alloc(engineLimits.batchBytesMax);
   const allowed = engineLimits.queuedBytesMax / big.length;
   target.appendError = new AndironError("journal_full", "full");
   const flood = Array.from({ length: allowed + 1 }, () => queue.write(0, big, false));
-  const codes = (await Promise.allSettled(flood)).map((result) => (result.status === "rejected" ? (result.reason as AndironError).code : "done"));
+  const codes = (await Promise.allSettled(flood)).map((result) =>
+    result.status === "rejected" ? (result.reason as AndironError).code : "done",
+  );
   assert.equal(codes.filter((code) => code === "overloaded").length, 1);
   assert.equal(queue.queuedBytes, 0);
 });
@@ -144,7 +162,11 @@ test("waiting bytes are bounded, and batches keep to their limits", async () => 
 test("drained() waits for pieces that wait for each other", async () => {
   const target = new MemoryTarget();
   const queue = new WriteQueue(target);
-  const writes = Promise.all([queue.write(0, Buffer.alloc(512, 1), false), queue.write(512, Buffer.alloc(512, 2), false), queue.zero(1, 1, false)]);
+  const writes = Promise.all([
+    queue.write(0, Buffer.alloc(512, 1), false),
+    queue.write(512, Buffer.alloc(512, 2), false),
+    queue.zero(1, 1, false),
+  ]);
   await queue.drained();
   assert.deepEqual([target.bytes[0], target.bytes[512]], [1, 2]);
   await writes;

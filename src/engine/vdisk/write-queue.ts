@@ -143,7 +143,11 @@ export class WriteQueue {
     let bytes = 0;
     let count = 0;
     for (const item of this.#items) {
-      if (count > 0 && (records + item.appends.length > engineLimits.batchRecordsMax || bytes + item.bytes > engineLimits.batchBytesMax)) break;
+      if (
+        count > 0 &&
+        (records + item.appends.length > engineLimits.batchRecordsMax || bytes + item.bytes > engineLimits.batchBytesMax)
+      )
+        break;
       records += item.appends.length;
       bytes += item.bytes;
       count++;
@@ -185,7 +189,8 @@ export class WriteQueue {
     const merged = Buffer.allocUnsafe((last - first + 1) * clusterBytes);
     if (offset > start) await this.#target.readClusters(first, merged.subarray(0, clusterBytes));
     const tailPartial = (offset + data.length) % clusterBytes !== 0;
-    if (tailPartial && (last > first || offset === start)) await this.#target.readClusters(last, merged.subarray(merged.length - clusterBytes));
+    if (tailPartial && (last > first || offset === start))
+      await this.#target.readClusters(last, merged.subarray(merged.length - clusterBytes));
     data.copy(merged, offset - start);
     return merged;
   }

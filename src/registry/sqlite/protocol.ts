@@ -1,6 +1,7 @@
 // What the caller's thread and the thread that owns the database say to each other: plain data, sent in arrays (all that
 // was asked within one turn of the event loop travels as one message). Requests with an `id` get exactly one answer.
 
+import { inspect } from "node:util";
 import { AndironError } from "../../common/errors.ts";
 import type { ErrorCode } from "../../common/errors.ts";
 import type { RangeRequest, Transaction, WatchBatch, WatchRequest } from "../registry.ts";
@@ -59,7 +60,9 @@ export interface LinkListener {
 export function toWire(error: AndironError): WireError {
   const wire = { code: error.code, message: error.message };
   const withHint = error.hint === undefined ? wire : { ...wire, hint: error.hint };
-  return error.cause === undefined ? withHint : { ...withHint, cause: String(error.cause) };
+  return error.cause === undefined
+    ? withHint
+    : { ...withHint, cause: error.cause instanceof Error ? String(error.cause) : inspect(error.cause) };
 }
 
 export function fromWire(wire: WireError): AndironError {
