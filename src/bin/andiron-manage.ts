@@ -103,7 +103,8 @@ async function verifyVdisks({ setup, registry, json, flags, operands }: Command)
       for (const finding of result.findings) process.stdout.write(`${finding}\n`);
       const { logs, segments, views, clusters, findings } = result;
       process.stdout.write(
-        `${pool}: ${logs} logs, ${segments} segments, ${views} views, ${clusters} clusters checked, ${findings.length} findings\n`,
+        `${pool}: ${logs} logs, ${segments} segments, ${views} views, ${clusters} clusters checked, ` +
+          `${findings.length} findings\n`,
       );
     }
     await backend.close();
@@ -113,9 +114,7 @@ async function verifyVdisks({ setup, registry, json, flags, operands }: Command)
 
 async function dumpRegistry({ registry, operands }: Command): Promise<number> {
   for (const { key, value, modRevision, leaseId } of await readAll(registry, operands[0] ?? "")) {
-    process.stdout.write(
-      `${JSON.stringify({ key, modRevision, ...(leaseId === undefined ? {} : { leaseId }), value: JSON.parse(value) as unknown })}\n`,
-    );
+    process.stdout.write(`${JSON.stringify({ key, modRevision, leaseId, value: JSON.parse(value) as unknown })}\n`);
   }
   return exit.fine;
 }

@@ -37,7 +37,8 @@ async function main(setup: ProcessSetup): Promise<number> {
     await writeFile(`${path}.new`, `${JSON.stringify(endpoints)}\n`);
     await rename(`${path}.new`, path);
     log.info(
-      `serving the Block Storage API on http://${endpoints.api.host}:${endpoints.api.port}/v3, NBD on ${config.nbd.listen}:${"port" in nbd ? nbd.port : 0}`,
+      `serving the Block Storage API on http://${endpoints.api.host}:${endpoints.api.port}/v3, ` +
+        `NBD on ${config.nbd.listen}:${"port" in nbd ? nbd.port : 0}`,
     );
   };
   const code = await runServices({

@@ -79,7 +79,7 @@ export interface Settled {
 }
 
 export interface Control {
-  /** The state it starts in. Without a source the disk reads as zeroes. sizeBytes: positive multiple of 4096, not below the source's. */
+  /** The state it starts in. Without a source the disk reads as zeroes. sizeBytes: a multiple of 4096, not below the source's. */
   createVdisk(
     tx: Tx,
     request: {
@@ -113,6 +113,6 @@ export interface Control {
   snapshot(snapshotId: string): Promise<SnapshotInfo | undefined>;
   pools(): Promise<PoolInfo[]>;
   routers(): Promise<RouterInfo[]>;
-  /** Calls back, in this process, for every pending record that settles (also those done by other processes). Returns the unsubscribe. */
+  /** Calls back, in this process, for every pending record that settles, whoever did it. Returns the unsubscribe. */
   onSettled(listener: (settled: Settled) => void): () => void;
 }

@@ -76,7 +76,7 @@ export function addWish(tx: Tx, log: LogRecord, kind: WishRecord["kind"], target
   tx.put(keys.wish(log.id, target), JSON.stringify(wish));
 }
 
-/** Gives the waiting snapshot or clone its view (null: all zeroes) and removes the wish. What was deleted meanwhile stays deleted. */
+/** Gives the waiting snapshot or clone its view (null: all zeroes) and removes the wish. What is deleted stays deleted. */
 export async function fulfilWish(tx: Tx, logId: string, wish: WishRecord, view: View | null): Promise<void> {
   tx.delete(keys.wish(logId, wish.target));
   if (wish.kind === "snapshot") {

@@ -5,7 +5,7 @@
 //               ──► owned by a living other: his business
 //     failure: again with a pause; damaged data: the waiting record goes to error with the reason
 //
-// - The cut is taken before the transaction that records it, which insists that no checkpoint has gone beyond it (else a new cut).
+// - The cut is taken before the transaction that records it, which insists that no checkpoint has gone beyond it.
 // - Any crash leaves the wish; whoever owns the log next carries it out.
 
 import type { Clock } from "../common/clock.ts";

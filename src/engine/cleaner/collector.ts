@@ -3,7 +3,7 @@
 //     map objects no checkpoint reaches ─┐
 //     orphans of crashes ────────────────┼─► retired record ──seen for the grace period──► object deleted ──► record deleted
 //     compacted or dropped segments ─────┘
-//     dead log (no head, no cut, no owner, no wish) ──► marked dead, parent's cut freed ──► its objects deleted ──► its records deleted
+//     dead log (no head, no cut, no owner, no wish) ──► marked dead, parent's cut freed ──► objects deleted ──► records deleted
 //
 // - The grace period runs on this process's own clock from when it first saw the record: longer than a lease and any read.
 // - A listing only ever finds garbage; what must exist is known from records.

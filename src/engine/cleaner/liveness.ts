@@ -1,6 +1,7 @@
 // Which clusters of a segment anybody can still see (docs/design/0002-log-engine.md, "Cleaner").
 //
-// For an entry with sequence s let k be the smallest cut at or above s. It is live exactly if the view at k maps its cluster to it.
+// For an entry with sequence s let k be the smallest cut at or above s. It is live exactly if the view at k maps its cluster
+// to it.
 // Without such a cut the head decides, by its committed checkpoint: what is younger than that is live (the delta in memory may
 // be lost with the power), and without a head nothing is.
 

@@ -105,7 +105,7 @@ export class BlockMap {
     }
   }
 
-  /** How many clusters from `first` on are holes (0 when it holds data); found by leaves and whole subtrees, up to the disk's end. */
+  /** How many clusters from `first` on are holes (0 when it holds data), up to the map's end; goes by whole subtrees. */
   async holeAfter(first: number): Promise<number> {
     for (let cluster = first; ;) {
       const leafEnd = (Math.floor(cluster / pageFanout) + 1) * pageFanout;

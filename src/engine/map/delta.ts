@@ -116,7 +116,7 @@ export class Delta {
     return this.#ranges[this.#rangesUpTo(cluster)] ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Smallest cluster at or after `cluster` that has an entry, or Infinity. Costs a pass over the table the first time after a change. */
+  /** Smallest cluster at or after `cluster` that has an entry, or Infinity. The first call after a change sorts them all. */
   nextEntry(cluster: number): number {
     this.#sorted ??= this.sortedClusters();
     let low = 0;

@@ -64,7 +64,7 @@ class Folder {
     this.clusters = options.delta.sortedClusters();
   }
 
-  /** New reference for the inner page of `level` whose span begins at cluster `start`; entries [from, to) of clusters lie in it. */
+  /** New reference for the inner page of `level` whose span begins at cluster `start`; it has entries [from, to) of clusters. */
   async foldInner(
     level: number,
     start: number,
