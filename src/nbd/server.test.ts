@@ -213,7 +213,7 @@ test("a stale socket file is replaced, one that is served is not", async (t) => 
   const options = { listen: [{ path }], directory: new RamDirectory(), clock: systemClock };
   const server = new NbdServer(options);
   await server.start();
-  await assert.rejects(new NbdServer(options).start(), { code: "config_invalid" });
+  await assert.rejects(new NbdServer(options).start(), { code: "address_in_use" });
   await server.stop();
   await server.stop();
 });
