@@ -33,7 +33,6 @@ interface Command {
   readonly setup: ProcessSetup;
   readonly registry: Registry;
   readonly json: boolean;
-  readonly flags: ReadonlySet<string>;
   readonly operands: readonly string[];
 }
 
@@ -77,7 +76,7 @@ async function showVdisk({ registry, operands }: Command): Promise<number> {
   const [id] = operands;
   if (id === undefined) return wrongUse();
   const entry = await registry.get(keys.vdisk(id));
-  if (entry === undefined) throw new AndironError("vdisk_not_found", `vDisk ${id} does not exist`);
+  if (entry === undefined) throw vdiskNotFound(id);
   const vdisk = parseRecord<VdiskRecord>(entry.key, entry.value);
   const log = await registry.get(keys.log(vdisk.log));
   const snapshots = (await readAll(registry, keys.snapshots)).map((found) => parseRecord<SnapshotRecord>(found.key, found.value));
@@ -91,12 +90,14 @@ async function showVdisk({ registry, operands }: Command): Promise<number> {
   return exit.fine;
 }
 
-async function verifyVdisks({ setup, registry, json, flags, operands }: Command): Promise<number> {
+async function verifyVdisks({ setup, registry, json, operands }: Command): Promise<number> {
+  const [id] = operands;
+  if (id !== undefined && (await registry.get(keys.vdisk(id))) === undefined) throw vdiskNotFound(id);
   const backends = await openBackends(setup.config, undefined);
   let clean = true;
   for (const [pool, backend] of backends) {
     const context = openViewer({ pool, registry, backend, mapCacheBytes: setup.config.engine.map_cache_bytes });
-    const result = await new Verifier(context, { readData: !flags.has("--no-data") }).run(operands[0]);
+    const result = await new Verifier(context, { readData: !setup.flags.has("no-data") }).run(id);
     clean &&= result.findings.length === 0;
     if (json) process.stdout.write(`${JSON.stringify({ pool, ...result })}\n`);
     else {
@@ -152,20 +153,33 @@ function print(rows: readonly Readonly<Record<string, unknown>>[], json: boolean
     );
 }
 
+const vdiskNotFound = (id: string): AndironError => new AndironError("vdisk_not_found", `vDisk ${id} does not exist`);
+
 function wrongUse(): number {
   process.stderr.write(usage);
   return exit.usage;
 }
 
+/** Undefined for a command line that is wrong, which is then said. */
+function setUp(): ProcessSetup | undefined {
+  try {
+    return setUpProcess({ program, argv: process.argv.slice(2), flags: ["json", "no-data"], lockState: false });
+  } catch (error) {
+    if (!(error instanceof AndironError) || error.code !== "invalid_request") throw error;
+    process.stderr.write(`${describeFailure(program, error)}\n`);
+    return undefined;
+  }
+}
+
 async function main(): Promise<number> {
-  const setup = setUpProcess({ program, argv: process.argv.slice(2), lockState: false });
-  const flags = new Set(setup.rest.filter((argument) => argument.startsWith("--")));
-  const [group, verb, ...operands] = setup.rest.filter((argument) => !argument.startsWith("--"));
+  const setup = setUp();
+  if (setup === undefined) return wrongUse();
+  const [group, verb, ...operands] = setup.rest;
   const command = commands[`${group} ${verb}`];
   if (command === undefined) return wrongUse();
   const registry = await openSqliteRegistry({ path: setup.config.registry.connection, random: systemRandom });
   try {
-    return await command({ setup, registry, json: flags.has("--json"), flags, operands });
+    return await command({ setup, registry, json: setup.flags.has("json"), operands });
   } finally {
     await registry.close();
     await setup.log.flush();

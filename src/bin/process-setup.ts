@@ -22,7 +22,9 @@ export interface ProcessSetup {
   readonly version: string;
   /** Of [DEFAULT] state_path; undefined when it was not asked for. */
   readonly lock: StateLock | undefined;
-  /** Arguments that are not about the configuration. */
+  /** Those of SetupOptions.flags that were given. */
+  readonly flags: ReadonlySet<string>;
+  /** Arguments that are not about the configuration, and no flags. */
   readonly rest: readonly string[];
 }
 
@@ -30,15 +32,17 @@ export interface SetupOptions {
   /** "andiron", "andiron-api": the first part of its loggers' names, and its log file's name. */
   readonly program: string;
   readonly argv: readonly string[];
+  /** The program's own options without a value, by their names without dashes. */
+  readonly flags?: readonly string[];
   /** Whether this process is the one that uses the state directory. */
   readonly lockState: boolean;
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Throws AndironError (config_invalid, state_locked) for what the operator can change. */
-export function setUpProcess({ program, argv, lockState: wantsLock }: SetupOptions): ProcessSetup {
-  const { files, directories, rest } = readConfigArguments(argv);
+/** Throws AndironError (invalid_request for a bad command line, config_invalid, state_locked) for what the operator can change. */
+export function setUpProcess({ program, argv, flags: ownFlags, lockState: wantsLock }: SetupOptions): ProcessSetup {
+  const { files, directories, flags, rest } = readConfigArguments(argv, ownFlags);
   const sources = findSources(files, directories);
   const config = loadConfig(sources);
   const metrics = new Metrics();
@@ -58,7 +62,7 @@ export function setUpProcess({ program, argv, lockState: wantsLock }: SetupOptio
   followHangups(log, () => loadConfig(sources).DEFAULT.debug);
   for (const warning of config.warnings) log.warning(warning);
   const lock = wantsLock ? lockState(state_path) : undefined;
-  return { config, log, metrics, version, lock, rest };
+  return { config, log, metrics, version, lock, flags, rest };
 }
 
 function findSources(files: readonly string[], directories: readonly string[]): ConfigSources {

@@ -178,6 +178,8 @@ test("a file that cannot be read is named", () => {
 
 test("the command line names files and directories, in order, and leaves the rest", () => {
   const read = readConfigArguments(["--config-file", "a", "gc", "--config-file=b", "--config-dir", "d", "--", "--x"]);
-  assert.deepEqual(read, { files: ["a", "b"], directories: ["d"], rest: ["gc", "--x"] });
+  assert.deepEqual(read, { files: ["a", "b"], directories: ["d"], flags: new Set(), rest: ["gc", "--x"] });
   assert.throws(() => readConfigArguments(["--config-fil", "a"]), /command line: .*config-fil/);
+  const flagged = readConfigArguments(["--json", "list", "--config-dir", "d"], ["json", "quiet"]);
+  assert.deepEqual(flagged, { files: [], directories: ["d"], flags: new Set(["json"]), rest: ["list"] });
 });

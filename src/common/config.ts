@@ -42,18 +42,35 @@ type Group = Readonly<Record<string, Option<unknown>>>;
 
 const referenceDepthMax = 16;
 
-/** The files and directories that a command line names, and what is left of it. Throws config_invalid for a bad one. */
-export function readConfigArguments(argv: readonly string[]): { files: string[]; directories: string[]; rest: string[] } {
+export interface ConfigArguments {
+  readonly files: string[];
+  readonly directories: string[];
+  /** Those of the program's own flags that were given. */
+  readonly flags: ReadonlySet<string>;
+  readonly rest: string[];
+}
+
+/**
+ * The files and directories that a command line names, and what is left of it. `flags` are the program's own options without
+ * a value, by their names without dashes. Throws invalid_request for a bad one.
+ */
+export function readConfigArguments(argv: readonly string[], flags: readonly string[] = []): ConfigArguments {
   const text = { type: "string", multiple: true } as const;
+  const flag = { type: "boolean" } as const;
   try {
     const { values, positionals } = parseArgs({
       args: [...argv],
-      options: { "config-file": text, "config-dir": text },
+      options: { ...Object.fromEntries(flags.map((name) => [name, flag])), "config-file": text, "config-dir": text },
       allowPositionals: true,
     });
-    return { files: values["config-file"] ?? [], directories: values["config-dir"] ?? [], rest: positionals };
+    return {
+      files: values["config-file"] ?? [],
+      directories: values["config-dir"] ?? [],
+      flags: new Set(flags.filter((name) => name in values)),
+      rest: positionals,
+    };
   } catch (cause) {
-    throw new AndironError("config_invalid", `command line: ${(cause as Error).message}`, { cause });
+    throw new AndironError("invalid_request", `command line: ${(cause as Error).message}`, { cause });
   }
 }
 
