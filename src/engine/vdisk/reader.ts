@@ -12,7 +12,7 @@ import type { BlockMap, Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
 import type { Segments } from "../segments.ts";
 
-const scratch = newPlaces(64);
+const scratch = newPlaces(256);
 
 export class Reader {
   readonly #map: BlockMap;
@@ -59,7 +59,19 @@ export class Reader {
   }
 
   async #readSlowly(offset: number, target: Buffer, first: number, count: number): Promise<void> {
-    const places = await this.#map.resolveLoading(first, count);
+    for (let places = await this.#map.resolveLoading(first, count); ;) {
+      try {
+        return await this.#readPlaces(places, offset, target, first, count);
+      } catch (error) {
+        // What was overwritten meanwhile may be gone from its segment: only what is still in its place is missed.
+        const now = await this.#map.resolveLoading(first, count);
+        if (now.handles.every((handle, i) => handle === places.handles[i] && now.offsets[i] === places.offsets[i])) throw error;
+        places = now;
+      }
+    }
+  }
+
+  async #readPlaces(places: Places, offset: number, target: Buffer, first: number, count: number): Promise<void> {
     const runs: Promise<void>[] = [];
     for (let i = 0; i < count;) {
       if (this.#fromMemory(places, i, offset, target, first)) {
