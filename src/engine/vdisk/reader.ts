@@ -83,7 +83,8 @@ export class Reader {
       runs.push(this.#readRun(places, i, end, offset, target, first));
       i = end;
     }
-    await Promise.all(runs);
+    // All of them end before anybody may use the buffer again.
+    for (const run of await Promise.allSettled(runs)) if (run.status === "rejected") throw run.reason;
   }
 
   /** Clusters [from, to) of places, which lie one behind the other in one segment. */
