@@ -3,12 +3,13 @@
 //   andiron-manage [--config-file F] service list
 //   andiron-manage [--config-file F] vdisk list | show ID | verify [ID] [--no-data]
 //   andiron-manage [--config-file F] registry dump [PREFIX]
-//   andiron-manage [--config-file F] gc status
+//   andiron-manage [--config-file F] gc status | run
 //
 // Exit code 0: fine; 1: findings or failure; 2: wrong use. Output is a table, or JSON with --json.
 
 import { AndironError } from "../common/errors.ts";
 import { systemRandom } from "../common/random.ts";
+import { Cleaner } from "../engine/cleaner/cleaner.ts";
 import { readAll } from "../engine/cleaner/log-state.ts";
 import { openViewer } from "./viewer.ts";
 import type { LogRecord, RetiredRecord, RouterRecord, SnapshotRecord, VdiskRecord } from "../engine/records.ts";
@@ -16,7 +17,7 @@ import { keys, parseRecord } from "../engine/records.ts";
 import { Verifier } from "../engine/verify.ts";
 import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
-import { openBackends } from "./engine-part.ts";
+import { engineSettings, openBackends } from "./engine-part.ts";
 import type { ProcessSetup } from "./process-setup.ts";
 import { setUpProcess } from "./process-setup.ts";
 import { describeFailure } from "./service-run.ts";
@@ -26,7 +27,7 @@ const exit = { fine: 0, failed: 1, usage: 2 } as const;
 const usage = `usage: ${program} [--config-file FILE] [--json] service list
        ${program} vdisk list | show ID | verify [ID] [--no-data]
        ${program} registry dump [PREFIX]
-       ${program} gc status
+       ${program} gc status | run
 `;
 
 interface Command {
@@ -43,6 +44,7 @@ const commands: Readonly<Record<string, (command: Command) => Promise<number>>> 
   "vdisk verify": verifyVdisks,
   "registry dump": dumpRegistry,
   "gc status": showGarbage,
+  "gc run": collectGarbage,
 };
 
 async function listServices({ registry, json }: Command): Promise<number> {
@@ -96,7 +98,7 @@ async function verifyVdisks({ setup, registry, json, operands }: Command): Promi
   const backends = await openBackends(setup.config, undefined);
   let clean = true;
   for (const [pool, backend] of backends) {
-    const context = openViewer({ pool, registry, backend, mapCacheBytes: setup.config.engine.map_cache_bytes });
+    const context = openViewer({ pool, registry, backend, settings: engineSettings(setup.config), log: setup.log });
     const result = await new Verifier(context, { readData: !setup.flags.has("no-data") }).run(id);
     clean &&= result.findings.length === 0;
     if (json) process.stdout.write(`${JSON.stringify({ pool, ...result })}\n`);
@@ -132,6 +134,19 @@ async function showGarbage({ registry, json }: Command): Promise<number> {
     { what: "logs that are being deleted", count: logs.filter((log) => log.dead === true).length },
     { what: "logs in all", count: logs.length },
   ];
+  print(rows, json);
+  return exit.fine;
+}
+
+/** One pass of the cleaner over what nobody owns. What it retires is deleted by the routers when it has aged. */
+async function collectGarbage({ setup, registry, json }: Command): Promise<number> {
+  const backends = await openBackends(setup.config, undefined);
+  const rows = [];
+  for (const [pool, backend] of backends) {
+    const context = openViewer({ pool, registry, backend, settings: engineSettings(setup.config), log: setup.log });
+    rows.push({ pool, ...(await new Cleaner(context).pass()) });
+    await backend.close();
+  }
   print(rows, json);
   return exit.fine;
 }

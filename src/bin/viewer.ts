@@ -1,12 +1,15 @@
-// What it takes to read disks without owning them: for tools beside a running service.
+// What it takes to read and clean disks without owning them: for tools beside a running service.
 
+import { systemClock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
+import { systemRandom } from "../common/random.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
+import { CleanerHints } from "../engine/cleaner/hints.ts";
+import type { CleanerContext, EngineLog, EngineSettings } from "../engine/engine-context.ts";
 import { Pages } from "../engine/map/pages.ts";
 import type { RelocationRecord } from "../engine/records.ts";
 import { keys, parseRecord } from "../engine/records.ts";
 import { Segments } from "../engine/segments.ts";
-import type { VerifyContext } from "../engine/verify.ts";
 import type { Registry } from "../registry/registry.ts";
 
 export function openViewer(options: {
@@ -20,11 +23,13 @@ export function openViewer(options: {
     const entry = await registry.get(keys.relocation(segment));
     return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
   });
-  const pages = new Pages({ backend, handles: segments, bytesMax: mapCacheBytes });
+  const pages = new Pages({ backend, handles: segments, bytesMax: settings.mapCacheBytes });
   // Only the owner of a log has its open tail.
   const live = {
     liveSegment: () =>
       Promise.reject(new AndironError("owner_unreachable", "this part of the log is still in its owner's journal")),
   };
-  return { pool, registry, backend, pages, segments, live };
+  const shared = { pool, registry, backend, pages, segments, live, settings, log };
+  // No router's id: only what nobody owns is touched.
+  return { ...shared, hints: new CleanerHints(), clock: systemClock, random: systemRandom, router: "andiron-manage" };
 }

@@ -61,3 +61,9 @@ export interface PoolContext {
   /** Throws lease_lost unless the router's lease is certainly held now. */
   readonly assertLease: () => void;
 }
+
+/** The part that reading and cleaning need, without owning anything: also for tools beside a running service. */
+export type CleanerContext = Pick<
+  PoolContext,
+  "pool" | "registry" | "backend" | "pages" | "segments" | "live" | "hints" | "settings" | "clock" | "random" | "log" | "router"
+>;

@@ -9,7 +9,7 @@ import { AndironError } from "../../common/errors.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { Service } from "../../common/service.ts";
 import { Follower } from "../../registry/follow.ts";
-import type { PoolContext } from "../engine-context.ts";
+import type { CleanerContext } from "../engine-context.ts";
 import type { LogRecord } from "../records.ts";
 import { keys, parseRecord } from "../records.ts";
 import { Collector } from "./collector.ts";
@@ -41,7 +41,7 @@ const newPass = (): CleanerPass => ({
 
 export class Cleaner implements Service {
   readonly id: string;
-  readonly #context: PoolContext;
+  readonly #context: CleanerContext;
   readonly #segments: SegmentCleaner;
   readonly #collector: Collector;
   readonly #follower: Follower;
@@ -54,7 +54,7 @@ export class Cleaner implements Service {
   last: CleanerPass = newPass();
   readonly total: CleanerPass = newPass();
 
-  constructor(context: PoolContext) {
+  constructor(context: CleanerContext) {
     this.id = `cleaner-${context.pool}`;
     this.#context = context;
     this.#segments = new SegmentCleaner(context);

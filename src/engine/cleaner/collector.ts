@@ -10,7 +10,7 @@
 // - Orphans are judged only where the end is recorded: closed epochs, or below the committed checkpoint.
 
 import { atomically } from "../../registry/atomic.ts";
-import type { PoolContext } from "../engine-context.ts";
+import type { CleanerContext } from "../engine-context.ts";
 import type { MapObjectId, ObjectId } from "../names.ts";
 import { mapObjectName, parseObjectName } from "../names.ts";
 import { removeCut } from "../record-edits.ts";
@@ -24,13 +24,13 @@ import { assertUnchanged, readAll } from "./log-state.ts";
 const writesPerTransactionMax = 40;
 
 export class Collector {
-  readonly #context: PoolContext;
+  readonly #context: CleanerContext;
   /** When this process first saw a retired record, or a name below no log: monotonic milliseconds. */
   readonly #seen = new Map<string, number>();
   /** Checkpoint and cuts for which the map objects of a log were last looked at. */
   readonly #mapsLookedAt = new Map<string, string>();
 
-  constructor(context: PoolContext) {
+  constructor(context: CleanerContext) {
     this.#context = context;
   }
 

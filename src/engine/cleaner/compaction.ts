@@ -9,7 +9,7 @@
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import { atomically } from "../../registry/atomic.ts";
-import type { PoolContext } from "../engine-context.ts";
+import type { CleanerContext } from "../engine-context.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { encodeFooter, encodeHeader, encodeIndex, headerBytes, recordKinds } from "../format/segment.ts";
 import { clusterBytes } from "../limits.ts";
@@ -24,7 +24,7 @@ import { assertUnchanged } from "./log-state.ts";
 
 /** Rejects with transaction_conflict when the log changed meanwhile: nothing happened then. */
 export async function compactSegment(
-  context: PoolContext,
+  context: CleanerContext,
   state: LogState,
   segment: SegmentId,
   index: SegmentIndex,
@@ -50,7 +50,12 @@ export async function compactSegment(
 }
 
 /** Lets go of a segment in which nothing is live and which no view replays. */
-export async function dropSegment(context: PoolContext, state: LogState, segment: SegmentId, generation: number): Promise<void> {
+export async function dropSegment(
+  context: CleanerContext,
+  state: LogState,
+  segment: SegmentId,
+  generation: number,
+): Promise<void> {
   await atomically(context.registry, context, async (tx) => {
     await assertUnchanged(tx, state);
     const key = keys.relocation(segment);
@@ -70,7 +75,7 @@ export function retire(tx: { put(key: string, value: string): void }, object: st
   tx.put(keys.retired(object), JSON.stringify(record));
 }
 
-async function reserveGeneration(context: PoolContext, state: LogState, segment: SegmentId): Promise<number> {
+async function reserveGeneration(context: CleanerContext, state: LogState, segment: SegmentId): Promise<number> {
   const { value } = await atomically(context.registry, context, async (tx) => {
     await assertUnchanged(tx, state);
     const key = keys.relocation(segment);
@@ -85,7 +90,7 @@ async function reserveGeneration(context: PoolContext, state: LogState, segment:
 }
 
 async function buildSegment(
-  context: PoolContext,
+  context: CleanerContext,
   segment: SegmentId,
   index: SegmentIndex,
   live: LiveSegment,

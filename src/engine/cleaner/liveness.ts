@@ -5,7 +5,7 @@
 // Without such a cut the head decides, by its committed checkpoint: what is younger than that is live (the delta in memory may
 // be lost with the power), and without a head nothing is.
 
-import type { PoolContext } from "../engine-context.ts";
+import type { CleanerContext } from "../engine-context.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { recordKinds } from "../format/segment.ts";
 import { clusterBytes } from "../limits.ts";
@@ -25,12 +25,12 @@ export interface LiveSegment {
 type Judge = { readonly kind: "map"; readonly map: BlockMap } | { readonly kind: "live" } | { readonly kind: "dead" };
 
 export class Liveness {
-  readonly #context: PoolContext;
+  readonly #context: CleanerContext;
   readonly #state: LogState;
   /** Views of cuts, and the head under Infinity, opened when first asked. */
   readonly #maps = new Map<number, Promise<BlockMap>>();
 
-  constructor(context: PoolContext, state: LogState) {
+  constructor(context: CleanerContext, state: LogState) {
     this.#context = context;
     this.#state = state;
   }

@@ -9,7 +9,7 @@
 
 import { AndironError } from "../../common/errors.ts";
 import { atomically } from "../../registry/atomic.ts";
-import type { PoolContext } from "../engine-context.ts";
+import type { CleanerContext } from "../engine-context.ts";
 import { clusterBytes } from "../limits.ts";
 import type { SegmentId } from "../names.ts";
 import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
@@ -29,11 +29,11 @@ const examinedPerPassMax = 256;
 const trimmedPerPassMax = 40;
 
 export class SegmentCleaner {
-  readonly #context: PoolContext;
+  readonly #context: CleanerContext;
   /** Segments that were looked at since the process started: handle to dead share then. */
   readonly #examined = new Set<number>();
 
-  constructor(context: PoolContext) {
+  constructor(context: CleanerContext) {
     this.#context = context;
   }
 
