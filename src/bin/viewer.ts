@@ -12,13 +12,15 @@ import { keys, parseRecord } from "../engine/records.ts";
 import { Segments } from "../engine/segments.ts";
 import type { Registry } from "../registry/registry.ts";
 
-export function openViewer(options: {
-  pool: string;
-  registry: Registry;
-  backend: ObjectBackend;
-  mapCacheBytes: number;
-}): VerifyContext {
-  const { pool, registry, backend, mapCacheBytes } = options;
+export interface ViewerOptions {
+  readonly pool: string;
+  readonly registry: Registry;
+  readonly backend: ObjectBackend;
+  readonly settings: EngineSettings;
+  readonly log: EngineLog;
+}
+
+export function openViewer({ pool, registry, backend, settings, log }: ViewerOptions): CleanerContext {
   const segments = new Segments(backend, async (segment) => {
     const entry = await registry.get(keys.relocation(segment));
     return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
