@@ -1,0 +1,116 @@
+// One simulated process: a storage router and the verbs over it, on a simulated disk, with everything it asks of the world
+// going through its life.
+
+import type { Random } from "../src/common/random.ts";
+import { AndironError } from "../src/common/errors.ts";
+import { withRetries } from "../src/engine/backend/retrying.ts";
+import type { EngineSettings } from "../src/engine/engine-context.ts";
+import { KiB, MiB } from "../src/engine/limits.ts";
+import { RecordControl } from "../src/engine/record-control.ts";
+import { StorageRouter } from "../src/engine/router.ts";
+import type { Tx } from "../src/registry/atomic.ts";
+import { atomically } from "../src/registry/atomic.ts";
+import type { Registry } from "../src/registry/registry.ts";
+import { Life } from "./life.ts";
+import { backendOf } from "./memory-backend.ts";
+import { registryOf } from "./registry-port.ts";
+import type { World } from "./world.ts";
+import { describeError } from "./world.ts";
+
+export const simPool = "pool1";
+
+/** Small everything: a run of some hundred writes seals, folds, compacts and fills. */
+const settings: EngineSettings = {
+  segmentBytes: 64 * KiB,
+  checkpointBytes: 200 * KiB,
+  checkpointEntries: 60,
+  journalBytesMax: 2 * MiB,
+  cacheBytes: 256 * KiB,
+  mapCacheBytes: 128 * KiB,
+  cleanerDeadShare: 0.3,
+  cleanerIntervalMs: 4000,
+  retiredGraceMs: 12_000,
+  leaseTtlMs: 10_000,
+};
+
+const stateDirectory = "/var/state";
+const journalDirectory = "/var/state/journal";
+
+export class SimProcess {
+  readonly life: Life;
+  readonly world: World;
+  readonly random: Random;
+  readonly registry: Registry;
+  readonly router: StorageRouter;
+  readonly control: RecordControl;
+
+  /** `fuse`: how many calls to the world it lives. */
+  constructor(world: World, fuse: number) {
+    this.world = world;
+    this.random = world.fork();
+    this.life = new Life(world.clock, world.fork(), fuse);
+    this.registry = registryOf(this.life, world.registry);
+    const backend = withRetries(backendOf(this.life, world.backend), { clock: this.life, random: world.fork() });
+    const shared = { registry: this.registry, clock: this.life, random: world.fork(), log: this.#log() };
+    world.disk.prepare(stateDirectory);
+    this.router = new StorageRouter({
+      ...shared,
+      backends: new Map([[simPool, backend]]),
+      settings,
+      host: "simulated",
+      disk: world.disk.mount(this.life),
+      stateDirectory,
+      journalDirectory,
+      nbdAddress: () => ({ hosts: ["127.0.0.1"], port: 10809 }),
+      drainMsMax: 600_000,
+    });
+    this.control = new RecordControl({ ...shared, pools: new Map([[simPool, () => backend.capacity()]]) });
+  }
+
+  async start(): Promise<void> {
+    await this.control.start();
+    await this.router.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.router.stop();
+    await this.control.stop();
+  }
+
+  async atomically<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+    return (await atomically(this.registry, { clock: this.life, random: this.random }, body)).value;
+  }
+
+  /** True for a failure that the world's faults explain: the caller looks again later. Anything else is the engine's. */
+  excuses(error: unknown): boolean {
+    if (!(error instanceof AndironError)) return false;
+    if (error.code === "journal_poisoned") return this.world.disk.faults.syncFailShare > 0;
+    return ["unavailable", "fenced", "no-space", "conflict"].includes(error.kind) || error.code === "export_not_found";
+  }
+
+  /** Does it until it works; failures that nothing explains end the run. */
+  async insist<T>(what: string, operation: () => Promise<T>): Promise<T> {
+    for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 2000)) {
+      try {
+        return await operation();
+      } catch (error) {
+        this.refuse(what, error);
+      }
+      await this.life.sleep(delayMs);
+    }
+  }
+
+  /** Notes a failure; throws it, and ends the run, when nothing explains it. */
+  refuse(what: string, error: unknown): void {
+    this.world.note(`${what} failed: ${describeError(error)}`);
+    if (this.excuses(error)) return;
+    this.world.accuse(`${what} failed: ${describeError(error)}`);
+    throw error;
+  }
+
+  #log(): ReturnType<World["log"]> {
+    const inner = this.world.log();
+    const ifAlive = (write: typeof inner.info): typeof inner.info => (message, fields) => void (this.life.isAlive && write(message, fields));
+    return { debug: () => undefined, info: ifAlive(inner.info), warning: ifAlive(inner.warning), error: ifAlive(inner.error) };
+  }
+}
