@@ -1,7 +1,7 @@
 // The benchmarks' command line:
 //
 //     npm run bench -- data [--json] [--quick] [--only ROW] [--record]     our figures beside the peers', as ratios
-//     npm run bench -- profile [--quick]                                    where a request's microseconds go
+//     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
 //     npm run bench -- rows                                                 the names that --only understands
 //
 // - With --json standard output has one object, {"rows": [...]}, and nothing else; progress goes to standard error.
@@ -17,7 +17,7 @@ import { fullScale, quickScale, type Lab } from "./lab.ts";
 import { measureProfile } from "./profile.ts";
 import { formatRows } from "./row.ts";
 
-const usage = "usage: npm run bench -- data [--json] [--quick] [--only ROW] [--record] | profile [--quick] | rows";
+const usage = "usage: npm run bench -- data [--json] [--quick] [--only ROW] [--record] | profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 let lab: Lab | undefined;
 
@@ -57,7 +57,7 @@ async function main(argv: string[]): Promise<number> {
   const scale = values.quick ? quickScale : fullScale;
   const onLab = (opened: Lab): void => void (lab = opened);
   if (bench === "profile") {
-    console.log(await measureProfile(scale, say, onLab));
+    console.log(await measureProfile({ scale, only: values.only, say, onLab }));
     return 0;
   }
   const rows = await measureData({ scale, only: values.only, say, onLab });

@@ -16,7 +16,12 @@ const samplingUs = 250;
 const functionsShown = 25;
 const mebibyte = 2 ** 20;
 
-const phases: readonly { readonly name: string; readonly workload: Workload }[] = [
+interface Phase {
+  readonly name: string;
+  readonly workload: Workload;
+}
+
+const phases: readonly Phase[] = [
   { name: "random read hot QD32", workload: { pattern: "randread", blockBytes: 4096, depth: 32 } },
   { name: "random read hot QD1", workload: { pattern: "randread", blockBytes: 4096, depth: 1 } },
   { name: "random write QD32", workload: { pattern: "randwrite", blockBytes: 4096, depth: 32 } },
@@ -25,6 +30,8 @@ const phases: readonly { readonly name: string; readonly workload: Workload }[] 
   { name: "sequential 1 MiB read QD8", workload: { pattern: "read", blockBytes: mebibyte, depth: 8 } },
   { name: "sequential 1 MiB write QD8", workload: { pattern: "write", blockBytes: mebibyte, depth: 8 } },
 ];
+
+const phaseNames = phases.map(({ name }) => name);
 
 interface Window {
   readonly name: string;
@@ -35,8 +42,19 @@ interface Window {
   readonly cpuUs: number;
 }
 
-/** Runs the phases; resolves with a text for people. */
-export async function measureProfile(scale: Scale, say: (line: string) => void, onLab: (lab: Lab) => void): Promise<string> {
+export interface ProfileOptions {
+  readonly scale: Scale;
+  /** A word that a phase's name must hold; undefined: every phase. */
+  readonly only: string | undefined;
+  readonly say: (line: string) => void;
+  /** The lab that was opened: to be disposed of on a signal. */
+  readonly onLab: (lab: Lab) => void;
+}
+
+/** Runs the phases that are asked for; resolves with a text for people. */
+export async function measureProfile({ scale, only, say, onLab }: ProfileOptions): Promise<string> {
+  const chosen = phases.filter(({ name }) => only === undefined || name.toLowerCase().includes(only.toLowerCase()));
+  if (chosen.length === 0) throw new Error(`no phase is named like ${only}; there are:\n${phaseNames.join("\n")}`);
   const folder = await mkdtemp(join(tmpdir(), "andiron-profile-"));
   try {
     const options = [`--cpu-prof`, `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${samplingUs}`].join(" ");
@@ -46,7 +64,7 @@ export async function measureProfile(scale: Scale, say: (line: string) => void, 
     process.env["NODE_OPTIONS"] = before;
     onLab(lab);
     try {
-      const windows = await loadPhases(lab, say);
+      const windows = await loadPhases(lab, chosen, say);
       await lab.service.stop();
       return report(await readMainProfile(folder), windows);
     } finally {
@@ -57,11 +75,11 @@ export async function measureProfile(scale: Scale, say: (line: string) => void, 
   }
 }
 
-async function loadPhases(lab: Lab, say: (line: string) => void): Promise<Window[]> {
+async function loadPhases(lab: Lab, chosen: readonly Phase[], say: (line: string) => void): Promise<Window[]> {
   const target = lab.targets.get(ourName)!;
   const disk = await lab.mainDisk(target);
   const windows: Window[] = [];
-  for (const { name, workload } of phases) {
+  for (const { name, workload } of chosen) {
     say(name);
     await lab.settle();
     const cpuSeconds = target.cpuSeconds();
