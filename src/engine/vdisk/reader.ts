@@ -12,7 +12,7 @@ import type { BlockMap, Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
 import type { Segments } from "../segments.ts";
 
-const scratch = newPlaces(256);
+const scratch = newPlaces(64);
 
 export class Reader {
   readonly #map: BlockMap;
