@@ -91,8 +91,9 @@ export class Guest {
   }
 
   async deleteDisk(disk: DiskEntry): Promise<void> {
-    await this.detach(disk);
     disk.fate = "deleting";
+    while (disk.pins > 0) await this.#process.life.sleep(pollMs);
+    await this.detach(disk);
     this.#process.world.note(`${disk.label} delete`);
     await this.#process.insist(`delete ${disk.label}`, async () => {
       if ((await this.#process.control.vdisk(disk.id)) === undefined) return;

@@ -61,7 +61,7 @@ export class World {
     const random = seededRandom(seed);
     const directory = await mkdtemp(join(tmpdir(), "andiron-sim-"));
     const path = join(directory, "registry.db");
-    const opening = openInlineRegistry({ path, random: seededRandom(seed ^ 0x5eed), bootId: "simulated", tickMs: registryTickMs, clock });
+    const opening = openInlineRegistry({ path, random: seededRandom(seed ^ 0x5eed), bootId: "simulated", tickMs: registryTickMs, clock, durable: false });
     return new World({ clock, random, registry: await opening, directory });
   }
 

@@ -5,6 +5,7 @@
 // - A log that nobody uses and no export needs is drained and given back: then clones, snapshots and deletes need no router.
 // - What is found owned by this router at start (a crash) is recovered and drained in the background.
 
+import { dirname } from "node:path";
 import { AndironError } from "../common/errors.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Random } from "../common/random.ts";
@@ -116,6 +117,7 @@ export class StorageRouter implements Service {
   async start(): Promise<void> {
     const { registry, clock, random, log, settings, disk, stateDirectory, journalDirectory, backends } = this.#options;
     await disk.makeDirectory(journalDirectory);
+    await disk.syncDirectory(dirname(journalDirectory));
     this.#routerId = await identityIn(disk, stateDirectory, "router-id", random);
     this.#journalId = await identityIn(disk, journalDirectory, "journal-id", random);
     for (const [pool, backend] of backends) {

@@ -145,14 +145,7 @@ export class JournalFile {
       } catch (truncateError) {
         throw new AndironError("journal_poisoned", `cannot cut a failed append off ${this.file.path}`, { cause: truncateError });
       }
-      const code = systemCodeOf(error);
-      if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
-        throw new AndironError("journal_full", `no space for the journal ${this.file.path}`, {
-          cause: error,
-          hint: "free space on journal_path",
-        });
-      }
-      throw new AndironError("journal_poisoned", `cannot write the journal ${this.file.path}`, { cause: error });
+      throw journalError(error, `cannot write the journal ${this.file.path}`);
     }
   }
 
@@ -173,6 +166,16 @@ export class JournalFile {
       });
     });
   }
+}
+
+/** What a failed operation of the journal's disk means: journal_full, or journal_poisoned. AndironErrors pass. */
+export function journalError(error: unknown, message: string): AndironError {
+  if (error instanceof AndironError) return error;
+  const code = systemCodeOf(error);
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
+    return new AndironError("journal_full", `${message}: no space`, { cause: error, hint: "free space on journal_path" });
+  }
+  return new AndironError("journal_poisoned", message, { cause: error });
 }
 
 /** Creates an empty file for a segment; EEXIST is an error: names are used once. */

@@ -17,12 +17,11 @@ import type { SegmentHandles } from "../format/page.ts";
 import { recordKinds } from "../format/segment.ts";
 import { MiB } from "../limits.ts";
 import type { LocalDisk } from "../local-disk.ts";
-import { systemCodeOf } from "../local-disk.ts";
 import type { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
 import type { Append, Placed } from "./journal-file.ts";
-import { appendBytes, createLocalFile, JournalFile } from "./journal-file.ts";
+import { appendBytes, createLocalFile, JournalFile, journalError } from "./journal-file.ts";
 
 export interface JournalOptions {
   readonly disk: LocalDisk;
@@ -47,6 +46,8 @@ export interface JournalOptions {
 const earlySyncBytes = 8 * MiB;
 /** A flush followed by this much silence is recorded by a mark. */
 const markDelayMs = 50;
+/** How often a full disk is tried again. */
+const sealRetryMs = 1000;
 
 export interface BatchPlaced {
   readonly file: JournalFile;
@@ -157,6 +158,12 @@ export class Journal {
     return last;
   }
 
+  /** After begin() failed: nothing of it stays, so that it can be done again. */
+  async discardBegun(): Promise<void> {
+    this.#closed = true;
+    await this.discardEmpty();
+  }
+
   /** After close(), when the end of the epoch is recorded. */
   async discardEmpty(): Promise<void> {
     assert(this.#closed, "empty files are discarded after close");
@@ -225,15 +232,20 @@ export class Journal {
       this.#prepared = undefined;
       throw journalError(error, `cannot create a journal file in ${this.#options.directory}`);
     }
+    try {
+      this.#current = new JournalFile({
+        segment: prepared.segment,
+        handle: this.#options.handles.handleOf(prepared.segment),
+        file: prepared.file,
+        salt: this.#options.random.below(2 ** 32),
+        firstSequence: this.#sequence + 1,
+        flushedSequence: this.#flushedSequence,
+      });
+    } catch (error) {
+      // The file stays prepared: a number that is left out would be a missing file for recovery.
+      throw journalError(error, `cannot begin ${prepared.file.path}`);
+    }
     this.#prepared = undefined;
-    this.#current = new JournalFile({
-      segment: prepared.segment,
-      handle: this.#options.handles.handleOf(prepared.segment),
-      file: prepared.file,
-      salt: this.#options.random.below(2 ** 32),
-      firstSequence: this.#sequence + 1,
-      flushedSequence: this.#flushedSequence,
-    });
     this.#options.onCreated(this.#current);
     this.#prepared = this.#prepare();
     this.#prepared.catch(() => undefined);
@@ -258,16 +270,28 @@ export class Journal {
   #seal(file: JournalFile, final: boolean): void {
     this.#sealing.push(file);
     this.#sealChain = this.#sealChain.then(async () => {
-      if (this.#poison !== undefined) return;
-      try {
-        await file.seal(final);
-      } catch (error) {
-        this.#poison ??= new AndironError("journal_poisoned", `cannot seal ${file.file.path}`, { cause: error });
-        return;
-      }
+      if (!(await this.#sealNow(file, final))) return;
       this.#sealing.shift();
       this.#options.onSealed(file);
     });
+  }
+
+  /** False when the journal is poisoned. A full disk is waited for: what the file holds is safe, and its index can come later. */
+  async #sealNow(file: JournalFile, final: boolean): Promise<boolean> {
+    for (;;) {
+      if (this.#poison !== undefined) return false;
+      try {
+        await file.seal(final);
+        return true;
+      } catch (error) {
+        const failure = journalError(error, `cannot seal ${file.file.path}`);
+        if (failure.code !== "journal_full") {
+          this.#poison ??= failure;
+          return false;
+        }
+      }
+      await this.#options.clock.sleep(sealRetryMs);
+    }
   }
 
   async #syncTo(sequence: number): Promise<void> {
@@ -318,8 +342,3 @@ export class Journal {
   }
 }
 
-function journalError(error: unknown, message: string): AndironError {
-  const code = systemCodeOf(error);
-  if (code === "ENOSPC" || code === "EDQUOT") return new AndironError("journal_full", message, { cause: error });
-  return new AndironError("journal_poisoned", message, { cause: error });
-}

@@ -21,6 +21,7 @@ import type { LocalDisk } from "../local-disk.ts";
 import { readWhole } from "../local-disk.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName, parseJournalFileName } from "../names.ts";
+import { journalError } from "./journal-file.ts";
 import type { ScannedFile } from "./scan.ts";
 import { scanJournal } from "./scan.ts";
 
@@ -65,8 +66,19 @@ export async function markPoisoned(disk: LocalDisk, directory: string, log: stri
   await disk.syncDirectory(`${directory}/${log}`);
 }
 
-/** Rejects with journal_damaged when something that was on disk is missing. Can be repeated after a crash at any line. */
+/**
+ * Rejects with journal_damaged when something that was on disk is missing, journal_full when there is no room for a copy,
+ * journal_poisoned when the disk fails. Can be repeated after a crash or a failure at any line.
+ */
 export async function recoverEpoch(options: RecoverOptions): Promise<RecoveredEpoch> {
+  try {
+    return await recoverFiles(options);
+  } catch (error) {
+    throw journalError(error, `cannot recover the journal of log ${options.log}`);
+  }
+}
+
+async function recoverFiles(options: RecoverOptions): Promise<RecoveredEpoch> {
   const { disk } = options;
   const folder = `${options.directory}/${options.log}`;
   const names = await disk.list(folder).catch((): string[] => []);

@@ -24,7 +24,7 @@ import { clusterBytes } from "../limits.ts";
 export interface ScannedFile {
   /** undefined when not even the header is whole. */
   readonly header: (SegmentHeader & { readonly crc: number }) | undefined;
-  /** Set when the file is sealed: footer, index and header fit together. */
+  /** Set when the file is sealed: footer, index and header fit together, and every cluster is as the index says. */
   readonly sealed: { readonly final: boolean; readonly lastSequence: number } | undefined;
   /** Data and zero records up to the break, in order. */
   readonly entries: readonly IndexEntry[];
@@ -78,18 +78,20 @@ function readSealed(bytes: Buffer, header: SegmentHeader & { readonly crc: numbe
   if (footer.indexOffset + footer.indexBytes + footerBytes !== bytes.length) return undefined;
   const index = bytes.subarray(footer.indexOffset, footer.indexOffset + footer.indexBytes);
   if (crc32(index) !== footer.indexCrc) return undefined;
+  const entries = decodeIndex(index, footer.entryCount, header.firstSequence);
+  // Power may have gone before the sync: the footer can be there without what it speaks of.
+  if (!entries.every((entry) => clustersMatch(bytes, entry.presentOffset, entry))) return undefined;
   return {
     header,
     sealed: { final: footer.final, lastSequence: footer.lastSequence },
-    entries: decodeIndex(index, footer.entryCount, header.firstSequence),
+    entries,
     lastSequence: footer.lastSequence,
     endOffset: footer.indexOffset,
     flushedEvidence: header.flushedSequence,
   };
 }
 
-function clustersMatch(bytes: Buffer, payloadOffset: number, record: RecordHeader): boolean {
-  const { clusterCrcs } = record;
+function clustersMatch(bytes: Buffer, payloadOffset: number, { clusterCrcs }: Pick<RecordHeader, "clusterCrcs">): boolean {
   if (payloadOffset + clusterCrcs.length * clusterBytes > bytes.length) return false;
   for (let i = 0; i < clusterCrcs.length; i++) {
     const start = payloadOffset + i * clusterBytes;

@@ -13,6 +13,7 @@ import type { PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
 import { recordKinds } from "../format/segment.ts";
 import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
+import { journalError } from "../journal/journal-file.ts";
 import { Journal } from "../journal/journal.ts";
 import { markPoisoned } from "../journal/recovery.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
@@ -200,8 +201,6 @@ export class OpenLog {
   /** The first journal file exists before the epoch is recorded, and the epoch is recorded before a write is acknowledged. */
   async #beginEpoch(): Promise<Journal> {
     const { disk, journalDirectory, journalId, registry } = this.#context;
-    await disk.makeDirectory(`${journalDirectory}/${this.id}`);
-    await disk.syncDirectory(journalDirectory);
     const journal = new Journal({
       disk,
       directory: journalDirectory,
@@ -217,7 +216,15 @@ export class OpenLog {
       onDiscarded: (file) => this.#context.segments.setLocal(file.handle, undefined),
     });
     try {
+      await disk.makeDirectory(`${journalDirectory}/${this.id}`);
+      await disk.syncDirectory(journalDirectory);
       await journal.begin();
+    } catch (error) {
+      // Nothing is recorded: the next write begins again, when there is room perhaps.
+      await journal.discardBegun().catch(() => undefined);
+      throw journalError(error, `cannot begin a journal in ${journalDirectory}`);
+    }
+    try {
       await atomically(registry, this.#context, async (tx) => {
         const record = await readOwned(this.#context, tx, this.id, this.epoch);
         const epoch: EpochRecord = { v: 1, epoch: this.epoch, journal: journalId };

@@ -86,9 +86,15 @@ export async function openSqliteRegistry(options: SqliteRegistryOptions): Promis
   return new SqliteRegistry(options.random, (listener) => linkWorker(worker, listener));
 }
 
+export interface InlineRegistryOptions extends SqliteRegistryOptions {
+  readonly clock: Clock;
+  /** Default true; false for a store that no power loss concerns: commits then wait for no disk. */
+  readonly durable?: boolean;
+}
+
 /** The same store in the caller's thread and on the caller's clock, which it blocks while it works: not for services. */
-export async function openInlineRegistry(options: SqliteRegistryOptions & { readonly clock: Clock }): Promise<Registry> {
-  const serverOptions = serverOptionsOf(options);
+export async function openInlineRegistry(options: InlineRegistryOptions): Promise<Registry> {
+  const serverOptions = { ...serverOptionsOf(options), durable: options.durable ?? true };
   await makeDirectory(serverOptions.path);
   let listener: LinkListener | undefined;
   const server = await StoreServer.open(serverOptions, options.clock, (replies) => listener?.onReplies(replies));

@@ -112,13 +112,14 @@ function upgrade(database: DatabaseSync, path: string, wallMs: number): void {
   }
 }
 
-function openOnce(path: string, clock: Clock): DatabaseSync {
+function openOnce(path: string, clock: Clock, durable: boolean): DatabaseSync {
   closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path, { timeout: 1000 });
   try {
     checkOurs(database, path);
     const version = checkVersion(database, path);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864");
+    if (!durable) database.exec("PRAGMA synchronous = OFF");
     database.exec("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384");
     if (version < schemaVersion) upgrade(database, path, clock.wallMs());
     return database;
@@ -130,13 +131,14 @@ function openOnce(path: string, clock: Clock): DatabaseSync {
 
 /**
  * Opens the file for writing, creating or upgrading it. Waits up to `lockTimeoutMs` for other processes that do the same.
+ * Without `durable` power loss may take anything: for what is thrown away afterwards.
  * Throws registry_damaged, registry_too_new, registry_unavailable.
  */
-export async function openDatabase(path: string, clock: Clock, lockTimeoutMs: number): Promise<DatabaseSync> {
+export async function openDatabase(path: string, clock: Clock, lockTimeoutMs: number, durable = true): Promise<DatabaseSync> {
   const deadlineMs = clock.monotonicMs() + lockTimeoutMs;
   for (;;) {
     try {
-      return openOnce(path, clock);
+      return openOnce(path, clock, durable);
     } catch (error) {
       if (!isBusy(error) || clock.monotonicMs() >= deadlineMs) throw asRegistryError(error, path);
       await clock.sleep(10);

@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly path: string;
   readonly bootId: string;
   readonly lockTimeoutMs: number;
+  /** False for a store that no power loss concerns (simulation): commits then wait for no disk. */
+  readonly durable?: boolean;
   /** How often to look for what other processes did, when nothing says that they did something. */
   readonly tickMs: number;
   readonly historyRevisionsMax: number;
@@ -82,7 +84,7 @@ export class StoreServer {
   /** Opens or creates the database. Throws registry_damaged, registry_too_new, registry_unavailable. */
   static async open(options: ServerOptions, clock: Clock, send: (replies: Reply[]) => void): Promise<StoreServer> {
     const { path, bootId } = options;
-    const database = await openDatabase(path, clock, options.lockTimeoutMs);
+    const database = await openDatabase(path, clock, options.lockTimeoutMs, options.durable);
     try {
       const history = { revisionsMax: options.historyRevisionsMax, bytesMax: options.historyBytesMax };
       return new StoreServer(new Store(database, { path, bootId, clock, history }), options, clock, send);
