@@ -4,7 +4,7 @@
 //       sealed ........................ kept (synced once more)
 //       not sealed .................... its whole records are copied to a fresh file and sealed
 //         and the next file follows on . the epoch goes on there
-//         and nothing follows on ....... it was the last; what lies behind a torn one is set aside
+//         and nothing follows on ....... it was the last; what lies behind a torn one is set aside, if it holds anything
 //
 // - Refused, never cut: a break below a flushed sequence that any file names; a gap in numbers or sequences; a sealed file that
 //   is not final with none after it.
@@ -128,7 +128,11 @@ class EpochWalk {
         `it says that record ${scanned.flushedEvidence} was on disk, but the journal ends at ${this.#sequence}`,
       );
     }
-    if (this.#ended) return this.#putAside(path);
+    if (this.#ended) {
+      if (bytes.length > 0) return this.#putAside(path);
+      this.#leftovers.push(path); // the file that was prepared to be the next
+      return;
+    }
     if (number !== this.#expected) throw this.#damage(number, `file ${this.#expected} before it is missing`);
     if (scanned.header !== undefined && scanned.header.firstSequence !== this.#sequence + 1) {
       throw this.#damage(number, `it begins at record ${scanned.header.firstSequence}, the one before ends at ${this.#sequence}`);
