@@ -15,6 +15,7 @@ import type { VdiskSource } from "./control.ts";
 import type { ExportSession } from "./device.ts";
 import type { EngineLog, EngineSettings } from "./engine-context.ts";
 import { KiB, MiB } from "./limits.ts";
+import type { LocalDisk } from "./local-disk.ts";
 import { nodeDisk } from "./node-disk.ts";
 import { RecordControl } from "./record-control.ts";
 import { StorageRouter } from "./router.ts";
@@ -25,6 +26,10 @@ export interface RigOptions {
   readonly settings?: Partial<EngineSettings>;
   /** Wraps the backend, for fault injection. */
   readonly wrap?: (backend: ObjectBackend) => ObjectBackend;
+  /** The disk of the journal, in place of the machine's. */
+  readonly disk?: LocalDisk;
+  /** Wraps the registry that the router sees. */
+  readonly wrapRegistry?: (registry: Registry) => Registry;
 }
 
 const quiet: EngineLog = { debug: () => undefined, info: () => undefined, warning: () => undefined, error: () => undefined };
@@ -50,13 +55,17 @@ export class EngineRig {
   readonly control: RecordControl;
   router: StorageRouter;
   readonly #settings: EngineSettings;
+  readonly #disk: LocalDisk;
+  readonly #routerRegistry: Registry;
   readonly #names = new Map<string, { readonly exportId: string; readonly name: string }>();
 
-  private constructor(directory: string, registry: Registry, backend: ObjectBackend, settings: EngineSettings) {
+  private constructor(directory: string, registry: Registry, backend: ObjectBackend, options: RigOptions) {
     this.directory = directory;
     this.registry = registry;
     this.backend = backend;
-    this.#settings = settings;
+    this.#settings = { ...smallSettings, ...options.settings };
+    this.#disk = options.disk ?? nodeDisk;
+    this.#routerRegistry = options.wrapRegistry?.(registry) ?? registry;
     const capacity = (): Promise<{ totalBytes: number; freeBytes: number }> => backend.capacity();
     this.control = new RecordControl({
       registry,
@@ -73,7 +82,7 @@ export class EngineRig {
     const registry = await openSqliteRegistry({ path: join(directory, "registry.db"), random: systemRandom });
     await mkdir(join(directory, "backend"));
     const file = await openFileBackend({ root: join(directory, "backend") });
-    const rig = new EngineRig(directory, registry, options.wrap?.(file) ?? file, { ...smallSettings, ...options.settings });
+    const rig = new EngineRig(directory, registry, options.wrap?.(file) ?? file, options);
     await rig.control.start();
     await rig.router.start();
     return rig;
@@ -87,12 +96,16 @@ export class EngineRig {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** What kill -9 does to the router's memory: nothing is drained, a new router takes over from the files. */
-  async crash(): Promise<void> {
+  /**
+   * What kill -9 does to the router's memory: nothing is drained, a new router takes over from the files. `between` may do to
+   * the files what it likes.
+   */
+  async crash(between?: () => void | Promise<void>): Promise<void> {
     this.router.exports.cutAll();
     const { AndironError } = await import("../common/errors.ts");
     await this.router.openLogs.abandonAll(new AndironError("shutting_down", "crash in a test"));
     await this.router.stop();
+    await between?.();
     this.router = this.#newRouter();
     await this.router.start();
   }
@@ -146,14 +159,14 @@ export class EngineRig {
 
   #newRouter(): StorageRouter {
     return new StorageRouter({
-      registry: this.registry,
+      registry: this.#routerRegistry,
       backends: new Map([[rigPool, this.backend]]),
       settings: this.#settings,
       clock: systemClock,
       random: systemRandom,
       log: quiet,
       host: "rig",
-      disk: nodeDisk,
+      disk: this.#disk,
       stateDirectory: this.directory,
       journalDirectory: join(this.directory, "journal"),
       nbdAddress: () => ({ hosts: ["127.0.0.1"], port: 10809 }),

@@ -135,14 +135,18 @@ async function segmentEntries(sources: ViewSources, segment: SegmentId, open: bo
     const live = await sources.live.liveSegment(segment);
     if (live !== undefined) return live;
   }
+  const uploaded = await uploadedEntries(sources, segment);
+  if (uploaded !== undefined || open) return uploaded;
+  // Of an epoch that a recovery has closed: its owner may still have it, or have uploaded it this moment.
+  const entries = (await sources.live.liveSegment(segment)) ?? (await uploadedEntries(sources, segment));
+  if (entries !== undefined) return entries;
+  throw new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`);
+}
+
+async function uploadedEntries(sources: ViewSources, segment: SegmentId): Promise<SegmentEntries | undefined> {
   const index = await sources.segments.loadIndex(segment);
-  if (index !== undefined)
-    return { entries: index.entries, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
-  if (open) return undefined;
-  throw new AndironError(
-    "segment_damaged",
-    `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
-  );
+  if (index === undefined) return undefined;
+  return { entries: index.entries, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
 }
 
 /** Brings entries of one segment, in order, into a delta; those beyond `cut` are left out. */

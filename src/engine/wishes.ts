@@ -63,7 +63,8 @@ export class Wishes {
         const done = await this.#try(logId, parseRecord<WishRecord>(key, entry.value));
         if (done) return;
       } catch (error) {
-        if (error instanceof AndironError && error.kind === "data") {
+        // A poisoned journal is of the kind too, but the next use claims the log anew.
+        if (error instanceof AndironError && error.kind === "data" && error.code !== "journal_poisoned") {
           await this.#giveUp(logId, key, error).catch((failure: unknown) => this.#warn(logId, failure));
         } else {
           this.#warn(logId, error);

@@ -223,13 +223,14 @@ export class Journal {
   }
 
   async #takePrepared(): Promise<void> {
-    this.#prepared ??= this.#prepare();
-    const taking = this.#prepared;
+    const early = this.#prepared !== undefined;
     let prepared: { file: LocalFile; segment: SegmentId };
     try {
-      prepared = await taking;
+      prepared = await (this.#prepared ??= this.#prepare());
     } catch (error) {
       this.#prepared = undefined;
+      // What failed when the last file was begun says nothing about now.
+      if (early) return this.#takePrepared();
       throw journalError(error, `cannot create a journal file in ${this.#options.directory}`);
     }
     try {
