@@ -74,7 +74,7 @@ export class FaultDisk implements LocalDisk {
       const bytes = readFileSync(path);
       const kind = random.below(3);
       for (let at = Math.ceil(state.syncedBytes / sectorBytes) * sectorBytes; at < bytes.length && kind > 0; at += sectorBytes) {
-        if (random.below(kind === 1 ? 2 : 20) === 0) bytes.fill(0, at, at + sectorBytes);
+        if (random.below(kind === 1 ? 2 : 20) === 0) bytes.fill(0, at, Math.min(at + sectorBytes, bytes.length));
       }
       writeFileSync(path, bytes);
       state.syncedBytes = bytes.length;

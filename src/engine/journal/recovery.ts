@@ -6,6 +6,7 @@
 //         and the next file follows on . the epoch goes on there
 //         and nothing follows on ....... it was the last; what lies behind a torn one is set aside, if it holds anything
 //
+// - All files are looked at before the first is changed: what is refused is left as it is.
 // - Refused, never cut: a break below a flushed sequence that any file names; a gap in numbers or sequences; a sealed file that
 //   is not final with none after it.
 // - The copy keeps offsets and is the next generation: whoever refers to a place in the old file finds it in the new one.
@@ -90,7 +91,8 @@ async function recoverFiles(options: RecoverOptions): Promise<RecoveredEpoch> {
     .sort((a, b) => a - b);
   const walk = new EpochWalk(options, numbers);
   for (const number of numbers) await walk.take(number, copyAll);
-  await walk.finish();
+  walk.finish();
+  await walk.carryOut();
   if (copyAll) await disk.unlink(`${folder}/${poisonMarker}`);
   await disk.syncDirectory(folder).catch((error: unknown) => {
     if (numbers.length > 0) throw error;
@@ -104,9 +106,11 @@ class EpochWalk {
   readonly #segments: RecoveredSegment[] = [];
   readonly #setAside: string[] = [];
   readonly #leftovers: string[] = [];
+  /** What changes the disk, in order: done when all files are found to be in order, not before. */
+  readonly #steps: (() => Promise<void>)[] = [];
   #expected: number;
   #sequence: number;
-  /** Set at the first file that is not sealed: nothing after it counts. */
+  /** Set behind the first file that nothing follows: nothing after it counts. */
   #ended = false;
   #final = false;
 
@@ -122,6 +126,8 @@ class EpochWalk {
     const path = `${this.#options.directory}/${journalFileName(segment)}`;
     const bytes = await readWhole(this.#options.disk, path);
     const scanned = scanJournal(bytes);
+    // Behind its last file too, which an earlier recovery may have made of a torn one.
+    this.#ended ||= this.#final;
     if (scanned.flushedEvidence > this.#sequence && (this.#ended || number !== this.#expected)) {
       throw this.#damage(
         number,
@@ -129,8 +135,8 @@ class EpochWalk {
       );
     }
     if (this.#ended) {
-      if (bytes.length > 0) return this.#putAside(path);
-      this.#leftovers.push(path); // the file that was prepared to be the next
+      if (bytes.length > 0) this.#steps.push(() => this.#putAside(path));
+      else this.#leftovers.push(path); // the file that was prepared to be the next
       return;
     }
     if (number !== this.#expected) throw this.#damage(number, `file ${this.#expected} before it is missing`);
@@ -149,7 +155,8 @@ class EpochWalk {
       }
     }
     const final = scanned.sealed?.final ?? !goesOn;
-    await this.#keep(segment, path, bytes, scanned, { copy: copyAll || scanned.sealed === undefined, final });
+    const copy = copyAll || scanned.sealed === undefined;
+    this.#steps.push(() => (copy ? this.#copy(segment, path, scanned, final) : this.#keep(segment, path, scanned)));
     this.#sequence = scanned.lastSequence;
     this.#expected = number + 1;
     this.#final = final;
@@ -165,9 +172,13 @@ class EpochWalk {
     return decodeHeader(head)?.firstSequence === scanned.lastSequence + 1;
   }
 
-  async finish(): Promise<void> {
+  finish(): void {
     if (this.#ended || this.#final || this.#numbers.length === 0) return;
     throw this.#damage(this.#expected, "it is missing, although the file before it is not the last of its epoch");
+  }
+
+  async carryOut(): Promise<void> {
+    for (const step of this.#steps) await step();
   }
 
   result(): RecoveredEpoch {
@@ -180,23 +191,17 @@ class EpochWalk {
     };
   }
 
-  async #keep(
-    segment: SegmentId,
-    path: string,
-    bytes: Buffer,
-    scanned: ScannedFile,
-    how: { copy: boolean; final: boolean },
-  ): Promise<void> {
+  async #keep(segment: SegmentId, path: string, scanned: ScannedFile): Promise<void> {
+    const file = this.#options.disk.open(path, "existing");
+    const bytes = file.lengthBytes();
+    await file.sync().finally(() => void file.close());
     const { entries, lastSequence } = scanned;
+    this.#segments.push({ segment, path, generation: scanned.header!.generation, bytes, entries, lastSequence });
+  }
+
+  async #copy(segment: SegmentId, path: string, scanned: ScannedFile, final: boolean): Promise<void> {
     const { disk } = this.#options;
-    if (!how.copy) {
-      const file = disk.open(path, "existing");
-      await file.sync().finally(() => void file.close());
-      const generation = scanned.header!.generation;
-      this.#segments.push({ segment, path, generation, bytes: bytes.length, entries, lastSequence });
-      return;
-    }
-    const { generation, copy } = sealedCopy(bytes, scanned, how.final);
+    const { generation, copy } = sealedCopy(await readWhole(disk, path), scanned, final);
     const temporary = `${path}.copy`;
     const file = disk.open(temporary, "replace");
     try {
@@ -206,8 +211,9 @@ class EpochWalk {
       await file.close();
     }
     await disk.rename(temporary, path);
-    const length = copy.reduce((sum, part) => sum + part.length, 0);
-    this.#segments.push({ segment, path, generation, bytes: length, entries, lastSequence });
+    const bytes = copy.reduce((sum, part) => sum + part.length, 0);
+    const { entries, lastSequence } = scanned;
+    this.#segments.push({ segment, path, generation, bytes, entries, lastSequence });
   }
 
   async #putAside(path: string): Promise<void> {

@@ -47,7 +47,8 @@ const nothing: ScannedFile = {
 
 export function scanJournal(bytes: Buffer): ScannedFile {
   const header = decodeHeader(bytes);
-  if (header === undefined) return nothing;
+  // Without its header nothing of a file can be used, but its records still tell a damaged one from one that never came to be.
+  if (header === undefined) return { ...nothing, flushedEvidence: evidenceBehind(bytes, 0) };
   const sealed = readSealed(bytes, header);
   if (sealed !== undefined) return sealed;
   const entries: IndexEntry[] = [];
@@ -110,17 +111,14 @@ const entryOf = (record: RecordHeader, payloadOffset: number): IndexEntry => ({
   clusterCrcs: record.clusterCrcs,
 });
 
-function evidenceBehind(bytes: Buffer, from: number, salt: number): number {
-  const pattern = Buffer.alloc(8);
+/** Highest flushed sequence in any valid record from there on; of any salt when none is given. */
+function evidenceBehind(bytes: Buffer, from: number, salt?: number): number {
+  const pattern = Buffer.alloc(salt === undefined ? 4 : 8);
   pattern.writeUInt32LE(recordMagic, 0);
-  pattern.writeUInt32LE(salt, 4);
+  if (salt !== undefined) pattern.writeUInt32LE(salt, 4);
   let evidence = 0;
-  for (
-    let at = bytes.indexOf(pattern, from);
-    at >= 0 && at + recordHeaderBytes <= bytes.length;
-    at = bytes.indexOf(pattern, at + 1)
-  ) {
-    const record = decodeRecord(bytes, at, salt);
+  for (let at = bytes.indexOf(pattern, from); at >= 0 && at + recordHeaderBytes <= bytes.length; at = bytes.indexOf(pattern, at + 1)) {
+    const record = decodeRecord(bytes, at, salt ?? bytes.readUInt32LE(at + 4));
     if (record !== undefined) evidence = Math.max(evidence, record.flushedSequence);
   }
   return evidence;

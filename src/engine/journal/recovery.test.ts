@@ -1,0 +1,271 @@
+// Recovery of one epoch from its files, damaged in every way: what was flushed is there or it is refused, never cut; what was
+// not may be cut behind any whole record. Refusing changes nothing on disk.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { systemClock } from "../../common/clock.ts";
+import type { AndironError } from "../../common/errors.ts";
+import { seededRandom } from "../../common/random.ts";
+import { FaultDisk } from "../fault-disk.fixture.ts";
+import { headerBytes, recordKinds, recordPrefixBytes } from "../format/segment.ts";
+import { clusterBytes, KiB } from "../limits.ts";
+import type { SegmentId } from "../names.ts";
+import { journalFileName } from "../names.ts";
+import { Journal } from "./journal.ts";
+import type { RecoveredEpoch } from "./recovery.ts";
+import { markPoisoned, recoverEpoch } from "./recovery.ts";
+
+const log = "6f1b6c1e-3f0f-4a59-9d0f-0a53b7e6a001";
+const epoch = 3;
+/** Last sequence before the epoch. */
+const before = 100;
+const root = mkdtempSync(join(tmpdir(), "andiron-recovery-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+interface Written {
+  readonly directory: string;
+  readonly disk: FaultDisk;
+  readonly journal: Journal;
+  /** Last sequence and file of each append, in order. */
+  readonly appends: { readonly sequence: number; readonly number: number; readonly end: number }[];
+  write(clusters: number): Promise<void>;
+}
+
+let directories = 0;
+
+/** A journal of small files, still open. Abandon it before its files are read. */
+async function begin(segmentBytes = 64 * KiB): Promise<Written> {
+  const directory = join(root, String(++directories));
+  const disk = new FaultDisk();
+  await disk.makeDirectory(`${directory}/${log}`);
+  let handles = 0;
+  const journal = new Journal({
+    disk,
+    directory,
+    log,
+    epoch,
+    sequence: before,
+    segmentBytes,
+    handles: { handleOf: () => ++handles, segmentOf: (): SegmentId => ({ log, epoch, number: 1 }) },
+    clock: { ...systemClock, after: () => ({ cancel: () => undefined }) },
+    random: seededRandom(directories),
+    onCreated: () => undefined,
+    onSealed: () => undefined,
+    onDiscarded: () => undefined,
+  });
+  await journal.begin();
+  const appends: Written["appends"] = [];
+  const write = async (clusters: number): Promise<void> => {
+    const data = Buffer.alloc(clusters * clusterBytes, appends.length + 1);
+    const { file } = await journal.append([{ kind: recordKinds.data, firstCluster: appends.length, clusterCount: clusters, data }]);
+    appends.push({ sequence: journal.sequence, number: file.segment.number, end: file.length });
+  };
+  return { directory, disk, journal, appends, write };
+}
+
+const pathOf = (written: Written, number: number): string => `${written.directory}/${journalFileName({ log, epoch, number })}`;
+
+const recover = (written: Written): Promise<RecoveredEpoch> =>
+  recoverEpoch({ disk: written.disk, directory: written.directory, log, epoch, first: 1, sequence: before });
+
+const sequencesOf = (recovered: RecoveredEpoch): number[] => recovered.segments.flatMap((segment) => segment.entries.map((entry) => entry.sequence));
+
+/** Names, lengths and bytes of everything in the log's folder. */
+function contentOf(written: Written): Map<string, string> {
+  const folder = `${written.directory}/${log}`;
+  return new Map(readdirSync(folder).map((name) => [name, readFileSync(`${folder}/${name}`, "latin1")]));
+}
+
+async function assertRefused(written: Written): Promise<void> {
+  const content = contentOf(written);
+  await assert.rejects(recover(written), (error: AndironError) => error.code === "journal_damaged");
+  assert.deepEqual([...contentOf(written)].filter(([name, bytes]) => content.get(name) !== bytes), [], "nothing is changed");
+  assert.equal(contentOf(written).size, content.size);
+}
+
+function flipByte(path: string, offset: number): void {
+  const bytes = readFileSync(path);
+  bytes[offset] = bytes[offset]! ^ 0x40;
+  writeFileSync(path, bytes);
+}
+
+/** What recovery found must be found by a second one too, from what the first left. */
+async function assertRepeatable(written: Written, first: RecoveredEpoch): Promise<void> {
+  const second = await recover(written);
+  assert.deepEqual(sequencesOf(second), sequencesOf(first));
+  assert.deepEqual([second.last, second.lastSequence], [first.last, first.lastSequence]);
+}
+
+test("an untouched journal comes back whole, over several files and however often", async () => {
+  const written = await begin();
+  for (let i = 0; i < 20; i++) await written.write(1 + (i % 5));
+  await written.journal.abandon();
+  const recovered = await recover(written);
+  assert.deepEqual(sequencesOf(recovered), written.appends.map((append) => append.sequence));
+  assert.equal(recovered.lastSequence, written.journal.sequence);
+  await assertRepeatable(written, recovered);
+});
+
+test("the last file cut at every byte of its last record loses that record and no other", async () => {
+  const template = await begin();
+  for (let i = 0; i < 3; i++) await template.write(1);
+  await template.journal.abandon();
+  const [, previous, last] = template.appends as [unknown, { end: number }, { end: number }];
+  const path = pathOf(template, 1);
+  const whole = readFileSync(path);
+  for (let length = previous.end; length <= last.end; length += length < previous.end + 80 || length > last.end - 20 ? 1 : 509) {
+    for (const name of readdirSync(`${template.directory}/${log}`)) rmSync(`${template.directory}/${log}/${name}`);
+    writeFileSync(path, whole.subarray(0, length));
+    const recovered = await recover(template);
+    const expected = length === last.end ? 3 : 2;
+    assert.equal(recovered.lastSequence, before + expected, `cut at ${length}`);
+    assert.equal(sequencesOf(recovered).length, expected);
+  }
+});
+
+test("a flipped byte above the last flush cuts there, below it is refused and nothing is changed", async () => {
+  const template = await begin(1024 * KiB);
+  await template.write(1);
+  await template.write(2);
+  await template.journal.flush();
+  await template.write(1); // names the flush
+  await template.write(1);
+  await template.journal.abandon();
+  const path = pathOf(template, 1);
+  const whole = readFileSync(path);
+  const ends = template.appends.map((append) => append.end);
+  for (let offset = 0; offset < whole.length; offset += offset < headerBytes + 200 ? 7 : 331) {
+    for (const name of readdirSync(`${template.directory}/${log}`)) rmSync(`${template.directory}/${log}/${name}`);
+    writeFileSync(path, whole);
+    flipByte(path, offset);
+    if (offset < ends[1]!) {
+      await assertRefused(template);
+      continue;
+    }
+    const recovered = await recover(template);
+    const whole3 = offset >= ends[2]!;
+    assert.equal(recovered.lastSequence, before + (whole3 ? 3 : 2), `flipped at ${offset}`);
+    await assertRepeatable(template, recovered);
+  }
+});
+
+test("a file in the middle that is missing, cut or damaged is refused once the next one shows that it was flushed", async () => {
+  const damages: ((path: string) => void)[] = [
+    (path) => rmSync(path),
+    (path) => truncateSync(path, statSync(path).size >> 1),
+    (path) => truncateSync(path, 10),
+    (path) => writeFileSync(path, ""),
+    (path) => renameSync(path, `${path}.gone`),
+  ];
+  for (const damage of damages) {
+    const written = await begin();
+    for (let i = 0; i < 8; i++) await written.write(6);
+    await written.journal.flush();
+    for (let i = 0; i < 8; i++) await written.write(6);
+    await written.journal.abandon();
+    damage(pathOf(written, 2));
+    await assertRefused(written);
+  }
+});
+
+test("a last file that is missing is refused, for its name was on disk before the one before it got its footer", async () => {
+  const written = await begin();
+  for (let i = 0; i < 8; i++) await written.write(6);
+  await written.journal.sealed();
+  await written.journal.abandon();
+  const last = written.appends.at(-1)!.number;
+  for (const name of readdirSync(`${written.directory}/${log}`)) {
+    if (Number.parseInt(name.slice(-8), 16) >= last) rmSync(`${written.directory}/${log}/${name}`);
+  }
+  await assertRefused(written);
+});
+
+test("a torn header of a file that nothing was flushed in ends the epoch before it", async () => {
+  for (const length of [0, 1, headerBytes - 1]) {
+    const written = await begin();
+    for (let i = 0; i < 5; i++) await written.write(6);
+    await written.journal.flush();
+    await written.journal.rotate();
+    await written.journal.sealed();
+    const end = written.journal.sequence;
+    await written.write(1);
+    await written.journal.abandon();
+    truncateSync(pathOf(written, written.appends.at(-1)!.number), length);
+    const recovered = await recover(written);
+    assert.equal(recovered.lastSequence, end);
+    await assertRepeatable(written, recovered);
+  }
+});
+
+test("a poisoned journal is copied wholly, under the next generation, and the mark is gone", async () => {
+  const written = await begin();
+  for (let i = 0; i < 10; i++) await written.write(5);
+  await written.journal.sealed();
+  await written.journal.abandon();
+  await markPoisoned(written.disk, written.directory, log);
+  const recovered = await recover(written);
+  assert.ok(recovered.segments.length > 2);
+  assert.ok(recovered.segments.every((segment) => segment.generation === 1));
+  assert.deepEqual(sequencesOf(recovered), written.appends.map((append) => append.sequence));
+  assert.ok(!contentOf(written).has("poisoned"));
+  await assertRepeatable(written, recovered);
+});
+
+test("recovery that stops at any call to the disk is finished by the next one", async () => {
+  for (let calls = 0; calls < 40; calls++) {
+    const written = await begin();
+    for (let i = 0; i < 8; i++) await written.write(6);
+    await written.journal.abandon();
+    truncateSync(pathOf(written, written.appends.at(-1)!.number), written.appends.at(-1)!.end - 1);
+    if (calls % 2 === 0) await markPoisoned(written.disk, written.directory, log);
+    let left = calls >> 1;
+    const dying = new Proxy(written.disk, {
+      get(disk, name: keyof FaultDisk) {
+        const value = disk[name];
+        if (typeof value !== "function") return value;
+        return (...values: unknown[]): unknown => {
+          if (left-- <= 0) throw new Error("the process died");
+          return (value as (...values: unknown[]) => unknown).apply(disk, values);
+        };
+      },
+    });
+    await recoverEpoch({ disk: dying, directory: written.directory, log, epoch, first: 1, sequence: before }).catch(() => undefined);
+    const recovered = await recover(written);
+    assert.deepEqual(sequencesOf(recovered), written.appends.slice(0, -1).map((append) => append.sequence), `died at call ${calls >> 1}`);
+  }
+});
+
+test("power loss at a random moment keeps every flushed record, in order and without a gap", async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = seededRandom(seed);
+    const written = await begin((16 + random.below(100)) * KiB);
+    let flushed = before;
+    for (let i = 0; i < 25; i++) {
+      await written.write(1 + random.below(6));
+      if (random.below(5) === 0) {
+        await written.journal.flush();
+        flushed = written.journal.sequence;
+      }
+      if (random.below(9) === 0) await written.journal.rotate();
+    }
+    await written.journal.abandon();
+    written.disk.losePower(random);
+    const recovered = await recover(written);
+    assert.ok(recovered.lastSequence >= Math.max(flushed, written.journal.flushedSequence), `seed ${seed}`);
+    const sequences = sequencesOf(recovered);
+    const expected = written.appends.map((append) => append.sequence).slice(0, sequences.length);
+    assert.deepEqual(sequences, expected, `seed ${seed}`);
+    await assertRepeatable(written, recovered);
+  }
+});
+
+test("a record's place is found by its file alone: prefix and payload lie behind each other", async () => {
+  const written = await begin();
+  await written.write(3);
+  await written.journal.abandon();
+  const [segment] = (await recover(written)).segments;
+  assert.equal(segment!.entries[0]!.originalOffset, headerBytes + recordPrefixBytes(3));
+});
