@@ -33,8 +33,8 @@ interface FioReport {
   }[];
 }
 
-/** How long: for a time, whatever is done in it, or once over the whole range. */
-export type Extent = { readonly runMs: number } | "once";
+/** How long: for a time, whatever is done in it, or so many times over the whole range. */
+export type Extent = { readonly runMs: number } | { readonly passes: number };
 
 /** Runs the workload on the first `rangeBytes` of each disk, all disks at once; resolves with the sum. */
 export async function runFio(
@@ -56,10 +56,10 @@ export async function runFio(
     percentile_list: 99.9,
     ...(workload.pattern === "randrw" ? { rwmixread: 70 } : {}),
     ...(workload.flushes === true ? { fsync: 1 } : {}),
-    ...(extent === "once" ? {} : { runtime: `${extent.runMs}ms` }),
+    ...("passes" in extent ? { loops: extent.passes } : { runtime: `${extent.runMs}ms` }),
   };
   const options = Object.entries(common).map(([name, value]) => `--${name.replace("output_format", "output-format")}=${value}`);
-  const flags = ["--norandommap", "--thread", "--group_reporting", ...(extent === "once" ? [] : ["--time_based"])];
+  const flags = ["--norandommap", "--thread", "--group_reporting", ...("passes" in extent ? [] : ["--time_based"])];
   const jobs = disks.flatMap((disk, number) => [`--name=disk${number}`, `--uri=${uriOf(disk)}`]);
   const text = await runOk("fio", [...options, ...flags, ...jobs], { folder, timeoutMs: 600_000 });
   return readReport(text);

@@ -24,6 +24,7 @@ export interface Scale {
   readonly rangeBytes: number;
   readonly copyBytes: number;
   readonly sparseGibibytes: number;
+  /** 0: nothing is synced or waited for. */
   readonly settleMsMax: number;
   readonly apiCalls: number;
 }
@@ -46,7 +47,7 @@ export const quickScale: Scale = {
   rangeBytes: 64 * mebibyte,
   copyBytes: 64 * mebibyte,
   sparseGibibytes: 1,
-  settleMsMax: 100,
+  settleMsMax: 0,
   apiCalls: 4,
 };
 
@@ -78,24 +79,25 @@ export class Lab {
   mainDisk(target: Target): Promise<Disk> {
     let disk = this.#mainDisks.get(target.name);
     if (disk === undefined) {
-      disk = this.filledDisk(target, this.scale.rangeBytes);
+      disk = this.filledDisks(target, 1, this.scale.rangeBytes).then(([first]) => first!);
       this.#mainDisks.set(target.name, disk);
     }
     return disk;
   }
 
-  /** A new disk of 1 GiB, its first `rangeBytes` written as often as it takes to have touched all of the cache's memory. */
-  async filledDisk(target: Target, rangeBytes: number): Promise<Disk> {
-    const disk = await target.openDisk(1);
-    for (let pass = 0; pass < fillPasses; pass++) {
-      await runFio([disk], { pattern: "write", blockBytes: mebibyte, depth: 8 }, rangeBytes, "once", this.folder);
-    }
+  /** New disks of 1 GiB, the first `rangeBytes` written as often as it takes to have touched all of the cache's memory. */
+  async filledDisks(target: Target, count: number, rangeBytes: number): Promise<readonly Disk[]> {
+    const disks: Disk[] = [];
+    while (disks.length < count) disks.push(await target.openDisk(1));
+    const fill = { pattern: "write", blockBytes: mebibyte, depth: 8 } as const;
+    await runFio(disks, fill, rangeBytes, { passes: fillPasses }, this.folder);
     await this.settle();
-    return disk;
+    return disks;
   }
 
   /** Waits until what was written is on the disk and our process idles, at most `settleMsMax`. */
   async settle(): Promise<void> {
+    if (this.scale.settleMsMax === 0) return;
     await runOk("sync", ["-f", this.folder]);
     const ours = this.targets.get(ourName);
     if (ours === undefined) return;

@@ -121,8 +121,7 @@ function manyDisks(aims: Aims): Measure {
     writes: true,
     async prepare(lab, target) {
       const rangeBytes = lab.scale.rangeBytes / diskCount;
-      const disks: Disk[] = [];
-      while (disks.length < diskCount) disks.push(await lab.filledDisk(target, rangeBytes));
+      const disks = await lab.filledDisks(target, diskCount, rangeBytes);
       return async (runMs) => [(await runFio(disks, workload, rangeBytes, { runMs }, lab.folder)).iops];
     },
   };
@@ -191,7 +190,7 @@ async function makeImage(lab: Lab, kind: "full" | "sparse"): Promise<{ readonly 
 
 /** Reads the whole range once, so that caches hold what they can. */
 async function warm(lab: Lab, disk: Disk): Promise<void> {
-  await runFio([disk], { pattern: "read", blockBytes: mebibyte, depth: 8 }, lab.scale.rangeBytes, "once", lab.folder);
+  await runFio([disk], { pattern: "read", blockBytes: mebibyte, depth: 8 }, lab.scale.rangeBytes, { passes: 1 }, lab.folder);
 }
 
 /** Reads before writes, so that reads find what was filled in. */
