@@ -5,6 +5,7 @@
 //      │                                             │
 //      └──── one cannot start ──► stopping           └── second signal ──► stopping
 //
+// A signal within sameSignalMs of the first is the same one: npm passes on what the terminal gave its whole process group.
 // A service that cannot start, drain or stop is logged here, once; the others are still stopped.
 
 import { AndironError } from "../common/errors.ts";
@@ -18,6 +19,8 @@ export const exitCodes = {
   /** A service could not start, drain or stop; see the log. */
   failed: 1,
 } as const;
+
+const sameSignalMs = 1000;
 
 export interface RunOptions {
   readonly services: readonly Service[];
@@ -35,8 +38,11 @@ export interface RunOptions {
 export async function runServices({ services, log, clock, drainTimeoutMs, signals, onServing }: RunOptions): Promise<number> {
   const first = new Gate();
   const second = new Gate();
+  let firstAtMs = 0;
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     signals.on(name, () => {
+      if (!first.isOpen) firstAtMs = clock.monotonicMs();
+      else if (clock.monotonicMs() - firstAtMs < sameSignalMs) return;
       log.info(first.isOpen ? "asked to end again: not waiting any longer" : "asked to end: draining", { signal: name });
       (first.isOpen ? second : first).open();
     });
