@@ -179,6 +179,6 @@ export class DiskSession {
   }
 
   #accuse(problem: string): void {
-    this.#process.world.accuse(`${this.#disk.label}: ${problem}`);
+    this.#process.accuse(`${this.#disk.label}: ${problem}`);
   }
 }

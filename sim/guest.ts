@@ -106,7 +106,7 @@ export class Guest {
   async awaitDisk(disk: DiskEntry): Promise<void> {
     for (;;) {
       const info = await this.#process.insist(`look for ${disk.label}`, () => this.#process.control.vdisk(disk.id));
-      if (info?.state === "error") this.#process.world.accuse(`${disk.label} went to error: ${info.message}`);
+      if (info?.state === "error") this.#process.accuse(`${disk.label} went to error: ${info.message}`);
       if (info?.state === "ready") break;
       await this.#process.life.sleep(pollMs);
     }
@@ -119,7 +119,7 @@ export class Guest {
   async awaitSnapshot(snapshot: SnapshotEntry): Promise<void> {
     for (;;) {
       const info = await this.#process.insist(`look for ${snapshot.label}`, () => this.#process.control.snapshot(snapshot.id));
-      if (info?.state === "error") this.#process.world.accuse(`${snapshot.label} went to error: ${info.message}`);
+      if (info?.state === "error") this.#process.accuse(`${snapshot.label} went to error: ${info.message}`);
       if (info?.state === "ready") break;
       await this.#process.life.sleep(pollMs);
     }

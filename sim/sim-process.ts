@@ -100,11 +100,17 @@ export class SimProcess {
     }
   }
 
+  /** The engine broke a promise, as this process sees it; what the dead see does not count. */
+  accuse(what: string): void {
+    if (this.life.isAlive) this.world.accuse(what);
+  }
+
   /** Notes a failure; throws it, and ends the run, when nothing explains it. */
   refuse(what: string, error: unknown): void {
+    if (!this.life.isAlive) return;
     this.world.note(`${what} failed: ${describeError(error)}`);
     if (this.excuses(error)) return;
-    this.world.accuse(`${what} failed: ${describeError(error)}`);
+    this.accuse(`${what} failed: ${describeError(error)}`);
     throw error;
   }
 

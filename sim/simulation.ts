@@ -101,7 +101,7 @@ class Run {
     let done = false;
     body().then(
       () => (done = true),
-      (error: unknown) => this.#world.accuse(`unexpected: ${describeError(error)}`),
+      (error: unknown) => process.accuse(`unexpected: ${describeError(error)}`),
     );
     while (!done && process.life.isAlive && this.#world.violation === undefined && clock.monotonicMs() < endMs) await clock.step();
     return done;
@@ -133,14 +133,14 @@ class Run {
     const { control } = process;
     for (const disk of this.#ledger.disks.filter((entry) => entry.fate !== "gone")) {
       const info = await process.insist(`look for ${disk.label}`, () => control.vdisk(disk.id));
-      if (info === undefined && disk.fate === "here") this.#world.accuse(`${disk.label} has vanished`);
+      if (info === undefined && disk.fate === "here") process.accuse(`${disk.label} has vanished`);
       if (info === undefined) disk.fate = "gone";
       else if (disk.fate === "deleting") await guest.deleteDisk(disk);
       else await guest.awaitDisk(disk);
     }
     for (const snapshot of this.#ledger.snapshots.filter((entry) => entry.fate !== "gone")) {
       const info = await process.insist(`look for ${snapshot.label}`, () => control.snapshot(snapshot.id));
-      if (info === undefined && snapshot.fate === "here") this.#world.accuse(`${snapshot.label} has vanished`);
+      if (info === undefined && snapshot.fate === "here") process.accuse(`${snapshot.label} has vanished`);
       if (info === undefined) snapshot.fate = "gone";
       else if (snapshot.fate === "deleting") await guest.deleteSnapshot(snapshot);
       else if (snapshot.fate === "creating") await guest.awaitSnapshot(snapshot);
@@ -155,7 +155,7 @@ class Run {
     for (let attempt = 1; attempt <= verifyAttempts; attempt++) {
       const { findings } = await new Verifier(process.router.contextOf(simPool), { readData: true }).run();
       if (findings.length === 0) break;
-      if (attempt === verifyAttempts) this.#world.accuse(`verify: ${findings.join("; ")}`);
+      if (attempt === verifyAttempts) process.accuse(`verify: ${findings.join("; ")}`);
       await process.life.sleep(5000);
     }
     for (const disk of this.#ledger.disks.filter((entry) => entry.fate === "here")) await guest.detach(disk);
