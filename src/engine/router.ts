@@ -21,6 +21,7 @@ import { Exports } from "./exports.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import { readWhole, systemCodeOf } from "./local-disk.ts";
 import { Pages } from "./map/pages.ts";
+import type { SegmentId } from "./names.ts";
 import { OpenLogs } from "./open-logs.ts";
 import type { ExportRecord, LogRecord, RelocationRecord, RouterRecord, VdiskRecord } from "./records.ts";
 import { keys, parseRecord } from "./records.ts";
@@ -121,10 +122,11 @@ export class StorageRouter implements Service {
     this.#routerId = await identityIn(disk, stateDirectory, "router-id", random);
     this.#journalId = await identityIn(disk, journalDirectory, "journal-id", random);
     for (const [pool, backend] of backends) {
-      const segments = new Segments(backend, async (segment) => {
+      const generationOf = async (segment: SegmentId): Promise<number> => {
         const entry = await registry.get(keys.relocation(segment));
         return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
-      });
+      };
+      const segments = new Segments(backend, generationOf, (segment) => this.openLogs.liveSegment(segment));
       const pages = new Pages({ backend, handles: segments, bytesMax: Math.floor(settings.mapCacheBytes / backends.size) });
       const hints = new CleanerHints();
       const shared = { live: this.openLogs, budget: this.budget, hints, settings, clock, random, log, disk, journalDirectory };

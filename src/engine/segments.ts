@@ -39,15 +39,18 @@ const translationsMax = 256;
 export class Segments implements SegmentHandles {
   readonly #backend: ObjectBackend;
   readonly #lookUp: GenerationLookup;
+  readonly #askOwner: (segment: SegmentId) => Promise<unknown>;
   /** Handle 0 means "no segment" everywhere. */
   readonly #states: SegmentState[] = [{ id: { log: "", epoch: 0, number: 0 }, generation: 0, local: undefined }];
   readonly #byName = new Map<string, number>();
   /** Data entries of compacted generations by original offset, least recently used first. */
   readonly #translations = new Map<number, { generation: number; entries: readonly IndexEntry[] }>();
 
-  constructor(backend: ObjectBackend, lookUp: GenerationLookup) {
+  /** `askOwner` has the owner of a segment's log, if that can be here, make its local segments known (setLocal). */
+  constructor(backend: ObjectBackend, lookUp: GenerationLookup, askOwner: (segment: SegmentId) => Promise<unknown> = async () => undefined) {
     this.#backend = backend;
     this.#lookUp = lookUp;
+    this.#askOwner = askOwner;
   }
 
   handleOf(segment: SegmentId): number {
@@ -86,13 +89,17 @@ export class Segments implements SegmentHandles {
    */
   async read(handle: number, offset: number, target: Buffer, other = false): Promise<void> {
     const state = this.#state(handle);
-    if (state.local !== undefined && !other) return state.local.read(offset, target);
-    for (;;) {
+    for (let asked = other; ; ) {
+      if (state.local !== undefined && !other) return state.local.read(offset, target);
       const generation = state.generation;
       try {
         return await this.#readGeneration(handle, state, generation, offset, target);
       } catch (error) {
-        await this.#refresh(state, generation, error);
+        if (await this.#refresh(state, generation, error)) continue;
+        if (asked) throw missing(state.id, generation, error);
+        // A clone may name what its parent has not uploaded: the owner's journal has it, once it is recovered.
+        asked = true;
+        await this.#askOwner(state.id);
       }
     }
   }
@@ -108,7 +115,7 @@ export class Segments implements SegmentHandles {
         try {
           return await readIndex(name, bytes, generation, (offset, target) => this.#backend.read(name, offset, target));
         } catch (error) {
-          await this.#refresh(state, generation, error);
+          if (!(await this.#refresh(state, generation, error))) throw missing(segment, generation, error);
           continue;
         }
       }
@@ -157,19 +164,14 @@ export class Segments implements SegmentHandles {
     return entries;
   }
 
-  /** After a failed read: resolves when a newer generation is known now, else rejects with the failure. */
-  async #refresh(state: SegmentState, generation: number, error: unknown): Promise<void> {
+  /** After a failed read: true when a newer generation is known now; rejects unless it failed because the object is missing. */
+  async #refresh(state: SegmentState, generation: number, error: unknown): Promise<boolean> {
     if (!(error instanceof AndironError) || error.code !== "object_not_found") throw error;
-    if (state.generation > generation) return;
+    if (state.generation > generation) return true;
     const known = await this.#lookUp(state.id);
-    if (known <= generation) {
-      throw new AndironError(
-        "segment_damaged",
-        `segment ${segmentObjectName(state.id, generation)} is missing from the backend`,
-        { cause: error },
-      );
-    }
+    if (known <= generation) return state.generation > generation;
     state.generation = Math.max(known, state.generation);
+    return true;
   }
 
   #state(handle: number): SegmentState {
@@ -203,6 +205,9 @@ export async function readIndex(
   if (crc32(index) !== footer.indexCrc) throw new AndironError("segment_damaged", `the index of ${name} has a wrong checksum`);
   return { header, footer, entries: decodeIndex(index, footer.entryCount, header.firstSequence), generation };
 }
+
+const missing = (segment: SegmentId, generation: number, cause: unknown): AndironError =>
+  new AndironError("segment_damaged", `segment ${segmentObjectName(segment, generation)} is missing from the backend`, { cause });
 
 function findEntry(entries: readonly IndexEntry[], originalOffset: number): IndexEntry | undefined {
   let low = 0;
