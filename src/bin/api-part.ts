@@ -7,7 +7,7 @@ import { loadApiDocument } from "../api/operations.ts";
 import type { ApiServer } from "../api/server.ts";
 import { createApiServer } from "../api/server.ts";
 import { createCinder } from "../cinder/cinder.ts";
-import { OwnerPolicy } from "../cinder/policy.ts";
+import { RulePolicy } from "../cinder/policy/rule-policy.ts";
 import { noServers } from "../cinder/ports.ts";
 import type { CinderSettings } from "../cinder/settings.ts";
 import { defaultSettings } from "../cinder/settings.ts";
@@ -47,7 +47,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   const cinder = createCinder({
     ...shared,
     control,
-    policy: new OwnerPolicy(),
+    policy: new RulePolicy(),
     servers: noServers,
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),

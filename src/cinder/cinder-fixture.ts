@@ -11,7 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
 import type { RequestContext } from "./context.ts";
-import { OwnerPolicy } from "./policy.ts";
+import { RulePolicy } from "./policy/rule-policy.ts";
 import { noServers } from "./ports.ts";
 import { RecordControl } from "./record-control.ts";
 import { defaultSettings, type CinderSettings, type QuotaDefaults } from "./settings.ts";
@@ -31,6 +31,7 @@ export interface FixtureOptions {
   readonly settings?: Partial<CinderSettings>;
   readonly quotas?: Partial<QuotaDefaults>;
   readonly servers?: CinderOptions["servers"];
+  readonly policy?: CinderOptions["policy"];
   /** A wall clock that stands still. */
   readonly wallMs?: number;
 }
@@ -44,7 +45,7 @@ export function requestContext(projectId: string, isAdmin: boolean): RequestCont
     requestId: "req-11111111-2222-4333-8444-555555555555",
     userId: `user-of-${projectId}`,
     projectId,
-    roles: isAdmin ? ["admin"] : ["member"],
+    roles: isAdmin ? ["admin", "member", "reader"] : ["member", "reader"],
     isAdmin,
     serviceRoles: [],
   };
@@ -77,7 +78,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       settings,
       clock,
       random: systemRandom,
-      policy: new OwnerPolicy(),
+      policy: options.policy ?? new RulePolicy(),
       servers: options.servers ?? noServers,
       onTrouble: (what, error) => troubles.push(`${what}: ${String(error)}`),
     });

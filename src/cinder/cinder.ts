@@ -54,6 +54,7 @@ export function createCinder(options: CinderOptions): CinderService {
   const reports = new ServiceReports(ports);
   return {
     id: "cinder",
+    policy: options.policy,
     volumes: new VolumeService(ports, deletion),
     volumeActions: new VolumeActionService(ports, deletion),
     legacyAttach: new LegacyAttachService(ports),

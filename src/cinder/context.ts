@@ -6,12 +6,22 @@ export interface RequestContext {
   /** "req-<uuid>" of the caller, when it sent one. For logs and outgoing calls only. */
   readonly globalRequestId?: string;
   readonly userId: string;
+  /** Empty when the caller acts for no project (a token of a domain or of the system). */
   readonly projectId: string;
   /** Lower case. */
   readonly roles: readonly string[];
+  /** What the policy rule context_is_admin says. */
   readonly isAdmin: boolean;
   /** Roles of the service token that came along (lower case); empty without one. */
   readonly serviceRoles: readonly string[];
+  /** Absent: true, as Keystone says of every project unless it is told of one. */
+  readonly isAdminProject?: boolean;
+  readonly userDomainId?: string;
+  readonly projectDomainId?: string;
+  /** Of a token that is scoped to a domain. */
+  readonly domainId?: string;
+  /** "all" for a token that is scoped to the system. */
+  readonly systemScope?: string;
 }
 
 /** The context of work that no request asked for (reconciliation, first start). */

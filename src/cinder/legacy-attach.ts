@@ -19,12 +19,21 @@ import {
 import type { RequestContext } from "./context.ts";
 import { conflict, invalid, invalidInput, invalidVolume } from "./faults.ts";
 import type { Attachment, ConnectionInfo, Connector, Volume } from "./model.ts";
+import type { PolicyRule } from "./policy.ts";
 import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
 import { checkBeginDetaching, checkReserve } from "./status.ts";
 import type { AttachRequest, LegacyAttach } from "./verbs.ts";
 
 const rules = "volume_extension:volume_actions:";
+type AttachAction =
+  | "reserve"
+  | "unreserve"
+  | "begin_detaching"
+  | "roll_detaching"
+  | "attach"
+  | "initialize_connection"
+  | "terminate_connection";
 
 export class LegacyAttachService implements LegacyAttach {
   readonly #ports: CinderPorts;
@@ -157,7 +166,7 @@ export class LegacyAttachService implements LegacyAttach {
     for (const id of cut) await this.#ports.control.exportGone(id);
   }
 
-  async #detach(context: RequestContext, volumeId: string, attachmentId: string | undefined, rule: string): Promise<void> {
+  async #detach(context: RequestContext, volumeId: string, attachmentId: string | undefined, rule: PolicyRule): Promise<void> {
     const cut = await this.#ports.store.commit(context.projectId, async (tx) => {
       const volume = await readVolume(tx, context, volumeId);
       this.#ports.policy.enforce(context, rule, volume);
@@ -195,14 +204,14 @@ export class LegacyAttachService implements LegacyAttach {
     tx: Tx,
     context: RequestContext,
     volumeId: string,
-    action: string,
+    action: AttachAction,
   ): Promise<{ readonly volume: Volume; readonly rows: readonly Attachment[] }> {
     const volume = await readVolume(tx, context, volumeId);
     this.#ports.policy.enforce(context, `${rules}${action}`, volume);
     return { volume, rows: await readAttachments(tx, volume) };
   }
 
-  #change(context: RequestContext, volumeId: string, action: string, change: (volume: Volume) => Volume): Promise<void> {
+  #change(context: RequestContext, volumeId: string, action: AttachAction, change: (volume: Volume) => Volume): Promise<void> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const { volume } = await this.#read(tx, context, volumeId, action);
       const next = change(volume);

@@ -5,6 +5,7 @@ import { runQuery } from "./collection-query.ts";
 import { messageNotFound } from "./faults.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { cinderLimits, type Message } from "./model.ts";
+import { ownTarget } from "./policy.ts";
 import { isVisible, type CinderPorts } from "./ports.ts";
 import { deleteRecord, messageKind, readRecord } from "./records.ts";
 import { messageShape } from "./shapes.ts";
@@ -20,7 +21,7 @@ export class MessageService implements Messages {
   }
 
   async list(context: RequestContext, query: ListQuery): Promise<Page<Message>> {
-    this.#ports.policy.enforce(context, "message:get_all", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "message:get_all", ownTarget(context));
     await this.#ports.index.fresh();
     const { messages } = this.#ports.index;
     const list = context.isAdmin && query.allTenants ? messages.all : messages.ofProject(context.projectId);

@@ -5,6 +5,7 @@ import type { RequestContext } from "./context.ts";
 import { CinderFault, notFound } from "./faults.ts";
 import { checkMetadata, withoutKey } from "./metadata-rules.ts";
 import type { Metadata } from "./model.ts";
+import type { PolicyRule } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { MetadataVerbs } from "./verbs.ts";
@@ -19,7 +20,7 @@ export interface Described {
 export interface MetadataOwner<T extends Described> {
   /** "Volume" or "Snapshot", as the sentences begin. */
   readonly noun: string;
-  readonly rules: { readonly get: string; readonly create: string; readonly update: string; readonly delete: string };
+  readonly rules: Readonly<Record<"get" | "create" | "update" | "delete", PolicyRule>>;
   find(context: RequestContext, id: string): T;
   read(tx: Tx, context: RequestContext, id: string): Promise<T>;
   write(tx: Tx, record: T): void;
@@ -71,7 +72,7 @@ export class RecordMetadata<T extends Described> implements MetadataVerbs {
     });
   }
 
-  #change(context: RequestContext, id: string, rule: string, change: (present: Metadata) => Metadata): Promise<Metadata> {
+  #change(context: RequestContext, id: string, rule: PolicyRule, change: (present: Metadata) => Metadata): Promise<Metadata> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const record = await this.#owner.read(tx, context, id);
       this.#ports.policy.enforce(context, rule, record);

@@ -4,6 +4,7 @@
 import type { RequestContext } from "./context.ts";
 import { invalidInput } from "./faults.ts";
 import type { QuotaRecord } from "./model.ts";
+import { ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import { defaultClass, limitOf, splitKey, typedResources } from "./quota-ledger.ts";
 import { deleteRecord, quotaClassKind, quotaKind, readRecord, writeRecord, type Kind } from "./records.ts";
@@ -47,13 +48,13 @@ export class QuotaService implements Quotas {
   }
 
   async showClass(context: RequestContext, className: string): Promise<LimitsByKey> {
-    this.#ports.policy.enforce(context, "volume_extension:quota_classes:get", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:quota_classes:get", ownTarget(context));
     await this.#ports.index.fresh();
     return this.#classLimits(className);
   }
 
   async setClass(context: RequestContext, className: string, limits: LimitsByKey): Promise<LimitsByKey> {
-    this.#ports.policy.enforce(context, "volume_extension:quota_classes:update", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:quota_classes:update", ownTarget(context));
     await this.#write(quotaClassKind, className, limits);
     await this.#ports.index.fresh();
     return this.#classLimits(className);
@@ -61,16 +62,20 @@ export class QuotaService implements Quotas {
 
   async limits(context: RequestContext, projectId: string | undefined): Promise<Limits> {
     const target = projectId ?? context.projectId;
-    this.#ports.policy.enforce(context, "limits_extension:used_limits", { projectId: target });
+    if (target !== context.projectId) this.#ports.policy.enforce(context, "limits_extension:used_limits", { projectId: target });
     await this.#ports.index.fresh();
     const set = this.#setOf(target, this.#ports.index.quotas.get(target));
     const value = (key: string): QuotaValue => set[key] ?? { limit: -1, inUse: 0, reserved: 0 };
-    return {
+    const limits: Limits = {
       maxTotalVolumes: value("volumes").limit,
       maxTotalVolumeGigabytes: value("gigabytes").limit,
       maxTotalSnapshots: value("snapshots").limit,
       maxTotalBackups: value("backups").limit,
       maxTotalBackupGigabytes: value("backup_gigabytes").limit,
+    };
+    if (!this.#ports.policy.allows(context, "limits_extension:used_limits", { projectId: target })) return limits;
+    return {
+      ...limits,
       totalVolumesUsed: value("volumes").inUse,
       totalGigabytesUsed: value("gigabytes").inUse,
       totalSnapshotsUsed: value("snapshots").inUse,

@@ -10,6 +10,7 @@ import { RecordMetadata } from "./metadata-verbs.ts";
 import { findSnapshot, snapshotMetadataOwner } from "./metadata-owners.ts";
 import type { Snapshot, Volume } from "./model.ts";
 import type { OrderedList } from "./ordered-list.ts";
+import { type PolicyRule, ownTarget } from "./policy.ts";
 import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
 import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { snapshotShape } from "./shapes.ts";
@@ -49,7 +50,7 @@ export class SnapshotService implements Snapshots {
   }
 
   async list(context: RequestContext, query: ListQuery): Promise<Page<Snapshot>> {
-    this.#ports.policy.enforce(context, "volume:get_all_snapshots", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume:get_all_snapshots", ownTarget(context));
     await this.#ports.index.fresh();
     const { snapshots } = this.#ports.index;
     return runQuery(this.#listFor(context, query), snapshotShape, query, (id) => {
@@ -99,7 +100,7 @@ export class SnapshotService implements Snapshots {
     }));
   }
 
-  #change(context: RequestContext, id: string, rule: string, change: (snapshot: Snapshot) => Snapshot): Promise<Snapshot> {
+  #change(context: RequestContext, id: string, rule: PolicyRule, change: (snapshot: Snapshot) => Snapshot): Promise<Snapshot> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, rule, snapshot);
@@ -109,7 +110,7 @@ export class SnapshotService implements Snapshots {
     });
   }
 
-  #delete(context: RequestContext, id: string, rule: string, check: (snapshot: Snapshot) => void): Promise<void> {
+  #delete(context: RequestContext, id: string, rule: PolicyRule, check: (snapshot: Snapshot) => void): Promise<void> {
     return this.#ports.store.commit(context.projectId, async (tx: Tx) => {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, rule, snapshot);

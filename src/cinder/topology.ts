@@ -9,6 +9,7 @@ import type { PoolInfo, RouterInfo } from "../engine/control.ts";
 import type { RequestContext } from "./context.ts";
 import { notFound } from "./faults.ts";
 import { capabilityOf, meets } from "./extra-specs.ts";
+import { type PolicyRule, ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import { backendName, poolCapabilities } from "./scheduler.ts";
 import { writeServiceState } from "./service-reports.ts";
@@ -124,15 +125,14 @@ export class TopologyService implements Topology {
     return [...usages.values()];
   }
 
-  async zones(context: RequestContext): Promise<readonly { readonly name: string; readonly available: boolean }[]> {
-    this.#enforce(context, "volume:availability_zone_list");
+  async zones(_context: RequestContext): Promise<readonly { readonly name: string; readonly available: boolean }[]> {
     const rows = await this.#rows();
     const available = rows.some((row) => row.binary === "cinder-volume" && row.status === "enabled");
     return [{ name: this.#ports.settings.availabilityZone, available }];
   }
 
-  #enforce(context: RequestContext, rule: string): void {
-    this.#ports.policy.enforce(context, rule, { projectId: context.projectId });
+  #enforce(context: RequestContext, rule: PolicyRule): void {
+    this.#ports.policy.enforce(context, rule, ownTarget(context));
   }
 
   async #setDisabled(context: RequestContext, target: ServiceTarget, disabled: boolean, reason: string | null): Promise<void> {

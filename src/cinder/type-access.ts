@@ -3,6 +3,7 @@
 import { systemContext, type RequestContext } from "./context.ts";
 import { conflict, invalid, notFound, typeNotFound } from "./faults.ts";
 import { cinderLimits, type VolumeType } from "./model.ts";
+import { ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import { readRecord, typeKind, writeRecord } from "./records.ts";
 
@@ -16,7 +17,7 @@ export class TypeAccess {
   }
 
   async show(context: RequestContext, id: string): Promise<readonly string[]> {
-    this.#ports.policy.enforce(context, `${rules}get_all_for_type`, { projectId: context.projectId });
+    this.#ports.policy.enforce(context, `${rules}get_all_for_type`, ownTarget(context));
     await this.#ports.index.fresh();
     const type = this.#ports.index.types.get(id);
     if (type === undefined) throw typeNotFound(id);
@@ -25,7 +26,7 @@ export class TypeAccess {
   }
 
   async add(context: RequestContext, id: string, projectId: string): Promise<void> {
-    this.#ports.policy.enforce(context, `${rules}addProjectAccess`, { projectId: context.projectId });
+    this.#ports.policy.enforce(context, `${rules}addProjectAccess`, ownTarget(context));
     await this.#change(id, (type) => {
       if (type.access.includes(projectId)) {
         throw conflict(`Volume type access for ${id} / ${projectId} combination already exists.`);
@@ -38,7 +39,7 @@ export class TypeAccess {
   }
 
   async remove(context: RequestContext, id: string, projectId: string): Promise<void> {
-    this.#ports.policy.enforce(context, `${rules}removeProjectAccess`, { projectId: context.projectId });
+    this.#ports.policy.enforce(context, `${rules}removeProjectAccess`, ownTarget(context));
     await this.#change(id, (type) => {
       if (!type.access.includes(projectId)) {
         throw notFound(`Volume type access not found for ${id} / ${projectId} combination.`);

@@ -8,6 +8,7 @@
 
 import type { RequestContext } from "./context.ts";
 import type { ListQuery, Page } from "./list-query.ts";
+import type { FieldPolicy } from "./policy.ts";
 import type { Attachment, ConnectionInfo, Connector, Message, Metadata, Snapshot, Volume, VolumeType } from "./model.ts";
 
 /** A volume with what its representation needs of other records. */
@@ -60,6 +61,8 @@ export interface Volumes {
   create(context: RequestContext, request: CreateVolume): Promise<VolumeDetail>;
   list(context: RequestContext, query: ListQuery): Promise<Page<VolumeDetail>>;
   show(context: RequestContext, id: string): Promise<VolumeDetail>;
+  /** Always null: no volume is encrypted. */
+  encryptionKeyId(context: RequestContext, id: string): Promise<null>;
   update(context: RequestContext, id: string, update: NameUpdate): Promise<VolumeDetail>;
   delete(context: RequestContext, id: string, options: { readonly cascade: boolean; readonly force: boolean }): Promise<void>;
   summary(context: RequestContext, query: ListQuery): Promise<VolumeSummary>;
@@ -205,11 +208,12 @@ export interface Limits {
   readonly maxTotalSnapshots: number;
   readonly maxTotalBackups: number;
   readonly maxTotalBackupGigabytes: number;
-  readonly totalVolumesUsed: number;
-  readonly totalGigabytesUsed: number;
-  readonly totalSnapshotsUsed: number;
-  readonly totalBackupsUsed: number;
-  readonly totalBackupGigabytesUsed: number;
+  /** What is used: only for who may see it (limits_extension:used_limits). */
+  readonly totalVolumesUsed?: number;
+  readonly totalGigabytesUsed?: number;
+  readonly totalSnapshotsUsed?: number;
+  readonly totalBackupsUsed?: number;
+  readonly totalBackupGigabytesUsed?: number;
 }
 
 export interface Quotas {
@@ -224,7 +228,7 @@ export interface Quotas {
     className: string,
     limits: Readonly<Record<string, number>>,
   ): Promise<Readonly<Record<string, number>>>;
-  /** `projectId` other than the own: admins only (3.39). */
+  /** `projectId` (3.39) other than the own: administrators only. */
   limits(context: RequestContext, projectId: string | undefined): Promise<Limits>;
 }
 
@@ -295,6 +299,8 @@ export interface Messages {
 }
 
 export interface Cinder {
+  /** Which fields of the answers the caller may see. */
+  readonly policy: FieldPolicy;
   readonly volumes: Volumes;
   readonly volumeActions: VolumeActions;
   readonly legacyAttach: LegacyAttach;

@@ -5,6 +5,7 @@ import type { RequestContext } from "./context.ts";
 import { invalid, invalidVolume, notFound } from "./faults.ts";
 import { checkMetadata, withoutKey } from "./metadata-rules.ts";
 import type { Metadata, Volume } from "./model.ts";
+import type { PolicyRule } from "./policy.ts";
 import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
 import { checkExtend, checkReadOnlyUpdate, checkRevert, checkUpdate, resetAttachTarget, resetTarget } from "./status.ts";
@@ -87,14 +88,14 @@ export class VolumeActionService implements VolumeActions {
   }
 
   forceDelete(context: RequestContext, id: string): Promise<void> {
-    const rules = ["volume_extension:volume_admin_actions:force_delete"];
+    const rules = ["volume_extension:volume_admin_actions:force_delete"] as const;
     return this.#deletion.delete(context, id, { cascade: false, force: true, rules });
   }
 
   async showImageMetadata(context: RequestContext, id: string): Promise<Metadata> {
     await this.#ports.index.fresh();
     const volume = findVolume(this.#ports, context, id);
-    this.#ports.policy.enforce(context, "volume_extension:volume_image_metadata:show", volume);
+    this.#ports.policy.enforce(context, "volume:get_volume_metadata", volume);
     return volume.imageMetadata;
   }
 
@@ -120,7 +121,7 @@ export class VolumeActionService implements VolumeActions {
   #change(
     context: RequestContext,
     id: string,
-    rule: string,
+    rule: PolicyRule,
     change: (volume: Volume, tx: Tx) => Volume | Promise<Volume>,
   ): Promise<Volume> {
     return this.#ports.store.commit(context.projectId, async (tx) => {

@@ -14,6 +14,7 @@ import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, notFound, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import { ownTarget } from "./policy.ts";
 import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
 import { readRecord, typeKind, typeNameKind, volumeKind, writeRecord } from "./records.ts";
 import { backendName, choosePool, poolOfHost, volumeHost } from "./scheduler.ts";
@@ -49,7 +50,7 @@ const noOrigin: Origin = {
 };
 
 export async function createVolume(ports: CinderPorts, context: RequestContext, request: CreateVolume): Promise<CreatedVolume> {
-  ports.policy.enforce(context, "volume:create", { projectId: context.projectId, userId: context.userId });
+  ports.policy.enforce(context, "volume:create", ownTarget(context));
   checkTexts(request);
   checkMetadata(request.metadata ?? {});
   if (request.snapshotId !== undefined && request.sourceVolumeId !== undefined) {
@@ -74,7 +75,7 @@ async function create(
   const type = await chooseType(ports, tx, context, request, origin);
   const multiattach = asksFor(type.extraSpecs["multiattach"]);
   if (multiattach) {
-    ports.policy.enforce(context, "volume:multiattach", { projectId: context.projectId, userId: context.userId });
+    ports.policy.enforce(context, "volume:multiattach", ownTarget(context));
   }
   await ports.ledger.checkVolumeSize(tx, context.projectId, sizeGib);
   await ports.ledger.charge(tx, { projectId: context.projectId, typeId: type.id, volumes: 1, gigabytes: sizeGib });

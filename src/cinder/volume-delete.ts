@@ -9,6 +9,7 @@
 import type { Tx } from "../registry/atomic.ts";
 import { systemContext, type RequestContext } from "./context.ts";
 import { cinderLimits, type Attachment, type Volume } from "./model.ts";
+import type { PolicyRule } from "./policy.ts";
 import { readAttachments, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
@@ -18,7 +19,7 @@ export interface DeleteOptions {
   readonly cascade: boolean;
   readonly force: boolean;
   /** Policy rules, all of which must allow it. */
-  readonly rules: readonly string[];
+  readonly rules: readonly PolicyRule[];
 }
 
 export class VolumeDeletion {

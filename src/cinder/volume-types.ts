@@ -16,6 +16,7 @@ import type { ListQuery, Page } from "./list-query.ts";
 import { checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Metadata, type VolumeType } from "./model.ts";
 import { OrderedList } from "./ordered-list.ts";
+import { ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import { deleteRecord, readRecord, typeKind, typeNameKind, writeRecord } from "./records.ts";
 import { typeShape } from "./shapes.ts";
@@ -50,7 +51,7 @@ export class VolumeTypeService implements VolumeTypes {
     query: ListQuery,
     options: { readonly isPublic?: boolean | "any"; readonly extraSpecs?: Metadata },
   ): Promise<Page<VolumeType>> {
-    this.#ports.policy.enforce(context, "volume_extension:type_get_all", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:type_get_all", ownTarget(context));
     await this.#ports.index.fresh();
     const wanted = context.isAdmin ? options.isPublic : undefined;
     const specs = Object.entries(options.extraSpecs ?? {});
@@ -65,15 +66,12 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   async show(context: RequestContext, id: string): Promise<VolumeType> {
-    this.#ports.policy.enforce(context, "volume_extension:type_get", { projectId: context.projectId });
-    await this.#ports.index.fresh();
-    const type = this.#ports.index.types.get(id);
-    if (type === undefined || !isTypeVisible(context, type)) throw typeNotFound(id);
-    return type;
+    this.#ports.policy.enforce(context, "volume_extension:type_get", ownTarget(context));
+    return this.#find(context, id);
   }
 
   async showDefault(context: RequestContext): Promise<VolumeType> {
-    this.#ports.policy.enforce(context, "volume_extension:type_get", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:type_get", ownTarget(context));
     await this.#ports.index.fresh();
     for (const type of this.#ports.index.types.values()) {
       if (type.name === this.#ports.settings.defaultVolumeType) return type;
@@ -82,7 +80,7 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   async create(context: RequestContext, request: CreateVolumeType): Promise<VolumeType> {
-    this.#ports.policy.enforce(context, "volume_extension:type_create", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:type_create", ownTarget(context));
     checkTypeTexts(request);
     checkExtraSpecs(request.extraSpecs ?? {});
     await this.#ports.index.fresh();
@@ -97,7 +95,7 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   async update(context: RequestContext, id: string, update: TypeUpdate): Promise<VolumeType> {
-    this.#ports.policy.enforce(context, "volume_extension:type_update", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:type_update", ownTarget(context));
     checkTypeTexts(update);
     return this.#change(id, async (type, tx) => {
       const name = update.name ?? type.name;
@@ -112,7 +110,7 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   async delete(context: RequestContext, id: string): Promise<void> {
-    this.#ports.policy.enforce(context, "volume_extension:type_delete", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:type_delete", ownTarget(context));
     await this.#change(id, (type) => {
       if (type.name === this.#ports.settings.defaultVolumeType) {
         throw invalid(`The volume type ${id} is a default volume type and cannot be deleted.`);
@@ -132,33 +130,35 @@ export class VolumeTypeService implements VolumeTypes {
 
   visibleExtraSpecs(context: RequestContext, type: VolumeType): Metadata {
     const rule = "volume_extension:types_extra_specs:read_sensitive";
-    return this.#ports.policy.allows(context, rule, { projectId: context.projectId }) ? type.extraSpecs : userVisibleSpecs(type);
+    return this.#ports.policy.allows(context, rule, ownTarget(context)) ? type.extraSpecs : userVisibleSpecs(type);
   }
 
   async showExtraSpecs(context: RequestContext, id: string): Promise<Metadata> {
-    return this.visibleExtraSpecs(context, await this.show(context, id));
+    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:index", ownTarget(context));
+    return this.visibleExtraSpecs(context, await this.#find(context, id));
   }
 
   async showExtraSpec(context: RequestContext, id: string, key: string): Promise<string> {
-    const specs = await this.showExtraSpecs(context, id);
+    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:show", ownTarget(context));
+    const specs = this.visibleExtraSpecs(context, await this.#find(context, id));
     const value = Object.hasOwn(specs, key) ? specs[key] : undefined;
     if (value === undefined) throw missingSpec(id, key);
     return value;
   }
 
   async setExtraSpecs(context: RequestContext, id: string, extraSpecs: Metadata): Promise<Metadata> {
-    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:create", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:create", ownTarget(context));
     await this.#changeSpecs(id, (present) => ({ ...present, ...extraSpecs }));
     return extraSpecs;
   }
 
   async setExtraSpec(context: RequestContext, id: string, key: string, value: string): Promise<void> {
-    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:update", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:update", ownTarget(context));
     await this.#changeSpecs(id, (present) => ({ ...present, [key]: value }));
   }
 
   async deleteExtraSpec(context: RequestContext, id: string, key: string): Promise<void> {
-    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:delete", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:delete", ownTarget(context));
     await this.#changeSpecs(id, (present) => withoutSpec(present, id, key));
   }
 
@@ -172,6 +172,13 @@ export class VolumeTypeService implements VolumeTypes {
 
   removeAccess(context: RequestContext, id: string, projectId: string): Promise<void> {
     return this.#access.remove(context, id, projectId);
+  }
+
+  async #find(context: RequestContext, id: string): Promise<VolumeType> {
+    await this.#ports.index.fresh();
+    const type = this.#ports.index.types.get(id);
+    if (type === undefined || !isTypeVisible(context, type)) throw typeNotFound(id);
+    return type;
   }
 
   #write(tx: Tx, id: string, request: CreateVolumeType): VolumeType {

@@ -8,6 +8,7 @@ import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { RecordMetadata } from "./metadata-verbs.ts";
 import type { Volume } from "./model.ts";
 import type { OrderedList } from "./ordered-list.ts";
+import { type PolicyRule, ownTarget } from "./policy.ts";
 import { findVolume, isVisible, readVolume, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
 import { volumeShape } from "./shapes.ts";
@@ -33,7 +34,7 @@ export class VolumeService implements Volumes {
   }
 
   async list(context: RequestContext, query: ListQuery): Promise<Page<VolumeDetail>> {
-    this.#ports.policy.enforce(context, "volume:get_all", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume:get_all", ownTarget(context));
     await this.#ports.index.fresh();
     const { volumes } = this.#ports.index;
     const page = runQuery(this.#listFor(context, query), volumeShape, query, (id) => {
@@ -48,6 +49,13 @@ export class VolumeService implements Volumes {
     const volume = findVolume(this.#ports, context, id);
     this.#ports.policy.enforce(context, "volume:get", volume);
     return this.#detail(volume);
+  }
+
+  async encryptionKeyId(context: RequestContext, id: string): Promise<null> {
+    await this.#ports.index.fresh();
+    const volume = findVolume(this.#ports, context, id);
+    this.#ports.policy.enforce(context, "volume_extension:volume_encryption_metadata", volume);
+    return null;
   }
 
   async update(context: RequestContext, id: string, update: NameUpdate): Promise<VolumeDetail> {
@@ -75,12 +83,12 @@ export class VolumeService implements Volumes {
   }
 
   delete(context: RequestContext, id: string, options: { readonly cascade: boolean; readonly force: boolean }): Promise<void> {
-    const rules = options.force ? ["volume:delete", "volume:force_delete"] : ["volume:delete"];
+    const rules: PolicyRule[] = options.force ? ["volume:delete", "volume:force_delete"] : ["volume:delete"];
     return this.#deletion.delete(context, id, { ...options, rules });
   }
 
   async summary(context: RequestContext, query: ListQuery): Promise<VolumeSummary> {
-    this.#ports.policy.enforce(context, "volume:get_all", { projectId: context.projectId });
+    this.#ports.policy.enforce(context, "volume:get_all", ownTarget(context));
     await this.#ports.index.fresh();
     const volumes = filterAll(this.#listFor(context, query), volumeShape, query);
     const valuesOf = new Map<string, Set<string>>();

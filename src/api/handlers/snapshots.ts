@@ -1,6 +1,7 @@
 // Snapshots: create, list, show, update, delete, status actions.
 
 import type { Snapshot } from "../../cinder/model.ts";
+import { ownTarget } from "../../cinder/policy.ts";
 import { readBoolean } from "../booleans.ts";
 import { type Call, type Handlers, type JsonObject, bodyObject, bodyText, emptyAnswer, pathParameter } from "../call.ts";
 import { badRequest } from "../http-fault.ts";
@@ -13,6 +14,11 @@ const idOf = (call: Call): string => pathParameter(call, "snapshot_id");
 /** From 3.66 a volume in use needs no `force`, and `force: false` is refused. */
 const forceGoneMinor = 66;
 const listForm = { rules: snapshotListRules, key: "snapshots", linksKey: "snapshots_links", idOf: (item: Snapshot) => item.id };
+
+/** Whether policy shows the fields that only show and the detailed list have. */
+function showsExtended({ cinder, context }: Call): boolean {
+  return cinder.policy.allows(context, "volume_extension:extended_snapshot_attributes", ownTarget(context));
+}
 
 export const snapshotHandlers: Handlers = {
   async createSnapshot(call) {
@@ -29,12 +35,13 @@ export const snapshotHandlers: Handlers = {
     return answerList(call, form, (query) => call.cinder.snapshots.list(call.context, query));
   },
   async listSnapshotsDetailed(call) {
-    const form = { ...listForm, path: "snapshots/detail", view: (item: Snapshot) => viewSnapshot(item, call.minor, true) };
+    const extended = showsExtended(call);
+    const form = { ...listForm, path: "snapshots/detail", view: (item: Snapshot) => viewSnapshot(item, call.minor, extended) };
     return answerList(call, form, (query) => call.cinder.snapshots.list(call.context, query));
   },
   async showSnapshot(call) {
     const snapshot = await call.cinder.snapshots.show(call.context, idOf(call));
-    return { body: { snapshot: viewSnapshot(snapshot, call.minor, true) } };
+    return { body: { snapshot: viewSnapshot(snapshot, call.minor, showsExtended(call)) } };
   },
   async updateSnapshot(call) {
     const update = readNameUpdate(bodyObject(call.body, "snapshot"));

@@ -1,6 +1,7 @@
 // Volume types, their extra specs and who may use them.
 
 import type { Metadata, VolumeType } from "../../cinder/model.ts";
+import { type PolicyRule, ownTarget } from "../../cinder/policy.ts";
 import { parseBoolean, readBoolean } from "../booleans.ts";
 import { type Call, type Handlers, type JsonObject, bodyObject, bodyText, emptyAnswer, pathParameter } from "../call.ts";
 import { badRequest, invalidInput } from "../http-fault.ts";
@@ -12,9 +13,17 @@ import { answerList } from "./paging.ts";
 const idOf = (call: Call): string => pathParameter(call, "type_id");
 const extraSpecsFilterMinor = 52;
 
-/** The answers to show and list have it all; those to create and update leave out what tempest refuses there. */
-function show(call: Call, type: VolumeType, parts = { withAccess: true, withQosSpecs: call.context.isAdmin }): JsonObject {
-  return viewVolumeType(type, { ...parts, extraSpecs: call.cinder.volumeTypes.visibleExtraSpecs(call.context, type) });
+/** The answers to show and list have what policy shows; those to create and update leave out what tempest refuses there. */
+function show(call: Call, type: VolumeType, parts = { withAccess: true, withQosSpecs: true }): JsonObject {
+  const { cinder, context } = call;
+  const shows = (rule: PolicyRule): boolean => cinder.policy.allows(context, rule, ownTarget(context));
+  return viewVolumeType(type, {
+    withAccess: parts.withAccess && shows("volume_extension:volume_type_access"),
+    withQosSpecs: parts.withQosSpecs && shows("volume_extension:access_types_qos_specs_id"),
+    extraSpecs: shows("volume_extension:access_types_extra_specs")
+      ? cinder.volumeTypes.visibleExtraSpecs(context, type)
+      : undefined,
+  });
 }
 
 export const typeHandlers: Handlers = {

@@ -1,6 +1,7 @@
 // Volumes: create, list, show, update, delete, summary, encryption.
 
 import type { Metadata } from "../../cinder/model.ts";
+import { ownTarget } from "../../cinder/policy.ts";
 import type { CreateVolume, NameUpdate, VolumeDetail } from "../../cinder/verbs.ts";
 import { readBoolean, readBooleanParameter } from "../booleans.ts";
 import {
@@ -15,13 +16,24 @@ import {
 } from "../call.ts";
 import { badRequest } from "../http-fault.ts";
 import { volumeListRules } from "../resource-filters.ts";
-import { viewVolume, viewVolumeEntry, viewVolumeSummary } from "../views/volume.ts";
+import { type ExtendedFields, viewVolume, viewVolumeEntry, viewVolumeSummary } from "../views/volume.ts";
 import { answerList, readListQuery } from "./paging.ts";
 
 const idOf = (call: Call): string => pathParameter(call, "volume_id");
 
-function show(call: Call, detail: VolumeDetail, extended: boolean): JsonObject {
-  return viewVolume(detail, { minor: call.minor, isAdmin: call.context.isAdmin, links: call.links, extended });
+function show(call: Call, detail: VolumeDetail, fields: ExtendedFields | undefined): JsonObject {
+  return viewVolume(detail, { minor: call.minor, isAdmin: call.context.isAdmin, links: call.links, fields });
+}
+
+/** Which of the extended fields the caller may see: asked once for all volumes of an answer. */
+function extendedFields({ cinder: { policy }, context }: Call): ExtendedFields {
+  const target = ownTarget(context);
+  return {
+    host: policy.allows(context, "volume_extension:volume_host_attribute", target),
+    project: policy.allows(context, "volume_extension:volume_tenant_attribute", target),
+    migration: policy.allows(context, "volume_extension:volume_mig_status_attribute", target),
+    imageMetadata: policy.allows(context, "volume_extension:volume_image_metadata:show", target),
+  };
 }
 
 const listForm = {
@@ -34,14 +46,15 @@ const listForm = {
 export const volumeHandlers: Handlers = {
   async createVolume(call) {
     const detail = await call.cinder.volumes.create(call.context, readCreate(bodyObject(call.body, "volume"), call.minor));
-    return { body: { volume: show(call, detail, false) } };
+    return { body: { volume: show(call, detail, undefined) } };
   },
   async listVolumes(call) {
     const form = { ...listForm, path: "volumes", view: (detail: VolumeDetail) => viewVolumeEntry(detail, call.links) };
     return answerList(call, form, (query) => call.cinder.volumes.list(call.context, query));
   },
   async listVolumesDetailed(call) {
-    const form = { ...listForm, path: "volumes/detail", view: (detail: VolumeDetail) => show(call, detail, true) };
+    const fields = extendedFields(call);
+    const form = { ...listForm, path: "volumes/detail", view: (detail: VolumeDetail) => show(call, detail, fields) };
     return answerList(call, form, (query) => call.cinder.volumes.list(call.context, query));
   },
   async summarizeVolumes(call) {
@@ -49,11 +62,12 @@ export const volumeHandlers: Handlers = {
     return { body: { "volume-summary": viewVolumeSummary(summary, call.minor) } };
   },
   async showVolume(call) {
-    return { body: { volume: show(call, await call.cinder.volumes.show(call.context, idOf(call)), true) } };
+    const detail = await call.cinder.volumes.show(call.context, idOf(call));
+    return { body: { volume: show(call, detail, extendedFields(call)) } };
   },
   async updateVolume(call) {
     const update = readNameUpdate(bodyObject(call.body, "volume"));
-    return { body: { volume: show(call, await call.cinder.volumes.update(call.context, idOf(call), update), false) } };
+    return { body: { volume: show(call, await call.cinder.volumes.update(call.context, idOf(call), update), undefined) } };
   },
   async deleteVolume(call) {
     const cascade = readBooleanParameter(call.query, "cascade");
@@ -62,11 +76,10 @@ export const volumeHandlers: Handlers = {
     return emptyAnswer;
   },
   async showVolumeEncryption(call) {
-    await call.cinder.volumes.show(call.context, idOf(call));
-    return { body: { encryption_key_id: null } };
+    return { body: { encryption_key_id: await call.cinder.volumes.encryptionKeyId(call.context, idOf(call)) } };
   },
   async showVolumeEncryptionItem(call) {
-    await call.cinder.volumes.show(call.context, idOf(call));
+    await call.cinder.volumes.encryptionKeyId(call.context, idOf(call));
     return { text: pathParameter(call, "key") === "encryption_key_id" ? "None" : "", headers: { "content-type": "text/plain" } };
   },
 };

@@ -126,26 +126,32 @@ for (const isAdmin of [false, true]) {
     expected.push(...forAll, ...(isAdmin ? forAdmins : []));
     const keys = [...expected].sort();
     test(`a volume at 3.${minor} has exactly its fields for ${isAdmin ? "an administrator" : "a member"}`, () => {
-      const view = viewVolume({ volume, typeName: "fast", attachments: [] }, { minor, isAdmin, links, extended: false });
+      const view = viewVolume({ volume, typeName: "fast", attachments: [] }, { minor, isAdmin, links, fields: undefined });
       assert.deepEqual(Object.keys(view).sort(), keys);
     });
   }
 }
 
+const ofMember = { host: false, project: true, migration: false, imageMetadata: true };
+const ofAdmin = { host: true, project: true, migration: true, imageMetadata: true };
+
 test("show and detail add attributes, and image metadata only when there is some", () => {
   const detail = { volume, typeName: "fast", attachments: [] };
-  const member = viewVolume(detail, { minor: 0, isAdmin: false, links, extended: true });
+  const member = viewVolume(detail, { minor: 0, isAdmin: false, links, fields: ofMember });
   assert.deepEqual(Object.keys(member).sort(), [...baseKeys, "os-vol-tenant-attr:tenant_id"].sort());
   const withImage = { ...detail, volume: { ...volume, imageMetadata: { os: "debian" } } };
-  const admin = viewVolume(withImage, { minor: 0, isAdmin: true, links, extended: true });
+  const admin = viewVolume(withImage, { minor: 0, isAdmin: true, links, fields: ofAdmin });
   assert.equal(admin["os-vol-host-attr:host"], "andiron@vpool1#vpool1");
   assert.equal(admin["os-vol-mig-status-attr:migstat"], null);
   assert.equal(admin["os-vol-mig-status-attr:name_id"], null);
   assert.deepEqual(admin["volume_image_metadata"], { os: "debian" });
+  const bare = { host: false, project: false, migration: false, imageMetadata: false };
+  const stripped = viewVolume(withImage, { minor: 0, isAdmin: false, links, fields: bare });
+  assert.deepEqual(Object.keys(stripped).sort(), [...baseKeys].sort());
 });
 
 test("a volume's values are in the API's notation", () => {
-  const view = viewVolume({ volume, typeName: "fast", attachments: [] }, { minor: 71, isAdmin: false, links, extended: false });
+  const view = viewVolume({ volume, typeName: "fast", attachments: [] }, { minor: 71, isAdmin: false, links, fields: undefined });
   assert.equal(view["bootable"], "false");
   assert.equal(view["created_at"], created);
   assert.equal(view["updated_at"], null);
@@ -160,7 +166,7 @@ test("statuses of managing are shown as users know them", () => {
   const shown = (status: Volume["status"]): unknown =>
     viewVolume(
       { volume: { ...volume, status }, typeName: null, attachments: [] },
-      { minor: 0, isAdmin: false, links, extended: false },
+      { minor: 0, isAdmin: false, links, fields: undefined },
     )["status"];
   assert.equal(shown("managing"), "creating");
   assert.equal(shown("error_managing"), "error");
@@ -170,7 +176,7 @@ test("statuses of managing are shown as users know them", () => {
 
 test("a volume's attachments show the host to administrators only", () => {
   const detail = { volume, typeName: null, attachments: [attachment] };
-  const shown = (isAdmin: boolean): unknown => viewVolume(detail, { minor: 0, isAdmin, links, extended: false })["attachments"];
+  const shown = (isAdmin: boolean): unknown => viewVolume(detail, { minor: 0, isAdmin, links, fields: undefined })["attachments"];
   const entry = {
     id: volume.id,
     attachment_id: attachment.id,

@@ -4,10 +4,10 @@ import type { Metadata, VolumeType } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
 
 export interface TypeViewOptions {
-  /** For administrators, but not in the answers to create and update. */
+  /** As policy says, but not in the answers to create and update. */
   readonly withQosSpecs: boolean;
-  /** The extra specs that the caller may see. */
-  readonly extraSpecs: Metadata;
+  /** The extra specs that the caller may see; undefined when not even that there are some. */
+  readonly extraSpecs: Metadata | undefined;
   /** Not in the answer to update. */
   readonly withAccess: boolean;
 }
@@ -18,8 +18,8 @@ export function viewVolumeType(type: VolumeType, { withQosSpecs, extraSpecs, wit
     name: type.name,
     is_public: type.isPublic,
     description: type.description,
-    extra_specs: extraSpecs,
   };
+  if (extraSpecs !== undefined) view["extra_specs"] = extraSpecs;
   if (withQosSpecs) view["qos_specs_id"] = type.qosSpecsId;
   if (withAccess) view["os-volume-type-access:is_public"] = type.isPublic;
   return view;

@@ -3,9 +3,9 @@
 //   3.13 group_id · 3.21 provider_id (A) · 3.48 shared_targets, service_uuid · 3.61 cluster_name (A) · 3.63 volume_type_id
 //   3.65 consumes_quota · A: for administrators only
 //
-// `extended` adds what only show and the detailed list have (os-vol-*, image metadata), not create and update.
+// `fields` adds what only show and the detailed list have (os-vol-*, image metadata), not create and update; policy says which.
 
-import { type Attachment, visibleMetadata, type VolumeStatus } from "../../cinder/model.ts";
+import { type Attachment, type Volume, visibleMetadata, type VolumeStatus } from "../../cinder/model.ts";
 import type { VolumeDetail, VolumeSummary } from "../../cinder/verbs.ts";
 import type { JsonObject } from "../call.ts";
 import type { Links } from "../links.ts";
@@ -15,7 +15,16 @@ export interface VolumeViewOptions {
   readonly minor: number;
   readonly isAdmin: boolean;
   readonly links: Links;
-  readonly extended: boolean;
+  /** Absent in the answers to create and update. */
+  readonly fields: ExtendedFields | undefined;
+}
+
+/** Fields that policy shows or hides. */
+export interface ExtendedFields {
+  readonly host: boolean;
+  readonly project: boolean;
+  readonly migration: boolean;
+  readonly imageMetadata: boolean;
 }
 
 /** Statuses that users see under another name. */
@@ -59,15 +68,15 @@ export function viewVolume({ volume, typeName, attachments }: VolumeDetail, opti
   if (minor >= 61 && isAdmin) view["cluster_name"] = null;
   if (minor >= 63) view["volume_type_id"] = volume.typeId;
   if (minor >= 65) view["consumes_quota"] = volume.consumesQuota;
-  if (options.extended) addExtended(view, { volume, typeName, attachments }, isAdmin);
+  if (options.fields !== undefined) addExtended(view, volume, options.fields);
   return view;
 }
 
-function addExtended(view: Record<string, unknown>, { volume }: VolumeDetail, isAdmin: boolean): void {
-  view["os-vol-tenant-attr:tenant_id"] = volume.projectId;
-  if (Object.keys(volume.imageMetadata).length > 0) view["volume_image_metadata"] = volume.imageMetadata;
-  if (!isAdmin) return;
-  view["os-vol-host-attr:host"] = volume.host;
+function addExtended(view: Record<string, unknown>, volume: Volume, fields: ExtendedFields): void {
+  if (fields.project) view["os-vol-tenant-attr:tenant_id"] = volume.projectId;
+  if (fields.imageMetadata && Object.keys(volume.imageMetadata).length > 0) view["volume_image_metadata"] = volume.imageMetadata;
+  if (fields.host) view["os-vol-host-attr:host"] = volume.host;
+  if (!fields.migration) return;
   view["os-vol-mig-status-attr:migstat"] = volume.migrationStatus;
   view["os-vol-mig-status-attr:name_id"] = null;
 }

@@ -224,7 +224,7 @@ class EpochWalk {
   #damage(number: number, why: string): AndironError {
     const name = journalFileName({ log: this.#options.log, epoch: this.#options.epoch, number });
     return new AndironError("journal_damaged", `journal file ${name}: ${why}`, {
-      hint: "the log is left as it is: restore the journal directory",
+      hint: "the log is left as it is; restore the journal directory, or give up its tail with andiron-manage",
     });
   }
 }
