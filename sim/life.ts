@@ -41,6 +41,11 @@ export class Life implements Clock {
     for (const listener of this.#onDeath.splice(0)) listener();
   }
 
+  /** It will live for that many calls at least. */
+  spare(calls: number): void {
+    this.#fuse = Math.max(this.#fuse, calls);
+  }
+
   /** For what the world cleans up after a process: connections, leases. */
   onDeath(listener: () => void): void {
     if (this.#alive) this.#onDeath.push(listener);

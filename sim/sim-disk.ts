@@ -8,7 +8,8 @@
 // - A name that was created, renamed or removed since the last sync of its directory may be as before or as after, each by
 //   itself; a renamed file is under one of its two names. A directory that vanishes takes everything in it along.
 // - A sync that fails (EIO) loses what it covered for good: the bytes are still read until the power goes, the next sync
-//   succeeds, and after power loss they are not there.
+//   succeeds, and after power loss they are not there. Such failures come alone: the next syncs work, and the process lives
+//   long enough to leave its mark (a death in that very moment too is more than the engine says it survives).
 // - When the disk is full, a write has an effect in part and fails with ENOSPC.
 // - Operations take a moment, a few take long, and those under way at once end in any order.
 // What was synced is never lost, and sectors are never torn: other damage is for other tests.
@@ -23,6 +24,9 @@ export interface DiskFaults {
   syncFailShare: number;
   full: boolean;
 }
+
+/** Calls after a failed sync in which nothing else happens to disk and process. */
+const callsToRecover = 30;
 
 type Node = FileNode | DirectoryNode;
 
@@ -54,6 +58,7 @@ export class SimDisk {
   readonly faults: DiskFaults = { syncFailShare: 0, full: false };
   readonly #random: Random;
   #root = new DirectoryNode();
+  #syncsToSucceed = 0;
 
   constructor(random: Random) {
     this.#random = random;
@@ -129,8 +134,15 @@ export class SimDisk {
     }
   }
 
-  chance(share: number): boolean {
-    return share > 0 && this.#random.below(1_000_000) < share * 1_000_000;
+  syncFails(): boolean {
+    if (this.#syncsToSucceed > 0) {
+      this.#syncsToSucceed--;
+      return false;
+    }
+    const { syncFailShare } = this.faults;
+    if (syncFailShare === 0 || this.#random.below(1_000_000) >= syncFailShare * 1_000_000) return false;
+    this.#syncsToSucceed = callsToRecover;
+    return true;
   }
 
   below(bound: number): number {
@@ -233,8 +245,9 @@ class OpenFile implements DiskFile {
     await this.#life.beginLater(0.1);
     const mark = this.#node.syncBegins();
     await this.#life.later(5);
-    if (this.#disk.chance(this.#disk.faults.syncFailShare)) {
+    if (this.#disk.syncFails()) {
       this.#node.syncFails(mark);
+      this.#life.spare(callsToRecover);
       throw systemError("EIO", this.#path);
     }
     this.#node.syncEnds(mark);
