@@ -117,9 +117,15 @@ async function verifyVdisks({ setup, registry, json, operands }: Command): Promi
 
 async function dumpRegistry({ registry, operands }: Command): Promise<number> {
   for (const { key, value, modRevision, leaseId } of await readAll(registry, operands[0] ?? "")) {
-    process.stdout.write(`${JSON.stringify({ key, modRevision, leaseId, value: JSON.parse(value) as unknown })}\n`);
+    const record = { key, modRevision, leaseId, value: JSON.parse(value) as unknown };
+    process.stdout.write(`${JSON.stringify(record, withoutSecrets)}\n`);
   }
   return exit.fine;
+}
+
+/** The name in an attachment's connection_info lets whoever knows it into the disk. */
+function withoutSecrets(key: string, value: unknown): unknown {
+  return key === "connectionInfo" && typeof value === "object" && value !== null ? { ...value, name: "***" } : value;
 }
 
 async function showGarbage({ registry, json }: Command): Promise<number> {

@@ -75,7 +75,10 @@ export async function recoverEpoch(options: RecoverOptions): Promise<RecoveredEp
   try {
     return await recoverFiles(options);
   } catch (error) {
-    throw journalError(error, `cannot recover the journal of log ${options.log}`);
+    const failure = journalError(error, `cannot recover the journal of log ${options.log}`);
+    // A sync that failed here too is never trusted when it is tried again.
+    if (failure.code === "journal_poisoned") await markPoisoned(options.disk, options.directory, options.log).catch(() => undefined);
+    throw failure;
   }
 }
 
@@ -224,7 +227,7 @@ class EpochWalk {
   #damage(number: number, why: string): AndironError {
     const name = journalFileName({ log: this.#options.log, epoch: this.#options.epoch, number });
     return new AndironError("journal_damaged", `journal file ${name}: ${why}`, {
-      hint: "the log is left as it is; restore the journal directory, or give up its tail with andiron-manage",
+      hint: "the log is left as it is: restore the journal directory",
     });
   }
 }

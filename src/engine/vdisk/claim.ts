@@ -145,7 +145,7 @@ class LogRecovery {
         "journal_damaged",
         `the tail of log ${log} is in journal directory ${epoch.journal}, not in this one`,
         {
-          hint: "start the router whose journal_path that is, or give up the tail with andiron-manage",
+          hint: "start the router whose journal_path that is",
         },
       );
     }
@@ -163,7 +163,7 @@ class LogRecovery {
         "journal_damaged",
         `the journal of log ${log}, epoch ${epoch.epoch}, is missing from ${context.journalDirectory}`,
         {
-          hint: "acknowledged writes were in it; restore the directory, or give up the tail with andiron-manage",
+          hint: "acknowledged writes were in it: restore the directory",
         },
       );
     }
