@@ -101,7 +101,9 @@ export class DiskSession {
     const fua = this.#process.random.below(6) === 0;
     const bytes = stampSectors(operation, first, count);
     const what = `${this.#disk.label} write ${operation} at ${first}+${count}${fua ? " fua" : ""}`;
-    return this.#change(what, first, count, operation, fua, () => this.#session.device.write(first * sectorBytes, bytes, { fua }));
+    return this.#change(what, first, count, operation, fua, () =>
+      this.#session.device.write(first * sectorBytes, bytes, { fua }),
+    );
   }
 
   #zero(trim: boolean): Promise<void> {
@@ -120,7 +122,14 @@ export class DiskSession {
     return this.#change(what, start, Math.max(0, end - start), zeroes, fua, run);
   }
 
-  async #change(what: string, first: number, count: number, operation: number, fua: boolean, run: () => Promise<void>): Promise<void> {
+  async #change(
+    what: string,
+    first: number,
+    count: number,
+    operation: number,
+    fua: boolean,
+    run: () => Promise<void>,
+  ): Promise<void> {
     const { world } = this.#process;
     const { model } = this.#disk;
     world.note(what);

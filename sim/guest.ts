@@ -65,7 +65,9 @@ export class Guest {
     if (attachment === undefined) return;
     const { control } = this.#process;
     disk.attachment = { id: attachment.id, name: undefined };
-    await this.#process.insist(`detach ${disk.label}`, () => this.#process.atomically((tx) => control.revokeExport(tx, attachment.id)));
+    await this.#process.insist(`detach ${disk.label}`, () =>
+      this.#process.atomically((tx) => control.revokeExport(tx, attachment.id)),
+    );
     await this.#process.insist(`end of ${disk.label}'s export`, () => control.exportGone(attachment.id));
     disk.attachment = undefined;
     this.#process.world.note(`${disk.label} detached`);
@@ -74,7 +76,10 @@ export class Guest {
   /** Reads a clone of the snapshot, and deletes the clone. */
   async checkSnapshot(snapshot: SnapshotEntry): Promise<void> {
     if (this.#ledger.disks.filter((entry) => entry.fate !== "gone").length > disksMax * 2) return;
-    const clone = await this.#makeDisk(snapshot.disk.model.sectorCount, snapshot.image, { kind: "snapshot", snapshotId: snapshot.id });
+    const clone = await this.#makeDisk(snapshot.disk.model.sectorCount, snapshot.image, {
+      kind: "snapshot",
+      snapshotId: snapshot.id,
+    });
     await this.useDisk(clone, 0);
     if (this.#process.random.below(4) > 0) await this.deleteDisk(clone);
     clone.busy = false;
@@ -132,7 +137,11 @@ export class Guest {
     const { random, world } = this.#process;
     const sectorCount = source?.model.sectorCount ?? 8 * (24 + random.below(120));
     const image = source === undefined ? undefined : imageOf(source, world.tick());
-    const disk = await this.#makeDisk(sectorCount, image, source === undefined ? undefined : { kind: "vdisk", vdiskId: source.id });
+    const disk = await this.#makeDisk(
+      sectorCount,
+      image,
+      source === undefined ? undefined : { kind: "vdisk", vdiskId: source.id },
+    );
     disk.busy = false;
   }
 
@@ -206,7 +215,9 @@ export class Guest {
 
   /** Makes something of a disk that is here, in use or not. */
   async #copied(make: (source: DiskEntry) => Promise<void>): Promise<void> {
-    const sources = this.#ledger.disks.filter((entry) => entry.fate === "here" && entry.origin === undefined && entry.unseen === undefined);
+    const sources = this.#ledger.disks.filter(
+      (entry) => entry.fate === "here" && entry.origin === undefined && entry.unseen === undefined,
+    );
     const source = sources[this.#process.random.below(Math.max(sources.length, 1))];
     if (source === undefined) return;
     source.pins++;

@@ -105,7 +105,9 @@ export function judgeImage(image: Image, operations: readonly number[]): string 
   const { known } = image;
   if (known !== undefined) {
     const sector = operations.findIndex((operation, i) => operation !== known[i]);
-    return sector < 0 ? undefined : `sector ${sector} holds operation ${operations[sector]} instead of ${known[sector]}, as once read`;
+    return sector < 0
+      ? undefined
+      : `sector ${sector} holds operation ${operations[sector]} instead of ${known[sector]}, as once read`;
   }
   const look: Look = { since: image.since, until: image.until, lossy: image.lossy };
   const problem = image.model.judge(operations, 0, look);

@@ -70,21 +70,26 @@ test("power loss keeps what was synced, and takes unsynced sectors one by one", 
   });
   assert.ok(found.has("ss"), "an unsynced write may be lost");
   assert.ok(found.has("suuuu"), "an unsynced write may survive");
-  assert.ok([...found].some((shape) => /su.*[s0]|ss.*u/.test(shape)), `an unsynced write may be torn: ${[...found].join(" ")}`);
+  assert.ok(
+    [...found].some((shape) => /su.*[s0]|ss.*u/.test(shape)),
+    `an unsynced write may be torn: ${[...found].join(" ")}`,
+  );
 });
 
 test("power loss may take a name or bring it back until its directory is synced", async () => {
-  const names = (synced: boolean) => async (seed: number): Promise<string> => {
-    const { sim, disk, next, settle } = makeBench(seed);
-    const made = disk.open("/d/a", "new");
-    await settle(made.sync());
-    await settle(disk.syncDirectory("/d"));
-    await settle(disk.rename("/d/a", "/d/b"));
-    disk.open("/d/c", "new");
-    if (synced) await settle(disk.syncDirectory("/d"));
-    sim.losePower();
-    return (await settle(next().list("/d"))).sort().join("");
-  };
+  const names =
+    (synced: boolean) =>
+    async (seed: number): Promise<string> => {
+      const { sim, disk, next, settle } = makeBench(seed);
+      const made = disk.open("/d/a", "new");
+      await settle(made.sync());
+      await settle(disk.syncDirectory("/d"));
+      await settle(disk.rename("/d/a", "/d/b"));
+      disk.open("/d/c", "new");
+      if (synced) await settle(disk.syncDirectory("/d"));
+      sim.losePower();
+      return (await settle(next().list("/d"))).sort().join("");
+    };
   assert.deepEqual([...(await outcomes(names(false)))].sort(), ["a", "ac", "b", "bc"]);
   assert.deepEqual([...(await outcomes(names(true)))], ["bc"]);
 });
@@ -118,8 +123,14 @@ test("a full disk takes a part and says so", async () => {
   const { sim, disk, settle } = makeBench(5);
   const file = disk.open("/d/a", "new");
   sim.faults.full = true;
-  assert.throws(() => file.writeNow([Buffer.alloc(4096)], 0), (error) => systemCodeOf(error) === "ENOSPC");
+  assert.throws(
+    () => file.writeNow([Buffer.alloc(4096)], 0),
+    (error) => systemCodeOf(error) === "ENOSPC",
+  );
   assert.ok(file.lengthBytes() <= 4096);
-  assert.throws(() => disk.open("/d/b", "new"), (error) => systemCodeOf(error) === "ENOSPC");
+  assert.throws(
+    () => disk.open("/d/b", "new"),
+    (error) => systemCodeOf(error) === "ENOSPC",
+  );
   await assert.rejects(settle(file.write([Buffer.alloc(4096)], 0)), (error) => systemCodeOf(error) === "ENOSPC");
 });

@@ -51,7 +51,7 @@ export class SimProcess {
     this.life = new Life(world.clock, world.fork(), fuse);
     this.registry = registryOf(this.life, world.registry);
     const backend = withRetries(backendOf(this.life, world.backend), { clock: this.life, random: world.fork() });
-    const shared = { registry: this.registry, clock: this.life, random: world.fork(), log: this.#log() };
+    const shared = { registry: this.registry, clock: this.life, random: world.fork(), log: world.logOf(() => this.life.isAlive) };
     world.disk.prepare(stateDirectory);
     this.router = new StorageRouter({
       ...shared,
@@ -112,11 +112,5 @@ export class SimProcess {
     if (this.excuses(error)) return;
     this.accuse(`${what} failed: ${describeError(error)}`);
     throw error;
-  }
-
-  #log(): ReturnType<World["log"]> {
-    const inner = this.world.log();
-    const ifAlive = (write: typeof inner.info): typeof inner.info => (message, fields) => void (this.life.isAlive && write(message, fields));
-    return { debug: () => undefined, info: ifAlive(inner.info), warning: ifAlive(inner.warning), error: ifAlive(inner.error) };
   }
 }

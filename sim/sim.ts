@@ -28,5 +28,7 @@ for (let seed = first; seed < first + runs; seed++) {
   console.log(`sim: seed ${seed}: ${outcome.problem}`);
   console.log(`sim: again with: npm run sim -- --seed ${seed} --runs 1`);
 }
-console.log(`sim: seeds ${first} to ${first + runs - 1}: ${deaths} deaths, ${operations} writes, ${failed} of ${runs} runs found something`);
+console.log(
+  `sim: seeds ${first} to ${first + runs - 1}: ${deaths} deaths, ${operations} writes, ${failed} of ${runs} runs found something`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

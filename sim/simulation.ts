@@ -103,7 +103,8 @@ class Run {
       () => (done = true),
       (error: unknown) => process.accuse(`unexpected: ${describeError(error)}`),
     );
-    while (!done && process.life.isAlive && this.#world.violation === undefined && clock.monotonicMs() < endMs) await clock.step();
+    while (!done && process.life.isAlive && this.#world.violation === undefined && clock.monotonicMs() < endMs)
+      await clock.step();
     return done;
   }
 
@@ -201,7 +202,12 @@ class Run {
     const { random, disk, backend } = this.#world;
     if (random.below(4) === 0) disk.faults.syncFailShare = 0.01;
     const share = [0, 0, 0.01, 0.1][random.below(4)]!;
-    Object.assign(backend.faults, { failBeforeShare: share, failAfterShare: share / 2, delayMsMax: random.below(40), listLagCount: 5 });
+    Object.assign(backend.faults, {
+      failBeforeShare: share,
+      failAfterShare: share / 2,
+      delayMsMax: random.below(40),
+      listLagCount: 5,
+    });
   }
 
   #endFaults(): void {

@@ -61,7 +61,14 @@ export class World {
     const random = seededRandom(seed);
     const directory = await mkdtemp(join(tmpdir(), "andiron-sim-"));
     const path = join(directory, "registry.db");
-    const opening = openInlineRegistry({ path, random: seededRandom(seed ^ 0x5eed), bootId: "simulated", tickMs: registryTickMs, clock, durable: false });
+    const opening = openInlineRegistry({
+      path,
+      random: seededRandom(seed ^ 0x5eed),
+      bootId: "simulated",
+      tickMs: registryTickMs,
+      clock,
+      durable: false,
+    });
     return new World({ clock, random, registry: await opening, directory });
   }
 
@@ -105,12 +112,16 @@ export class World {
     return this.#hash.digest("hex");
   }
 
-  log(): EngineLog {
-    const write = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>): void => {
-      const error = fields?.["error"];
-      this.note(`${level} ${message}${error === undefined ? "" : `: ${describeError(error)}`}`);
-    };
-    return { debug: () => undefined, info: write("info"), warning: write("warning"), error: write("error") };
+  /** A logger whose lines are events, while `isHeard`. */
+  logOf(isHeard: () => boolean): EngineLog {
+    const writing =
+      (level: string) =>
+      (message: string, fields?: Readonly<Record<string, unknown>>): void => {
+        if (!isHeard()) return;
+        const error = fields?.["error"];
+        this.note(`${level} ${message}${error === undefined ? "" : `: ${describeError(error)}`}`);
+      };
+    return { debug: () => undefined, info: writing("info"), warning: writing("warning"), error: writing("error") };
   }
 }
 

@@ -16,7 +16,10 @@ export interface ContractDisk {
 
 type Body = (made: ContractDisk) => Promise<void>;
 
-const code = (expected: string) => (error: unknown): boolean => systemCodeOf(error) === expected;
+const code =
+  (expected: string) =>
+  (error: unknown): boolean =>
+    systemCodeOf(error) === expected;
 
 /** Defines the suite under `name`; each test gets a disk of its own. */
 export function localDiskContract(name: string, make: () => Promise<ContractDisk>): void {

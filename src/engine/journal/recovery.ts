@@ -77,7 +77,8 @@ export async function recoverEpoch(options: RecoverOptions): Promise<RecoveredEp
   } catch (error) {
     const failure = journalError(error, `cannot recover the journal of log ${options.log}`);
     // A sync that failed here too is never trusted when it is tried again.
-    if (failure.code === "journal_poisoned") await markPoisoned(options.disk, options.directory, options.log).catch(() => undefined);
+    if (failure.code === "journal_poisoned")
+      await markPoisoned(options.disk, options.directory, options.log).catch(() => undefined);
     throw failure;
   }
 }

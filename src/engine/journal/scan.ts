@@ -117,7 +117,11 @@ function evidenceBehind(bytes: Buffer, from: number, salt?: number): number {
   pattern.writeUInt32LE(recordMagic, 0);
   if (salt !== undefined) pattern.writeUInt32LE(salt, 4);
   let evidence = 0;
-  for (let at = bytes.indexOf(pattern, from); at >= 0 && at + recordHeaderBytes <= bytes.length; at = bytes.indexOf(pattern, at + 1)) {
+  for (
+    let at = bytes.indexOf(pattern, from);
+    at >= 0 && at + recordHeaderBytes <= bytes.length;
+    at = bytes.indexOf(pattern, at + 1)
+  ) {
     const record = decodeRecord(bytes, at, salt ?? bytes.readUInt32LE(at + 4));
     if (record !== undefined) evidence = Math.max(evidence, record.flushedSequence);
   }
