@@ -33,8 +33,18 @@ test("what it gives is what was put at that place, whatever was evicted or dropp
         const from = random.below(clusterBytes - 10);
         const there = cache.has(handle, offset);
         assert.equal(cache.copyInto(handle, offset, from, 10, target, 5), there);
-        if (there) assert.ok(stored.get(key)!.subarray(from, from + 10).equals(target.subarray(5, 15)));
-        else assert.ok(target.every((byte) => byte === 0xee), "a miss leaves the target alone");
+        if (there)
+          assert.ok(
+            stored
+              .get(key)!
+              .subarray(from, from + 10)
+              .equals(target.subarray(5, 15)),
+          );
+        else
+          assert.ok(
+            target.every((byte) => byte === 0xee),
+            "a miss leaves the target alone",
+          );
       }
       assert.ok(cache.clusterCount <= slots);
     }

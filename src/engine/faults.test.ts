@@ -54,7 +54,11 @@ async function checkPieces(rig: EngineRig, vdiskId: string, numbers: Iterable<nu
 }
 
 /** Writes pieces one after the other; the numbers of those that were acknowledged, and the errors of the others. */
-async function writePieces(device: BlockDevice, from: number, to: number): Promise<{ acknowledged: number[]; codes: Set<string> }> {
+async function writePieces(
+  device: BlockDevice,
+  from: number,
+  to: number,
+): Promise<{ acknowledged: number[]; codes: Set<string> }> {
   const acknowledged: number[] = [];
   const codes = new Set<string>();
   for (let number = from; number < to; number++) {
@@ -68,28 +72,32 @@ async function writePieces(device: BlockDevice, from: number, to: number): Promi
   return { acknowledged, codes };
 }
 
-test("while the backend hangs writers wait at the journal's limit, then go on, and nothing is lost", { timeout: 20_000 }, async () => {
-  const settings = { journalBytesMax: 1 * MiB, segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB };
-  await withRig({ settings }, {}, async ({ rig, backend }) => {
-    const id = await rig.createDisk(64 * MiB);
-    const session = await rig.open(id);
-    await writePieces(session.device, 0, 4);
-    backend.hold();
-    let done = 4;
-    const writer = (async () => {
-      for (; done < 160; done++) await session.device.write(done * pieceBytes, piece(done), noFua);
-    })();
-    // It stops by itself: two looks in a row find the same number.
-    for (let before = -1; before !== done; await systemClock.sleep(100)) before = done;
-    assert.ok(done < 160, "the writer was never held up");
-    assert.ok(rig.router.budget.bytes < 2 * MiB, `${rig.router.budget.bytes} bytes of journal`);
-    assert.ok((await readRange(session, 0, pieceBytes)).equals(piece(0)), "reads of local data go on");
-    backend.release();
-    await writer;
-    await checkPieces(rig, id, Array(160).keys());
-    await rig.detach(id);
-  });
-});
+test(
+  "while the backend hangs writers wait at the journal's limit, then go on, and nothing is lost",
+  { timeout: 20_000 },
+  async () => {
+    const settings = { journalBytesMax: 1 * MiB, segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB };
+    await withRig({ settings }, {}, async ({ rig, backend }) => {
+      const id = await rig.createDisk(64 * MiB);
+      const session = await rig.open(id);
+      await writePieces(session.device, 0, 4);
+      backend.hold();
+      let done = 4;
+      const writer = (async () => {
+        for (; done < 160; done++) await session.device.write(done * pieceBytes, piece(done), noFua);
+      })();
+      // It stops by itself: two looks in a row find the same number.
+      for (let before = -1; before !== done; await systemClock.sleep(100)) before = done;
+      assert.ok(done < 160, "the writer was never held up");
+      assert.ok(rig.router.budget.bytes < 2 * MiB, `${rig.router.budget.bytes} bytes of journal`);
+      assert.ok((await readRange(session, 0, pieceBytes)).equals(piece(0)), "reads of local data go on");
+      backend.release();
+      await writer;
+      await checkPieces(rig, id, Array(160).keys());
+      await rig.detach(id);
+    });
+  },
+);
 
 test("two disks at the journal's limit do not wait for each other", { timeout: 20_000 }, async () => {
   const settings = { journalBytesMax: 1 * MiB, segmentBytes: 64 * KiB, checkpointBytes: 128 * KiB };
@@ -99,7 +107,9 @@ test("two disks at the journal's limit do not wait for each other", { timeout: 2
     backend.hold();
     const writers = sessions.map(async ({ device }) => {
       for (let round = 0; round < 4; round++) {
-        await Promise.all(Array.from({ length: 16 }, (_, i) => device.write((round * 16 + i) * pieceBytes, piece(round * 16 + i), noFua)));
+        await Promise.all(
+          Array.from({ length: 16 }, (_, i) => device.write((round * 16 + i) * pieceBytes, piece(round * 16 + i), noFua)),
+        );
       }
     });
     await systemClock.sleep(200);
@@ -121,25 +131,29 @@ test("an idle disk gives its journal back to one that wants to write", { timeout
   });
 });
 
-test("a disk that is given up while its writer waits for the journal's limit answers the writer", { timeout: 20_000 }, async () => {
-  const settings = { journalBytesMax: 512 * KiB, segmentBytes: 64 * KiB, checkpointBytes: 128 * KiB };
-  await withRig({ settings }, {}, async ({ rig, backend }) => {
-    const [hog, waiting] = [await rig.createDisk(16 * MiB), await rig.createDisk(16 * MiB)];
-    backend.hold();
-    const first = await rig.open(hog);
-    const writes = Array.from({ length: 20 }, (_, i) => first.device.write(i * pieceBytes, piece(i), noFua));
-    await Promise.allSettled(writes.slice(0, 8));
-    const second = await rig.open(waiting);
-    const write = second.device.write(0, piece(0), noFua);
-    write.catch(() => undefined);
-    await systemClock.sleep(50);
-    const settled = Promise.allSettled([...writes, write]);
-    const crashed = rig.crash();
-    await settled;
-    backend.release();
-    await crashed;
-  });
-});
+test(
+  "a disk that is given up while its writer waits for the journal's limit answers the writer",
+  { timeout: 20_000 },
+  async () => {
+    const settings = { journalBytesMax: 512 * KiB, segmentBytes: 64 * KiB, checkpointBytes: 128 * KiB };
+    await withRig({ settings }, {}, async ({ rig, backend }) => {
+      const [hog, waiting] = [await rig.createDisk(16 * MiB), await rig.createDisk(16 * MiB)];
+      backend.hold();
+      const first = await rig.open(hog);
+      const writes = Array.from({ length: 20 }, (_, i) => first.device.write(i * pieceBytes, piece(i), noFua));
+      await Promise.allSettled(writes.slice(0, 8));
+      const second = await rig.open(waiting);
+      const write = second.device.write(0, piece(0), noFua);
+      write.catch(() => undefined);
+      await systemClock.sleep(50);
+      const settled = Promise.allSettled([...writes, write]);
+      const crashed = rig.crash();
+      await settled;
+      backend.release();
+      await crashed;
+    });
+  },
+);
 
 test("a backend that loses replies and refuses at random changes nothing but the time", { timeout: 20_000 }, async () => {
   const faults = { failBeforeShare: 0.2, failAfterShare: 0.2 };
@@ -176,29 +190,33 @@ test("a full backend holds checkpoints up, not what is in the journal", { timeou
 });
 
 for (const freeBytes of [0, 40, 100, 200, 5000, 70_000, 131_072, 200_000, 262_144, 262_300, 300_000, 400_000]) {
-  test(`a journal disk with ${freeBytes} bytes left answers no-space, and all goes on when there is space again`, { timeout: 20_000 }, async () => {
-    const settings = { segmentBytes: 128 * KiB, checkpointBytes: 64 * MiB, checkpointEntries: 1_000_000 };
-    await withRig({ settings }, {}, async ({ rig, disk }) => {
-      const id = await rig.createDisk(16 * MiB);
-      const session = await rig.open(id);
-      const before = await writePieces(session.device, 0, 3);
-      disk.freeBytes = freeBytes;
-      const full = await writePieces(session.device, 3, 16);
-      assert.deepEqual([...full.codes], ["journal_full"]);
-      await session.device.flush().catch((error: AndironError) => assert.equal(error.code, "journal_full"));
-      disk.freeBytes = Number.POSITIVE_INFINITY;
-      const after = await writePieces(session.device, 16, 24);
-      assert.deepEqual([after.acknowledged.length, [...after.codes]], [8, []]);
-      await session.device.flush();
-      const acknowledged = [...before.acknowledged, ...full.acknowledged, ...after.acknowledged];
-      await checkPieces(rig, id, acknowledged);
-      await rig.crash();
-      await checkPieces(rig, id, acknowledged);
-      await rig.detach(id);
-      await rig.open(id);
-      await checkPieces(rig, id, acknowledged);
-    });
-  });
+  test(
+    `a journal disk with ${freeBytes} bytes left answers no-space, and all goes on when there is space again`,
+    { timeout: 20_000 },
+    async () => {
+      const settings = { segmentBytes: 128 * KiB, checkpointBytes: 64 * MiB, checkpointEntries: 1_000_000 };
+      await withRig({ settings }, {}, async ({ rig, disk }) => {
+        const id = await rig.createDisk(16 * MiB);
+        const session = await rig.open(id);
+        const before = await writePieces(session.device, 0, 3);
+        disk.freeBytes = freeBytes;
+        const full = await writePieces(session.device, 3, 16);
+        assert.deepEqual([...full.codes], ["journal_full"]);
+        await session.device.flush().catch((error: AndironError) => assert.equal(error.code, "journal_full"));
+        disk.freeBytes = Number.POSITIVE_INFINITY;
+        const after = await writePieces(session.device, 16, 24);
+        assert.deepEqual([after.acknowledged.length, [...after.codes]], [8, []]);
+        await session.device.flush();
+        const acknowledged = [...before.acknowledged, ...full.acknowledged, ...after.acknowledged];
+        await checkPieces(rig, id, acknowledged);
+        await rig.crash();
+        await checkPieces(rig, id, acknowledged);
+        await rig.detach(id);
+        await rig.open(id);
+        await checkPieces(rig, id, acknowledged);
+      });
+    },
+  );
 }
 
 test("a crash while the journal's disk is full loses nothing that was acknowledged", { timeout: 20_000 }, async () => {
@@ -218,30 +236,34 @@ test("a crash while the journal's disk is full loses nothing that was acknowledg
   }
 });
 
-test("a failed sync poisons the disk until it is opened anew, and then what was flushed is there", { timeout: 20_000 }, async () => {
-  await withRig({}, {}, async ({ rig, disk }) => {
-    const id = await rig.createDisk(16 * MiB);
-    const session = await rig.open(id);
-    await writePieces(session.device, 0, 8);
-    await session.device.flush();
-    await session.device.write(20 * pieceBytes, piece(20), noFua);
-    disk.failSyncs = true;
-    await assert.rejects(session.device.flush(), { code: "journal_poisoned" });
-    disk.failSyncs = false;
-    await assert.rejects(session.device.flush(), { code: "journal_poisoned" }, "never a second try that pretends");
-    await assert.rejects(session.device.write(0, piece(0), noFua), { code: "journal_poisoned" });
-    await session.close();
-    await checkPieces(rig, id, [...Array(8).keys(), 20]);
-    const again = await rig.reopen(id);
-    const syncs = disk.syncCount;
-    await again.device.write(0, piece(0), { fua: true });
-    assert.ok(disk.syncCount > syncs);
-    await again.close();
-    await rig.detach(id);
-    await rig.open(id);
-    await checkPieces(rig, id, [...Array(8).keys(), 20]);
-  });
-});
+test(
+  "a failed sync poisons the disk until it is opened anew, and then what was flushed is there",
+  { timeout: 20_000 },
+  async () => {
+    await withRig({}, {}, async ({ rig, disk }) => {
+      const id = await rig.createDisk(16 * MiB);
+      const session = await rig.open(id);
+      await writePieces(session.device, 0, 8);
+      await session.device.flush();
+      await session.device.write(20 * pieceBytes, piece(20), noFua);
+      disk.failSyncs = true;
+      await assert.rejects(session.device.flush(), { code: "journal_poisoned" });
+      disk.failSyncs = false;
+      await assert.rejects(session.device.flush(), { code: "journal_poisoned" }, "never a second try that pretends");
+      await assert.rejects(session.device.write(0, piece(0), noFua), { code: "journal_poisoned" });
+      await session.close();
+      await checkPieces(rig, id, [...Array(8).keys(), 20]);
+      const again = await rig.reopen(id);
+      const syncs = disk.syncCount;
+      await again.device.write(0, piece(0), { fua: true });
+      assert.ok(disk.syncCount > syncs);
+      await again.close();
+      await rig.detach(id);
+      await rig.open(id);
+      await checkPieces(rig, id, [...Array(8).keys(), 20]);
+    });
+  },
+);
 
 test("a snapshot that is wished for on a poisoned disk is taken once the disk is well again", { timeout: 20_000 }, async () => {
   await withRig({}, {}, async ({ rig, disk }) => {

@@ -7,7 +7,7 @@ import type { EngineSettings } from "./engine-context.ts";
 import { KiB, MiB } from "./limits.ts";
 import { ModelProgram } from "./model-program.fixture.ts";
 
-const programs = Number(process.env["MODEL_PROGRAMS"] ?? 2000);
+const programs = Number(process.env["MODEL_PROGRAMS"] ?? 1000);
 const firstSeed = Number(process.env["MODEL_SEED"] ?? 1);
 /** A program that takes longer hangs: then it is told which. */
 const hangMs = 60_000;

@@ -133,7 +133,9 @@ export class OpenLogs implements LiveLogs {
 
   #letGo(logId: string, slot: Slot): void {
     slot.users--;
-    if (slot.users === 0 && !this.#stopping) void this.release(logId);
+    if (slot.users > 0 || this.#stopping) return;
+    // What fails here (the registry is away) the router's sweep tries again, and says why.
+    this.release(logId).catch(() => undefined);
   }
 
   async #drain(logId: string, slot: Slot): Promise<void> {

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../common/clock.ts";
 import { systemRandom } from "../common/random.ts";
-import { errorCodeOf } from "../common/errors.ts";
+import { AndironError, errorCodeOf } from "../common/errors.ts";
+import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import { EngineRig, readRange } from "./engine-rig.fixture.ts";
@@ -39,39 +40,45 @@ async function numbersOn(rig: EngineRig, vdiskId: string, clusters: number): Pro
   return Array.from({ length: clusters }, (_, i) => bytes.readUInt32LE(i * clusterBytes));
 }
 
-test("a snapshot or clone under writes has all that was acknowledged before it was asked for and nothing issued after it was ready", timeout, async () => {
-  const settings = { segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB, checkpointEntries: 50 };
-  await withRig({ settings }, async (rig) => {
-    const clusters = 32;
-    const id = await rig.createDisk(4 * MiB);
-    const { device } = await rig.open(id);
-    const issued: number[] = Array(clusters).fill(0);
-    const acknowledged: number[] = Array(clusters).fill(0);
-    let stop = false;
-    const writers = issued.map(async (_, cluster) => {
-      while (!stop) {
-        const number = ++issued[cluster]!;
-        await device.write(cluster * clusterBytes, numbered(number), { fua: number % 17 === 0 });
-        acknowledged[cluster] = number;
+test(
+  "a snapshot or clone under writes has all that was acknowledged before it was asked for and nothing issued after it was ready",
+  timeout,
+  async () => {
+    const settings = { segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB, checkpointEntries: 50 };
+    await withRig({ settings }, async (rig) => {
+      const clusters = 32;
+      const id = await rig.createDisk(4 * MiB);
+      const { device } = await rig.open(id);
+      const issued: number[] = Array(clusters).fill(0);
+      const acknowledged: number[] = Array(clusters).fill(0);
+      let stop = false;
+      const writers = issued.map(async (_, cluster) => {
+        while (!stop) {
+          const number = ++issued[cluster]!;
+          await device.write(cluster * clusterBytes, numbered(number), { fua: number % 17 === 0 });
+          acknowledged[cluster] = number;
+        }
+      });
+      const cuts: { id: string; low: number[]; high: number[]; kind: string }[] = [];
+      for (let i = 0; i < 8; i++) {
+        await systemClock.sleep(systemRandom.below(20));
+        const low = [...acknowledged];
+        const kind = i % 2 === 0 ? "snapshot" : "clone";
+        const cut = kind === "snapshot" ? await rig.snapshot(id) : await rig.createDisk(4 * MiB, { kind: "vdisk", vdiskId: id });
+        cuts.push({ id: cut, low, high: [...issued], kind });
+      }
+      stop = true;
+      await Promise.all(writers);
+      for (const { id: cut, low, high, kind } of cuts) {
+        const disk = kind === "clone" ? cut : await rig.createDisk(4 * MiB, { kind: "snapshot", snapshotId: cut });
+        const found = await numbersOn(rig, disk, clusters);
+        found.forEach((number, i) =>
+          assert.ok(number >= low[i]! && number <= high[i]!, `${kind}: ${low[i]} <= ${number} <= ${high[i]}`),
+        );
       }
     });
-    const cuts: { id: string; low: number[]; high: number[]; kind: string }[] = [];
-    for (let i = 0; i < 8; i++) {
-      await systemClock.sleep(systemRandom.below(20));
-      const low = [...acknowledged];
-      const kind = i % 2 === 0 ? "snapshot" : "clone";
-      const cut = kind === "snapshot" ? await rig.snapshot(id) : await rig.createDisk(4 * MiB, { kind: "vdisk", vdiskId: id });
-      cuts.push({ id: cut, low, high: [...issued], kind });
-    }
-    stop = true;
-    await Promise.all(writers);
-    for (const { id: cut, low, high, kind } of cuts) {
-      const disk = kind === "clone" ? cut : await rig.createDisk(4 * MiB, { kind: "snapshot", snapshotId: cut });
-      const found = await numbersOn(rig, disk, clusters);
-      found.forEach((number, i) => assert.ok(number >= low[i]! && number <= high[i]!, `${kind}: ${low[i]} <= ${number} <= ${high[i]}`));
-    }
-  });
-});
+  },
+);
 
 test("a snapshot asked for at any moment of a detach is taken, and exact", timeout, async () => {
   await withRig({}, async (rig) => {
@@ -97,7 +104,11 @@ test("a disk that is deleted while somebody waits for its cut leaves a good clon
     await device.write(0, numbered(5), noFua);
     const detached = rig.detach(id);
     const clone = rig.createDisk(4 * MiB, { kind: "vdisk", vdiskId: id });
-    while ((await rig.control.vdisk(id))!.owner === undefined && (await rig.registry.range({ prefix: keys.wishes })).entries.length > 0) await systemClock.sleep(1);
+    while (
+      (await rig.control.vdisk(id))!.owner === undefined &&
+      (await rig.registry.range({ prefix: keys.wishes })).entries.length > 0
+    )
+      await systemClock.sleep(1);
     const cloneId = await clone;
     await detached;
     await rig.atomically((tx) => rig.control.deleteVdisk(tx, id));
@@ -115,7 +126,9 @@ test("a clone or snapshot that is deleted before its cut was taken stays deleted
     const [snapshot, clone] = [systemRandom.uuid(), systemRandom.uuid()];
     await rig.atomically((tx) => rig.control.createSnapshot(tx, { id: snapshot, vdiskId: id, name: "gone" }));
     const source = { kind: "vdisk", vdiskId: id } as const;
-    await rig.atomically((tx) => rig.control.createVdisk(tx, { id: clone, pool: "pool1", name: "gone", sizeBytes: 4 * MiB, source }));
+    await rig.atomically((tx) =>
+      rig.control.createVdisk(tx, { id: clone, pool: "pool1", name: "gone", sizeBytes: 4 * MiB, source }),
+    );
     await rig.atomically((tx) => rig.control.deleteSnapshot(tx, snapshot));
     await rig.atomically((tx) => rig.control.deleteVdisk(tx, clone));
     while ((await rig.registry.range({ prefix: keys.wishes })).entries.length > 0) await systemClock.sleep(5);
@@ -129,11 +142,15 @@ test("a revoked export answers what is under way and is gone only then", timeout
   await withRig({}, async (rig) => {
     const id = await rig.createDisk(4 * MiB);
     const exportId = systemRandom.uuid();
-    const { exportName } = await rig.atomically((tx) => rig.control.createExport(tx, { id: exportId, vdiskId: id, readOnly: false }));
+    const { exportName } = await rig.atomically((tx) =>
+      rig.control.createExport(tx, { id: exportId, vdiskId: id, readOnly: false }),
+    );
     const session = await rig.router.exports.open(exportName);
     let cut = false;
     session.onRevoked(() => (cut = true));
-    const writes = Array.from({ length: 64 }, (_, i) => session.device.write(i * clusterBytes, numbered(i + 1), { fua: i % 7 === 0 }));
+    const writes = Array.from({ length: 64 }, (_, i) =>
+      session.device.write(i * clusterBytes, numbered(i + 1), { fua: i % 7 === 0 }),
+    );
     await rig.atomically((tx) => rig.control.revokeExport(tx, exportId));
     let gone = false;
     const confirmed = rig.control.exportGone(exportId).then(() => (gone = true));
@@ -143,7 +160,10 @@ test("a revoked export answers what is under way and is gone only then", timeout
     assert.equal(gone, false, "not gone while the session is there");
     await session.close();
     await confirmed;
-    assert.deepEqual(await numbersOn(rig, id, 64), Array.from({ length: 64 }, (_, i) => i + 1));
+    assert.deepEqual(
+      await numbersOn(rig, id, 64),
+      Array.from({ length: 64 }, (_, i) => i + 1),
+    );
   });
 });
 
@@ -204,9 +224,37 @@ test("a clone whose map names what its parent has not uploaded yet can be read r
       for (let i = 8; i < 64; i++) await cloned.write(i * clusterBytes, numbered(i + 1), noFua);
       await rig.detach(clone);
       await rig.crash();
-      assert.deepEqual(await numbersOn(rig, clone, 64), Array.from({ length: 64 }, (_, i) => i + 1));
+      assert.deepEqual(
+        await numbersOn(rig, clone, 64),
+        Array.from({ length: 64 }, (_, i) => i + 1),
+      );
     } finally {
       gate.resolve();
     }
+  });
+});
+
+test("a registry that is away when the last session ends holds the giving back up, and ends nothing", timeout, async () => {
+  let away = false;
+  const wrapRegistry = (inner: Registry): Registry =>
+    new Proxy(inner, {
+      get(registry, name: keyof Registry) {
+        if (name !== "get") return registry[name].bind(registry);
+        return async (key: string) => {
+          if (away) throw new AndironError("registry_unavailable", "away in a test");
+          return registry.get(key);
+        };
+      },
+    });
+  await withRig({ wrapRegistry }, async (rig) => {
+    const id = await rig.createDisk(4 * MiB);
+    const session = await rig.open(id);
+    await session.device.write(0, numbered(3), noFua);
+    away = true;
+    await session.close();
+    await systemClock.sleep(50);
+    away = false;
+    await rig.detach(id);
+    assert.deepEqual(await numbersOn(rig, id, 1), [3]);
   });
 });

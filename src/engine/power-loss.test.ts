@@ -48,7 +48,10 @@ test("what was flushed survives power loss after power loss, and no cluster is t
         const found = bytes.readUInt32LE(i * clusterBytes);
         const whole = bytes.subarray(i * clusterBytes, (i + 1) * clusterBytes).equals(stamped(found));
         assert.ok(whole, `seed ${seed}: cluster ${i} is torn`);
-        assert.ok(found >= flushed[i]! && found <= written[i]!, `seed ${seed}: cluster ${i}: ${flushed[i]} <= ${found} <= ${written[i]}`);
+        assert.ok(
+          found >= flushed[i]! && found <= written[i]!,
+          `seed ${seed}: cluster ${i}: ${flushed[i]} <= ${found} <= ${written[i]}`,
+        );
         // Recovery syncs before it serves: what was seen stays.
         flushed[i] = found;
         written[i] = found;

@@ -47,7 +47,11 @@ export class Segments implements SegmentHandles {
   readonly #translations = new Map<number, { generation: number; entries: readonly IndexEntry[] }>();
 
   /** `askOwner` has the owner of a segment's log, if that can be here, make its local segments known (setLocal). */
-  constructor(backend: ObjectBackend, lookUp: GenerationLookup, askOwner: (segment: SegmentId) => Promise<unknown> = async () => undefined) {
+  constructor(
+    backend: ObjectBackend,
+    lookUp: GenerationLookup,
+    askOwner: (segment: SegmentId) => Promise<unknown> = async () => undefined,
+  ) {
     this.#backend = backend;
     this.#lookUp = lookUp;
     this.#askOwner = askOwner;
@@ -89,7 +93,7 @@ export class Segments implements SegmentHandles {
    */
   async read(handle: number, offset: number, target: Buffer, other = false): Promise<void> {
     const state = this.#state(handle);
-    for (let asked = other; ; ) {
+    for (let asked = other; ;) {
       if (state.local !== undefined && !other) return state.local.read(offset, target);
       const generation = state.generation;
       try {

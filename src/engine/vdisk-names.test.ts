@@ -43,5 +43,6 @@ test("names of objects and journal files are read back as what they name", () =>
       assert.deepEqual(parseJournalFileName(log, journalFileName(segment).slice(log.length + 1)), segment);
     }),
   );
-  for (const name of ["poisoned", "j-00000001-00000001.copy", "j-1-1", ""]) assert.equal(parseJournalFileName("x", name), undefined);
+  for (const name of ["poisoned", "j-00000001-00000001.copy", "j-1-1", ""])
+    assert.equal(parseJournalFileName("x", name), undefined);
 });

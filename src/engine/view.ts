@@ -140,7 +140,10 @@ async function segmentEntries(sources: ViewSources, segment: SegmentId, open: bo
   // Of an epoch that a recovery has closed: its owner may still have it, or have uploaded it this moment.
   const entries = (await sources.live.liveSegment(segment)) ?? (await uploadedEntries(sources, segment));
   if (entries !== undefined) return entries;
-  throw new AndironError("segment_damaged", `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`);
+  throw new AndironError(
+    "segment_damaged",
+    `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
+  );
 }
 
 async function uploadedEntries(sources: ViewSources, segment: SegmentId): Promise<SegmentEntries | undefined> {

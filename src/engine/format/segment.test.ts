@@ -15,17 +15,20 @@ const headers: fc.Arbitrary<SegmentHeader> = fc.record(
   { segment, salt: u32, firstSequence: sequence, generation: u32, flushedSequence: sequence },
   plain,
 );
-const footers: fc.Arbitrary<SegmentFooter> = fc.record({
-  salt: u32,
-  headerCrc: u32,
-  final: fc.boolean(),
-  indexOffset: u32,
-  indexBytes: u32,
-  indexCrc: u32,
-  entryCount: u32,
-  dataClusters: u32,
-  lastSequence: sequence,
-}, plain);
+const footers: fc.Arbitrary<SegmentFooter> = fc.record(
+  {
+    salt: u32,
+    headerCrc: u32,
+    final: fc.boolean(),
+    indexOffset: u32,
+    indexBytes: u32,
+    indexCrc: u32,
+    entryCount: u32,
+    dataClusters: u32,
+    lastSequence: sequence,
+  },
+  plain,
+);
 const records = fc.record({
   fields: fc.record({ salt: u32, epoch: u32, sequence, flushedSequence: sequence, firstCluster: u32, previousCrc: u32 }),
   kind: fc.constantFrom(...Object.values(format.recordKinds)),
@@ -60,10 +63,18 @@ test("headers and footers come back as they were, and damaged ones not at all", 
       const { crc, ...decoded } = format.decodeHeader(headBytes)!;
       assert.deepEqual(decoded, header);
       assert.equal(crc, headBytes.readUInt32LE(headBytes.length - 4));
-      for (const bytes of damaged(headBytes)) assert.equal(decodeQuietly(() => format.decodeHeader(bytes)), undefined);
+      for (const bytes of damaged(headBytes))
+        assert.equal(
+          decodeQuietly(() => format.decodeHeader(bytes)),
+          undefined,
+        );
       const footBytes = format.encodeFooter(footer);
       assert.deepEqual(format.decodeFooter(footBytes), footer);
-      for (const bytes of damaged(footBytes)) assert.equal(decodeQuietly(() => format.decodeFooter(bytes)), undefined);
+      for (const bytes of damaged(footBytes))
+        assert.equal(
+          decodeQuietly(() => format.decodeFooter(bytes)),
+          undefined,
+        );
     }),
     { numRuns: 40 },
   );
@@ -87,15 +98,23 @@ test("records come back as they were, and damaged ones not at all", () => {
 
 test("an index comes back as it was, and a truncated or lengthened one is refused", () => {
   const entries: fc.Arbitrary<IndexEntry[]> = fc.array(
-    fc.record({ relative: fc.nat(1000), kind: fc.constantFrom(1 as const, 2 as const), firstCluster: u32, count: fc.integer({ min: 1, max: 5 }), offset: u32 }).map((entry) => ({
-      kind: entry.kind,
-      sequence: 77 + entry.relative,
-      firstCluster: entry.firstCluster,
-      clusterCount: entry.count,
-      originalOffset: entry.offset,
-      presentOffset: (entry.offset + 9) % 2 ** 32,
-      clusterCrcs: new Uint32Array(entry.kind === format.recordKinds.data ? entry.count : 0).fill(entry.offset),
-    })),
+    fc
+      .record({
+        relative: fc.nat(1000),
+        kind: fc.constantFrom(1 as const, 2 as const),
+        firstCluster: u32,
+        count: fc.integer({ min: 1, max: 5 }),
+        offset: u32,
+      })
+      .map((entry) => ({
+        kind: entry.kind,
+        sequence: 77 + entry.relative,
+        firstCluster: entry.firstCluster,
+        clusterCount: entry.count,
+        originalOffset: entry.offset,
+        presentOffset: (entry.offset + 9) % 2 ** 32,
+        clusterCrcs: new Uint32Array(entry.kind === format.recordKinds.data ? entry.count : 0).fill(entry.offset),
+      })),
     { maxLength: 10 },
   );
   fc.assert(
@@ -105,7 +124,9 @@ test("an index comes back as it was, and a truncated or lengthened one is refuse
       for (let length = 0; length < bytes.length; length++) {
         assert.throws(() => format.decodeIndex(bytes.subarray(0, length), list.length, 77), { code: "segment_damaged" });
       }
-      assert.throws(() => format.decodeIndex(Buffer.concat([bytes, Buffer.alloc(1)]), list.length, 77), { code: "segment_damaged" });
+      assert.throws(() => format.decodeIndex(Buffer.concat([bytes, Buffer.alloc(1)]), list.length, 77), {
+        code: "segment_damaged",
+      });
       assert.throws(() => format.decodeIndex(bytes, list.length + 1, 77), { code: "segment_damaged" });
     }),
     { numRuns: 60 },

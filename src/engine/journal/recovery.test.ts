@@ -60,7 +60,9 @@ async function begin(segmentBytes = 64 * KiB): Promise<Written> {
   const appends: Written["appends"] = [];
   const write = async (clusters: number): Promise<void> => {
     const data = Buffer.alloc(clusters * clusterBytes, appends.length + 1);
-    const { file } = await journal.append([{ kind: recordKinds.data, firstCluster: appends.length, clusterCount: clusters, data }]);
+    const { file } = await journal.append([
+      { kind: recordKinds.data, firstCluster: appends.length, clusterCount: clusters, data },
+    ]);
     appends.push({ sequence: journal.sequence, number: file.segment.number, end: file.length });
   };
   return { directory, disk, journal, appends, write };
@@ -71,7 +73,8 @@ const pathOf = (written: Written, number: number): string => `${written.director
 const recover = (written: Written): Promise<RecoveredEpoch> =>
   recoverEpoch({ disk: written.disk, directory: written.directory, log, epoch, first: 1, sequence: before });
 
-const sequencesOf = (recovered: RecoveredEpoch): number[] => recovered.segments.flatMap((segment) => segment.entries.map((entry) => entry.sequence));
+const sequencesOf = (recovered: RecoveredEpoch): number[] =>
+  recovered.segments.flatMap((segment) => segment.entries.map((entry) => entry.sequence));
 
 /** Names, lengths and bytes of everything in the log's folder. */
 function contentOf(written: Written): Map<string, string> {
@@ -82,7 +85,11 @@ function contentOf(written: Written): Map<string, string> {
 async function assertRefused(written: Written): Promise<void> {
   const content = contentOf(written);
   await assert.rejects(recover(written), (error: AndironError) => error.code === "journal_damaged");
-  assert.deepEqual([...contentOf(written)].filter(([name, bytes]) => content.get(name) !== bytes), [], "nothing is changed");
+  assert.deepEqual(
+    [...contentOf(written)].filter(([name, bytes]) => content.get(name) !== bytes),
+    [],
+    "nothing is changed",
+  );
   assert.equal(contentOf(written).size, content.size);
 }
 
@@ -104,7 +111,10 @@ test("an untouched journal comes back whole, over several files and however ofte
   for (let i = 0; i < 20; i++) await written.write(1 + (i % 5));
   await written.journal.abandon();
   const recovered = await recover(written);
-  assert.deepEqual(sequencesOf(recovered), written.appends.map((append) => append.sequence));
+  assert.deepEqual(
+    sequencesOf(recovered),
+    written.appends.map((append) => append.sequence),
+  );
   assert.equal(recovered.lastSequence, written.journal.sequence);
   await assertRepeatable(written, recovered);
 });
@@ -209,7 +219,10 @@ test("a poisoned journal is copied wholly, under the next generation, and the ma
   const recovered = await recover(written);
   assert.ok(recovered.segments.length > 2);
   assert.ok(recovered.segments.every((segment) => segment.generation === 1));
-  assert.deepEqual(sequencesOf(recovered), written.appends.map((append) => append.sequence));
+  assert.deepEqual(
+    sequencesOf(recovered),
+    written.appends.map((append) => append.sequence),
+  );
   assert.ok(!contentOf(written).has("poisoned"));
   await assertRepeatable(written, recovered);
 });
@@ -232,9 +245,15 @@ test("recovery that stops at any call to the disk is finished by the next one", 
         };
       },
     });
-    await recoverEpoch({ disk: dying, directory: written.directory, log, epoch, first: 1, sequence: before }).catch(() => undefined);
+    await recoverEpoch({ disk: dying, directory: written.directory, log, epoch, first: 1, sequence: before }).catch(
+      () => undefined,
+    );
     const recovered = await recover(written);
-    assert.deepEqual(sequencesOf(recovered), written.appends.slice(0, -1).map((append) => append.sequence), `died at call ${calls >> 1}`);
+    assert.deepEqual(
+      sequencesOf(recovered),
+      written.appends.slice(0, -1).map((append) => append.sequence),
+      `died at call ${calls >> 1}`,
+    );
   }
 });
 

@@ -10,7 +10,11 @@ const space = 1200;
 type Change = { readonly cluster: number; readonly count: number; readonly zero: boolean };
 
 const changes = fc.array(
-  fc.record({ cluster: fc.nat(space - 1), count: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 400 })), zero: fc.boolean() }),
+  fc.record({
+    cluster: fc.nat(space - 1),
+    count: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 400 })),
+    zero: fc.boolean(),
+  }),
   { maxLength: 60 },
 );
 

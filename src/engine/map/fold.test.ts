@@ -19,7 +19,11 @@ import { fold } from "./fold.ts";
 import { Pages } from "./pages.ts";
 import { Tree } from "./tree.ts";
 
-const logs = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b", "00000000-0000-4000-8000-00000000000c"];
+const logs = [
+  "00000000-0000-4000-8000-00000000000a",
+  "00000000-0000-4000-8000-00000000000b",
+  "00000000-0000-4000-8000-00000000000c",
+];
 
 async function withBackend(body: (backend: ObjectBackend) => Promise<void>): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "andiron-fold-"));
@@ -56,7 +60,10 @@ function change(random: Random, delta: Delta, model: Map<number, Place>, handle:
     }
     return;
   }
-  const end = Math.min(diskClustersMax, random.below(3) === 0 ? first + 1 + random.below(90) : Math.max(first + 1, somewhere(random)));
+  const end = Math.min(
+    diskClustersMax,
+    random.below(3) === 0 ? first + 1 + random.below(90) : Math.max(first + 1, somewhere(random)),
+  );
   delta.zero(first, end - first);
   for (const cluster of model.keys()) if (cluster >= first && cluster < end) model.delete(cluster);
 }
@@ -77,40 +84,53 @@ async function check(map: BlockMap, model: ReadonlyMap<number, Place>, random: R
   }
 }
 
-test("trees folded from any changes read as a plain map, with a cache that holds almost nothing", { timeout: 60_000 }, async () => {
-  await withBackend(async (backend) => {
-    let number = 0;
-    for (let seed = 1; seed <= 15; seed++) {
-      const random = seededRandom(seed);
-      const segments = new Segments(backend, async () => 0);
-      const model = new Map<number, Place>();
-      let lineage: Lineage = [logs[0]!];
-      const newPages = (): Pages => new Pages({ backend, handles: segments, bytesMax: 100 * KiB });
-      let map = new BlockMap(new Tree(newPages(), lineage, undefined, 0), new Delta());
-      for (let round = 0; round < 5; round++) {
-        // Now and then a clone goes on: the lineage grows at its end.
-        if (random.below(3) === 0 && lineage.length < logs.length) lineage = [...lineage, logs[lineage.length]!];
-        const log = lineage.at(-1)!;
-        const handle = segments.handleOf({ log, epoch: seed, number: round + 1 });
-        for (let i = random.below(12); i >= 0; i--) change(random, map.active, model, handle);
-        await check(map, model, random);
-        const pages = newPages();
-        const old = new Tree(pages, lineage, map.tree.root, round);
-        const takeNumber = (): number => ++number;
-        const options = { backend, pages, handles: segments, lineage, log, takeNumber, epoch: seed, onReplaced: () => undefined };
-        const { checkpoint, checkpointBytes } = await fold({ ...options, old, delta: map.freeze(), sequence: round + 1 });
-        // As after a restart: from the footer, with an empty cache.
-        const fresh = newPages();
-        const footer = await fresh.loadFooter(checkpoint, checkpointBytes);
-        assert.deepEqual([footer.sequence, footer.lineage], [round + 1, lineage]);
-        map = new BlockMap(new Tree(fresh, lineage, footer.root, round + 1), new Delta());
-        await check(map, model, random);
-        assert.equal(footer.root === undefined, model.size === 0, `seed ${seed}: an empty disk has no root`);
-        assert.ok(fresh.bytes <= 200 * KiB);
+test(
+  "trees folded from any changes read as a plain map, with a cache that holds almost nothing",
+  { timeout: 60_000 },
+  async () => {
+    await withBackend(async (backend) => {
+      let number = 0;
+      for (let seed = 1; seed <= 15; seed++) {
+        const random = seededRandom(seed);
+        const segments = new Segments(backend, async () => 0);
+        const model = new Map<number, Place>();
+        let lineage: Lineage = [logs[0]!];
+        const newPages = (): Pages => new Pages({ backend, handles: segments, bytesMax: 100 * KiB });
+        let map = new BlockMap(new Tree(newPages(), lineage, undefined, 0), new Delta());
+        for (let round = 0; round < 5; round++) {
+          // Now and then a clone goes on: the lineage grows at its end.
+          if (random.below(3) === 0 && lineage.length < logs.length) lineage = [...lineage, logs[lineage.length]!];
+          const log = lineage.at(-1)!;
+          const handle = segments.handleOf({ log, epoch: seed, number: round + 1 });
+          for (let i = random.below(12); i >= 0; i--) change(random, map.active, model, handle);
+          await check(map, model, random);
+          const pages = newPages();
+          const old = new Tree(pages, lineage, map.tree.root, round);
+          const takeNumber = (): number => ++number;
+          const options = {
+            backend,
+            pages,
+            handles: segments,
+            lineage,
+            log,
+            takeNumber,
+            epoch: seed,
+            onReplaced: () => undefined,
+          };
+          const { checkpoint, checkpointBytes } = await fold({ ...options, old, delta: map.freeze(), sequence: round + 1 });
+          // As after a restart: from the footer, with an empty cache.
+          const fresh = newPages();
+          const footer = await fresh.loadFooter(checkpoint, checkpointBytes);
+          assert.deepEqual([footer.sequence, footer.lineage], [round + 1, lineage]);
+          map = new BlockMap(new Tree(fresh, lineage, footer.root, round + 1), new Delta());
+          await check(map, model, random);
+          assert.equal(footer.root === undefined, model.size === 0, `seed ${seed}: an empty disk has no root`);
+          assert.ok(fresh.bytes <= 200 * KiB);
+        }
       }
-    }
-  });
-});
+    });
+  },
+);
 
 test("zeroing a whole disk of the largest size reads and writes no page", async () => {
   await withBackend(async (backend) => {
@@ -118,10 +138,20 @@ test("zeroing a whole disk of the largest size reads and writes no page", async 
     const pages = new Pages({ backend, handles: segments, bytesMax: 1024 * KiB });
     const lineage = [logs[0]!];
     let number = 0;
-    const options = { backend, pages, handles: segments, lineage, log: logs[0]!, epoch: 1, takeNumber: () => ++number, onReplaced: () => undefined };
+    const options = {
+      backend,
+      pages,
+      handles: segments,
+      lineage,
+      log: logs[0]!,
+      epoch: 1,
+      takeNumber: () => ++number,
+      onReplaced: () => undefined,
+    };
     const full = new Delta();
     const random = seededRandom(5);
-    for (let i = 0; i < 200; i++) full.put(random.below(2 ** 32), segments.handleOf({ log: logs[0]!, epoch: 1, number: 1 }), 128, i);
+    for (let i = 0; i < 200; i++)
+      full.put(random.below(2 ** 32), segments.handleOf({ log: logs[0]!, epoch: 1, number: 1 }), 128, i);
     const first = await fold({ ...options, old: new Tree(pages, lineage, undefined, 0), delta: full, sequence: 1 });
     const zeroed = new Delta();
     zeroed.zero(0, diskClustersMax);
@@ -147,9 +177,22 @@ test("a page with a flipped byte, or another page in its place, is refused", asy
     });
     const pages = new Pages({ backend, handles: segments, bytesMax: 1024 * KiB });
     const delta = new Delta();
-    for (let i = 0; i < 20; i++) delta.put(i * 3, segments.handleOf({ log: logs[0]!, epoch: 1, number: 1 + (i % 3) }), i * 4096, i);
+    for (let i = 0; i < 20; i++)
+      delta.put(i * 3, segments.handleOf({ log: logs[0]!, epoch: 1, number: 1 + (i % 3) }), i * 4096, i);
     const old = new Tree(pages, lineage, undefined, 0);
-    const result = await fold({ backend, pages, handles: segments, lineage, log: logs[0]!, epoch: 1, takeNumber: () => 1, onReplaced: () => undefined, old, delta, sequence: 1 });
+    const result = await fold({
+      backend,
+      pages,
+      handles: segments,
+      lineage,
+      log: logs[0]!,
+      epoch: 1,
+      takeNumber: () => 1,
+      onReplaced: () => undefined,
+      old,
+      delta,
+      sequence: 1,
+    });
     for (flipping.at = 0; flipping.at < 300; flipping.at++) {
       const fresh = new Pages({ backend: damaging, handles: segments, bytesMax: 1024 * KiB });
       await assert.rejects(new Tree(fresh, lineage, result.tree.root, 1).loadLeaf(0), { code: "map_damaged" });
