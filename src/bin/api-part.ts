@@ -13,7 +13,7 @@ import type { CinderSettings } from "../cinder/settings.ts";
 import { defaultSettings } from "../cinder/settings.ts";
 import { systemClock } from "../common/clock.ts";
 import type { Config } from "../common/config.ts";
-import type { Logger } from "../common/log.ts";
+import type { Log } from "../common/log.ts";
 import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
@@ -23,7 +23,7 @@ import type { Registry } from "../registry/registry.ts";
 
 export interface ApiPartOptions {
   readonly config: Config;
-  readonly log: Logger;
+  readonly log: Log;
   readonly metrics: Metrics;
   readonly registry: Registry;
   readonly backends: ReadonlyMap<string, ObjectBackend>;
@@ -49,6 +49,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     control,
     policy: new RulePolicy(),
     servers: noServers,
+    log,
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
   });
@@ -95,6 +96,7 @@ function cinderSettings(config: Config, version: string): CinderSettings {
     snapshotsCountGigabytes: !DEFAULT.no_snapshot_gb_quota,
     messageLifetimeMs: DEFAULT.message_ttl * 1000,
     serviceDownMs: DEFAULT.service_down_time * 1000,
+    backendNames: Object.fromEntries([...config.backends].map(([name, backend]) => [name, backend.volume_backend_name])),
     reservedPercentage: DEFAULT.reserved_percentage,
     overSubscriptionRatio: DEFAULT.max_over_subscription_ratio,
     driverVersion: version,

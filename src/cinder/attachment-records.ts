@@ -6,8 +6,9 @@ import type { RequestContext } from "./context.ts";
 import { conflict, invalid, invalidVolume } from "./faults.ts";
 import { withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, type Attachment, type ConnectionInfo, type Connector, type Volume } from "./model.ts";
-import type { CinderPorts } from "./ports.ts";
-import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
+import { readAttachments, type CinderPorts } from "./ports.ts";
+import { frontEndFigures } from "./qos-figures.ts";
+import { attachmentKind, deleteRecord, qosKind, readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
 import { isMigrating, statusByAttachments } from "./status.ts";
 
 export type AttachMode = "rw" | "ro";
@@ -64,7 +65,7 @@ export async function connect(
   connector: Connector,
 ): Promise<Attachment> {
   const mode = chooseMode(volume, modeOf(connector) ?? attachment.attachMode);
-  const connectionInfo = attachment.connectionInfo ?? (await exportVolume(ports, tx, volume.id, attachment.id, mode));
+  const connectionInfo = attachment.connectionInfo ?? (await exportVolume(ports, tx, volume, attachment.id, mode));
   return {
     ...attachment,
     connector,
@@ -79,11 +80,13 @@ export async function connect(
 async function exportVolume(
   ports: CinderPorts,
   tx: Tx,
-  volumeId: string,
+  volume: Volume,
   attachmentId: string,
   mode: AttachMode,
 ): Promise<ConnectionInfo> {
-  const made = await ports.control.createExport(tx, { id: attachmentId, vdiskId: volumeId, readOnly: mode === "ro" });
+  const type = volume.typeId === null ? undefined : await readRecord(tx, typeKind, volume.typeId);
+  const qos = type?.qosSpecsId == null ? undefined : await readRecord(tx, qosKind, type.qosSpecsId);
+  const made = await ports.control.createExport(tx, { id: attachmentId, vdiskId: volume.id, readOnly: mode === "ro" });
   return {
     driver_volume_type: "nbd",
     hosts: made.hosts,
@@ -91,10 +94,10 @@ async function exportVolume(
     name: made.exportName,
     access_mode: mode,
     discard: true,
-    qos_specs: null,
+    qos_specs: frontEndFigures(qos, volume.sizeGib),
     encrypted: false,
     cacheable: false,
-    volume_id: volumeId,
+    volume_id: volume.id,
     attachment_id: attachmentId,
   };
 }
@@ -126,6 +129,18 @@ export async function removeAttachment(
   if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
   writeAttachments(ports, tx, withStatusOf(volume, remaining), remaining, []);
   return attachment.connectionInfo !== null;
+}
+
+/** Ends all attachments of a volume, whose record the caller writes. Ids of the exports to wait for. */
+export async function dropAttachments(ports: CinderPorts, tx: Tx, volume: Volume): Promise<string[]> {
+  const revoked: string[] = [];
+  for (const attachment of await readAttachments(tx, volume)) {
+    deleteRecord(tx, attachmentKind, attachment.id);
+    if (attachment.connectionInfo === null) continue;
+    await ports.control.revokeExport(tx, attachment.id);
+    revoked.push(attachment.id);
+  }
+  return revoked;
 }
 
 /** The volume with the status that its rows give it; an upload, a migration or a delete under way keeps its own. */

@@ -11,6 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
 import type { RequestContext } from "./context.ts";
+import type { LogLevel } from "./model.ts";
 import { RulePolicy } from "./policy/rule-policy.ts";
 import { noServers } from "./ports.ts";
 import { RecordControl } from "./record-control.ts";
@@ -68,6 +69,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
   const { wallMs } = options;
   const clock: Clock = wallMs === undefined ? systemClock : { ...systemClock, wallMs: () => wallMs };
   const troubles: string[] = [];
+  let level: LogLevel = "INFO";
   const open = async (): Promise<{ cinder: CinderService; control: RecordControl; registry: Registry }> => {
     const registry = await openSqliteRegistry({ path, random: systemRandom });
     closers.push(() => registry.close());
@@ -80,6 +82,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       random: systemRandom,
       policy: options.policy ?? new RulePolicy(),
       servers: options.servers ?? noServers,
+      log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       onTrouble: (what, error) => troubles.push(`${what}: ${String(error)}`),
     });
     await cinder.start();

@@ -6,19 +6,26 @@ import type { Service } from "../common/service.ts";
 import type { Control } from "../engine/control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
+import { DefaultTypeService } from "./default-types.ts";
+import { GroupTypeService } from "./group-types.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
+import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
 import type { Policy } from "./policy.ts";
-import type { CinderPorts, ServerVolumes } from "./ports.ts";
+import type { CinderPorts, LogControl, ServerVolumes } from "./ports.ts";
+import { QosSpecsService } from "./qos-specs.ts";
 import { QuotaLedger } from "./quota-ledger.ts";
 import { QuotaService } from "./quotas.ts";
 import { Reconciler } from "./reconciler.ts";
 import { RecordIndex } from "./record-index.ts";
 import { RecordStore } from "./record-store.ts";
+import { ServiceActionService } from "./service-actions.ts";
 import { ServiceReports } from "./service-reports.ts";
 import type { CinderSettings } from "./settings.ts";
 import { SnapshotService } from "./snapshots.ts";
 import { TopologyService } from "./topology.ts";
+import { TransferService } from "./transfers.ts";
+import { TypeEncryptionService } from "./type-encryption.ts";
 import type { Cinder } from "./verbs.ts";
 import { VolumeActionService } from "./volume-actions.ts";
 import { VolumeDeletion } from "./volume-delete.ts";
@@ -32,6 +39,7 @@ export interface CinderOptions {
   readonly random: Random;
   readonly policy: Policy;
   readonly servers: ServerVolumes;
+  readonly log: LogControl;
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
   readonly onTrouble: (what: string, error: unknown) => void;
@@ -64,6 +72,13 @@ export function createCinder(options: CinderOptions): CinderService {
     quotas: new QuotaService(ports),
     topology: new TopologyService(ports),
     messages,
+    typeEncryptions: new TypeEncryptionService(ports),
+    qosSpecs: new QosSpecsService(ports),
+    groupTypes: new GroupTypeService(ports),
+    defaultTypes: new DefaultTypeService(ports),
+    transfers: new TransferService(ports),
+    serviceActions: new ServiceActionService(ports, () => reconciler.lookAround()),
+    management: new ManagementService(ports, deletion),
     idle: () => reconciler.idle(),
     async start() {
       await index.start();

@@ -6,12 +6,13 @@ export function meets(requirement: string, value: string | number | boolean | nu
   if (value === undefined) return false;
   const words = requirement.trim().split(/\s+/);
   const [operator = "", operand = ""] = words;
+  if (/^(<is>|<in>|s?[=!<>]=|s[<>]|=)$/.test(operator) && (operand === "" || value === null)) return false;
   const text = textOf(value);
   switch (operator) {
     case "<is>":
       return isTrue(operand) === isTrue(text);
     case "<in>":
-      return words.slice(1).every((part) => text.includes(part));
+      return text.includes(operand);
     case "<or>":
       return requirement
         .split("<or>")
@@ -38,12 +39,8 @@ export function meets(requirement: string, value: string | number | boolean | nu
       return Number(text) !== Number(operand);
     case "<=":
       return Number(text) <= Number(operand);
-    case "<":
-      return Number(text) < Number(operand);
-    case ">":
-      return Number(text) > Number(operand);
     default:
-      return text === requirement;
+      return typeof value === "boolean" ? isTrue(requirement) === value : text === requirement;
   }
 }
 

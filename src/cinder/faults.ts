@@ -33,6 +33,11 @@ export const volumeNotFound = (id: string): CinderFault => notFound(`Volume ${id
 export const snapshotNotFound = (id: string): CinderFault => notFound(`Snapshot ${id} could not be found.`);
 export const typeNotFound = (id: string): CinderFault => notFound(`Volume type ${id} could not be found.`);
 export const typeNameNotFound = (name: string): CinderFault => notFound(`Volume type with name ${name} could not be found.`);
+export const qosNotFound = (id: string): CinderFault => notFound(`No such QoS spec ${id}.`);
+export const groupTypeNotFound = (id: string): CinderFault => notFound(`Group type ${id} could not be found.`);
+export const transferNotFound = (id: string): CinderFault => notFound(`Transfer ${id} could not be found.`);
+export const serviceNotFound = (binary: string, host: string): CinderFault =>
+  notFound(`Service ${binary} could not be found on host ${host}.`);
 export const messageNotFound = (id: string): CinderFault => notFound(`Message ${id} could not be found.`);
 export const attachmentNotFound = (id: string): CinderFault =>
   notFound(`Volume attachment could not be found with filter: attachment_id = ${id}.`);

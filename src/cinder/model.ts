@@ -99,6 +99,8 @@ export interface Volume {
   readonly attachmentIds: readonly string[];
   /** A delete that goes on in steps; see reconciler.ts. */
   readonly intent?: "delete-cascade";
+  /** The transfer that offers it to another project. */
+  readonly transferId?: string;
 }
 
 export interface Snapshot {
@@ -132,7 +134,8 @@ export interface ConnectionInfo {
   readonly name: string;
   readonly access_mode: "rw" | "ro";
   readonly discard: true;
-  readonly qos_specs: null;
+  /** What the client's side has to enforce, by libvirt's names; null for none. */
+  readonly qos_specs: Metadata | null;
   readonly encrypted: false;
   readonly cacheable: false;
   readonly volume_id: string;
@@ -174,10 +177,68 @@ export interface VolumeType {
   /** Projects that may use it when it is not public; at most cinderLimits.typeAccessMax. */
   readonly access: readonly string[];
   readonly qosSpecsId: string | null;
+  readonly encryption?: TypeEncryption;
   readonly createdAtMs: number;
   readonly updatedAtMs: number | null;
   /** Set while a delete makes sure that nobody uses it. */
   readonly retiring?: true;
+}
+
+/** How volumes of a type are to be encrypted. */
+export interface TypeEncryption {
+  readonly id: string;
+  readonly provider: string;
+  readonly controlLocation: "front-end" | "back-end";
+  readonly cipher: string | null;
+  readonly keySize: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+}
+
+export const qosConsumers = ["front-end", "back-end", "both"] as const;
+
+/** Quality of service that types may refer to (VolumeType.qosSpecsId). Written anew whenever a type is tied to it. */
+export interface QosSpecs {
+  readonly v: 1;
+  readonly id: string;
+  readonly name: string;
+  readonly consumer: (typeof qosConsumers)[number];
+  readonly specs: Metadata;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+}
+
+export interface GroupType {
+  readonly v: 1;
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly isPublic: boolean;
+  readonly groupSpecs: Metadata;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+}
+
+/** The type of a project's volumes whose request names none. */
+export interface DefaultType {
+  readonly v: 1;
+  readonly projectId: string;
+  readonly typeId: string;
+}
+
+/** A volume on offer to whoever knows the key; it ends with the acceptance. */
+export interface Transfer {
+  readonly v: 1;
+  readonly id: string;
+  /** Who offers. */
+  readonly projectId: string;
+  readonly volumeId: string;
+  readonly name: string | null;
+  readonly noSnapshots: boolean;
+  /** Of the key: hex, and its salted hash. The key itself is shown once and kept by nobody. */
+  readonly salt: string;
+  readonly keyHash: string;
+  readonly createdAtMs: number;
 }
 
 /** Limits set for one project or for a class: by key, only what was set. Per-type keys carry the type's id. */
@@ -194,6 +255,9 @@ export interface QuotaUsage {
   readonly inUse: Readonly<Record<string, number>>;
 }
 
+export const logLevels = ["DEBUG", "INFO", "WARNING", "ERROR"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
 /** A service that reports (cinder-scheduler), and what an operator said about any service. */
 export interface ServiceRecord {
   readonly v: 1;
@@ -205,6 +269,10 @@ export interface ServiceRecord {
   readonly updatedAtMs: number;
   /** Absent for services whose life is known from the routers. */
   readonly reportedAtMs?: number;
+  /** No new volumes, by os-services/freeze. */
+  readonly frozen?: boolean;
+  /** What os-services/set-log asked for. */
+  readonly logLevel?: LogLevel;
 }
 
 export interface Message {
@@ -231,6 +299,11 @@ export const cinderLimits = {
   extraSpecsMax: 128,
   typesMax: 1000,
   typeAccessMax: 1000,
+  qosSpecsMax: 1000,
+  groupTypesMax: 1000,
+  typesPerStepMax: 20,
+  transferSnapshotsMax: 40, // all move in one transaction
+  manageableMax: 10_000, // vDisks or snapshots of a pool that a list looks at
   attachmentsPerVolumeMax: 20, // each costs a compare and some writes of one transaction
   connectorBytesMax: 16 * 1024,
   messagesPerProjectMax: 1000,

@@ -7,7 +7,7 @@ import type { Control } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
-import type { Attachment, Snapshot, Volume } from "./model.ts";
+import type { Attachment, LogLevel, Snapshot, Volume } from "./model.ts";
 import type { Policy } from "./policy.ts";
 import type { QuotaLedger } from "./quota-ledger.ts";
 import type { RecordIndex } from "./record-index.ts";
@@ -24,6 +24,12 @@ export interface ServerVolumes {
 /** No Nova is configured: no server can be harmed by a detach. */
 export const noServers: ServerVolumes = { attachmentId: () => Promise.resolve(undefined) };
 
+/** How much the log of this process says. */
+export interface LogControl {
+  level(): LogLevel;
+  setLevel(level: LogLevel): void;
+}
+
 export interface CinderPorts {
   readonly store: RecordStore;
   readonly index: RecordIndex;
@@ -31,6 +37,7 @@ export interface CinderPorts {
   readonly control: Control;
   readonly policy: Policy;
   readonly servers: ServerVolumes;
+  readonly log: LogControl;
   readonly clock: Clock;
   readonly random: Random;
   readonly settings: CinderSettings;

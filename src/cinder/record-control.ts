@@ -13,7 +13,10 @@ import type {
   Settled,
   SettledState,
   SnapshotInfo,
+  SnapshotRow,
   VdiskInfo,
+  VdiskName,
+  VdiskRow,
 } from "../engine/control.ts";
 import { atomically, type AtomicOptions, type Tx } from "../registry/atomic.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -123,6 +126,31 @@ export class RecordControl implements Control {
       throw new AndironError("internal", `export ${exportId} was not revoked`);
     }
     this.awaited.push(exportId);
+  }
+
+  async findVdisk(tx: Tx, pool: string, called: VdiskName): Promise<VdiskRow> {
+    const rows = await this.vdisks(pool, 1000);
+    const found = rows.find((row) => ("id" in called ? row.id === called.id : row.name === called.name));
+    if (found === undefined) throw new AndironError("vdisk_not_found", "no such vDisk");
+    await this.#idleVdisk(tx, found.id);
+    return found;
+  }
+
+  async findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow> {
+    return { name: `snapshot-${snapshotId}`, ...(await this.#snapshot(tx, snapshotId)) };
+  }
+
+  async vdisks(pool: string, countMax: number): Promise<VdiskRow[]> {
+    const { entries } = await this.#registry.range({ prefix: vdiskKey("") });
+    const records = entries.map((entry) => JSON.parse(entry.value) as VdiskRecord);
+    const rows = records.filter((record) => record.pool === pool).slice(0, countMax);
+    return rows.map((record) => ({ ...record, exported: record.exports.length > 0 }));
+  }
+
+  async snapshots(_pool: string, countMax: number): Promise<SnapshotRow[]> {
+    const { entries } = await this.#registry.range({ prefix: snapshotKey("") });
+    const records = entries.slice(0, countMax).map((entry) => JSON.parse(entry.value) as SnapshotInfo);
+    return records.map((record) => ({ name: `snapshot-${record.id}`, ...record }));
   }
 
   async vdisk(vdiskId: string): Promise<VdiskInfo | undefined> {

@@ -37,6 +37,10 @@ export class RecordIndex {
   readonly snapshots = new ListedCollection(records.snapshotKind, this.#texts);
   readonly attachments = new ListedCollection(records.attachmentKind, this.#texts);
   readonly messages = new ListedCollection(records.messageKind, this.#texts);
+  readonly transfers = new ListedCollection(records.transferKind, this.#texts);
+  readonly qosSpecs = new Collection(records.qosKind, this.#texts);
+  readonly groupTypes = new Collection(records.groupTypeKind, this.#texts);
+  readonly defaultTypes = new Collection(records.defaultTypeKind, this.#texts);
   readonly types = new Collection(records.typeKind, this.#texts);
   readonly quotas = new Collection<QuotaRecord>(records.quotaKind, this.#texts);
   readonly quotaClasses = new Collection<QuotaRecord>(records.quotaClassKind, this.#texts);
@@ -44,8 +48,17 @@ export class RecordIndex {
   readonly services = new Collection<ServiceRecord>(records.serviceKind, this.#texts);
 
   readonly #options: RecordIndexOptions;
-  readonly #listed = [this.volumes, this.snapshots, this.attachments, this.messages];
-  readonly #plain = [this.types, this.quotas, this.quotaClasses, this.quotaUsages, this.services];
+  readonly #listed = [this.volumes, this.snapshots, this.attachments, this.messages, this.transfers];
+  readonly #plain = [
+    this.types,
+    this.qosSpecs,
+    this.groupTypes,
+    this.defaultTypes,
+    this.quotas,
+    this.quotaClasses,
+    this.quotaUsages,
+    this.services,
+  ];
   #applied = 0;
   #waiters: Waiter[] = [];
   #watch: Watch | undefined;

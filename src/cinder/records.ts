@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
-import type { Attachment, Message, QuotaRecord, QuotaUsage, ServiceRecord, Snapshot, Volume, VolumeType } from "./model.ts";
+import type * as model from "./model.ts";
 
 /** A kind of record. `shared` names the text fields that many records have in common: the index keeps each text once. */
 export interface Kind<T extends { readonly v: 1 }> {
@@ -14,7 +14,7 @@ export interface Kind<T extends { readonly v: 1 }> {
   readonly sample?: T;
 }
 
-/** Type names are unique: the record is at the hash of the name. */
+/** Names of volume types, group types and qos specs are unique: a record at the name holds the id. */
 export interface TypeName {
   readonly v: 1;
   readonly typeId: string;
@@ -26,19 +26,25 @@ export const rootPrefix = "cinder/";
 /** Written by every transaction of this folder, read by none: its revision is that of our key space. */
 export const markerKey = "cinder/revision";
 
-export const volumeKind: Kind<Volume> = { prefix: "cinder/volume/", shared: owned };
-export const snapshotKind: Kind<Snapshot> = { prefix: "cinder/snapshot/", shared: [...owned, "volumeId", "progress"] };
-export const attachmentKind: Kind<Attachment> = {
+export const volumeKind: Kind<model.Volume> = { prefix: "cinder/volume/", shared: owned };
+export const snapshotKind: Kind<model.Snapshot> = { prefix: "cinder/snapshot/", shared: [...owned, "volumeId", "progress"] };
+export const attachmentKind: Kind<model.Attachment> = {
   prefix: "cinder/attachment/",
   shared: ["projectId", "userId", "volumeId", "status", "attachedHost", "mountpoint"],
 };
-export const typeKind: Kind<VolumeType> = { prefix: "cinder/type/", shared: [] };
+export const typeKind: Kind<model.VolumeType> = { prefix: "cinder/type/", shared: [] };
 export const typeNameKind: Kind<TypeName> = { prefix: "cinder/type-name/", shared: [] };
-export const quotaKind: Kind<QuotaRecord> = { prefix: "cinder/quota/", shared: [] };
-export const quotaClassKind: Kind<QuotaRecord> = { prefix: "cinder/quota-class/", shared: [] };
-export const quotaUsageKind: Kind<QuotaUsage> = { prefix: "cinder/quota-usage/", shared: ["projectId"] };
-export const serviceKind: Kind<ServiceRecord> = { prefix: "cinder/service/", shared: [] };
-export const messageKind: Kind<Message> = { prefix: "cinder/message/", shared: ["projectId", "eventId", "userMessage"] };
+export const quotaKind: Kind<model.QuotaRecord> = { prefix: "cinder/quota/", shared: [] };
+export const quotaClassKind: Kind<model.QuotaRecord> = { prefix: "cinder/quota-class/", shared: [] };
+export const quotaUsageKind: Kind<model.QuotaUsage> = { prefix: "cinder/quota-usage/", shared: ["projectId"] };
+export const serviceKind: Kind<model.ServiceRecord> = { prefix: "cinder/service/", shared: [] };
+export const qosKind: Kind<model.QosSpecs> = { prefix: "cinder/qos/", shared: [] };
+export const qosNameKind: Kind<TypeName> = { prefix: "cinder/qos-name/", shared: [] };
+export const groupTypeKind: Kind<model.GroupType> = { prefix: "cinder/group-type/", shared: [] };
+export const groupTypeNameKind: Kind<TypeName> = { prefix: "cinder/group-type-name/", shared: [] };
+export const defaultTypeKind: Kind<model.DefaultType> = { prefix: "cinder/default-type/", shared: [] };
+export const transferKind: Kind<model.Transfer> = { prefix: "cinder/transfer/", shared: ["projectId"] };
+export const messageKind: Kind<model.Message> = { prefix: "cinder/message/", shared: ["projectId", "eventId", "userMessage"] };
 
 /** `id` as a part of a key: itself when it is plain, escaped when it is not, hashed when that gets long. */
 export function encodeId(id: string): string {

@@ -1,5 +1,9 @@
 // Which pool a new volume goes to, and what a pool says of itself in Cinder's capability form. Pure functions over what
-// control.pools() reports; the emptiest pool that meets everything wins. With none, the reasons tell why, pool by pool.
+// control.pools() reports. Filters are asked in this order, by Cinder's names; the emptiest pool that passes all wins:
+//
+//   Service ─► SameBackend, DifferentBackend ─► AvailabilityZone ─► Capabilities ─► Capacity
+//
+// With no pool left, the reasons name for each pool the filter that refused it, and the figures.
 
 import { formatUtcTime } from "../common/utc-time.ts";
 import type { PoolInfo } from "../engine/control.ts";
@@ -18,6 +22,9 @@ export interface PoolDemand {
   readonly availabilityZone: string;
   /** The only pool it may be: that of its source. */
   readonly pool?: string;
+  /** Hints: every volume of `same` is in the pool, none of `different`. */
+  readonly samePools?: ReadonlySet<string>;
+  readonly differentPools?: ReadonlySet<string>;
 }
 
 export type PoolChoice = { readonly pool: string } | { readonly reasons: readonly string[] };
@@ -41,7 +48,7 @@ export function poolOfHost(host: string): string {
 export function poolCapabilities(settings: CinderSettings, pool: PoolInfo, timestampMs: number): Capabilities {
   return {
     vendor_name: settings.vendorName,
-    volume_backend_name: pool.name,
+    volume_backend_name: settings.backendNames[pool.name] ?? pool.name,
     pool_name: pool.name,
     storage_protocol: pool.protocol,
     driver_version: settings.driverVersion,
@@ -75,7 +82,7 @@ export function choosePool(
   const reasons: string[] = [];
   let best: PoolInfo | undefined;
   for (const pool of pools) {
-    const reason = isDisabled(pool.name) ? "it is disabled" : refusal(settings, pool, demand);
+    const reason = isDisabled(pool.name) ? "ServiceFilter: it is disabled" : refusal(settings, pool, demand);
     if (reason !== undefined) reasons.push(`${pool.name}: ${reason}`);
     else if (best === undefined || pool.freeBytes > best.freeBytes) best = pool;
   }
@@ -85,25 +92,55 @@ export function choosePool(
 
 /** Why the pool can't take the volume; undefined when it can. */
 function refusal(settings: CinderSettings, pool: PoolInfo, demand: PoolDemand): string | undefined {
-  if (demand.pool !== undefined && demand.pool !== pool.name) return "the source is in another pool";
+  return (
+    refusalByPlace(pool, demand) ??
+    refusalByCapabilities(settings, pool, demand.extraSpecs) ??
+    refusalByCapacity(settings, pool, demand)
+  );
+}
+
+function refusalByPlace(pool: PoolInfo, { pool: only, samePools, differentPools, ...demand }: PoolDemand): string | undefined {
+  if (only !== undefined && only !== pool.name) return `SameBackendFilter: the source is in pool ${only}`;
+  if (samePools !== undefined && ![...samePools].every((name) => name === pool.name)) {
+    return `SameBackendFilter: same_host asks for ${[...samePools].join(", ")}`;
+  }
+  if (differentPools?.has(pool.name) === true) return "DifferentBackendFilter: a volume of different_host is in it";
   const zones = demand.extraSpecs["RESKEY:availability_zones"];
   if (zones !== undefined && !zones.split(",").some((zone) => zone.trim() === demand.availabilityZone)) {
-    return `the type is not for zone ${demand.availabilityZone}`;
-  }
-  const capabilities = poolCapabilities(settings, pool, 0);
-  for (const [key, requirement] of Object.entries(demand.extraSpecs)) {
-    const name = capabilityOf(key);
-    if (name !== undefined && !meets(requirement, capabilities[name])) {
-      return `${name} is ${String(capabilities[name] ?? "not known")}, not "${requirement}"`;
-    }
-  }
-  if (!Number.isFinite(pool.totalBytes) || pool.totalBytes <= 0) return undefined;
-  const sizeBytes = demand.sizeGib * gibBytes;
-  const usableBytes = pool.totalBytes * (1 - settings.reservedPercentage / 100) * settings.overSubscriptionRatio;
-  if (pool.provisionedBytes + sizeBytes > usableBytes) {
-    return `${toGib(pool.provisionedBytes)} GiB of at most ${toGib(usableBytes)} GiB are provisioned`;
+    return `AvailabilityZoneFilter: the type is for zones ${zones}, not for ${demand.availabilityZone}`;
   }
   return undefined;
+}
+
+function refusalByCapabilities(settings: CinderSettings, pool: PoolInfo, extraSpecs: Metadata): string | undefined {
+  const capabilities = poolCapabilities(settings, pool, 0);
+  for (const [key, requirement] of Object.entries(extraSpecs)) {
+    const name = capabilityOf(key);
+    if (name !== undefined && !meets(requirement, capabilities[name])) {
+      return `CapabilitiesFilter: ${name} is ${String(capabilities[name] ?? "not known")}, not "${requirement}"`;
+    }
+  }
+  return undefined;
+}
+
+/** As for any thin pool of Cinder: provisioned space has its ratio to the whole, and the request its ratio to what is free. */
+function refusalByCapacity(settings: CinderSettings, pool: PoolInfo, { sizeGib }: PoolDemand): string | undefined {
+  if (!Number.isFinite(pool.totalBytes)) return undefined;
+  if (pool.totalBytes <= 0) return "CapacityFilter: its capacity is not known";
+  const ratio = settings.overSubscriptionRatio;
+  const provisionedGib = toGib(pool.provisionedBytes);
+  if (pool.provisionedBytes + sizeGib * gibBytes > pool.totalBytes * ratio) {
+    return (
+      `CapacityFilter: ${provisionedGib} GiB are provisioned of ${toGib(pool.totalBytes)} GiB, and ${sizeGib} GiB more exceed ` +
+      `max_over_subscription_ratio ${ratio}`
+    );
+  }
+  const freeBytes = pool.freeBytes - (pool.totalBytes * settings.reservedPercentage) / 100;
+  if (freeBytes * ratio >= sizeGib * gibBytes) return undefined;
+  return (
+    `CapacityFilter: ${toGib(Math.max(freeBytes, 0))} GiB are free beside the ${settings.reservedPercentage} % reserved, ` +
+    `times ${ratio} less than the ${sizeGib} GiB asked for`
+  );
 }
 
 function toGib(bytes: number): number {

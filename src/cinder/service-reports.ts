@@ -12,7 +12,7 @@ import type { ServiceTarget } from "./verbs.ts";
 export async function writeServiceState(
   ports: CinderPorts,
   target: ServiceTarget,
-  change: Partial<Pick<ServiceRecord, "disabled" | "disabledReason" | "reportedAtMs">>,
+  change: Partial<Pick<ServiceRecord, "disabled" | "disabledReason" | "frozen" | "logLevel" | "reportedAtMs">>,
 ): Promise<void> {
   const id = `${target.binary}/${target.host}`;
   await ports.store.commit("services", async (tx) => {
@@ -35,7 +35,9 @@ export class ServiceReports implements Service {
     this.#ports = ports;
   }
 
+  /** A new process says what its configuration says: a level that was set before its time is forgotten. */
   async start(): Promise<void> {
+    await this.#forgetLogLevel();
     await this.#report();
     this.#schedule();
   }
@@ -55,8 +57,22 @@ export class ServiceReports implements Service {
     });
   }
 
-  #report(): Promise<void> {
+  #forgetLogLevel(): Promise<void> {
+    const id = `cinder-scheduler/${this.#ports.settings.host}`;
+    return this.#ports.store.commit("services", async (tx) => {
+      const present = await readRecord(tx, serviceKind, id);
+      if (present?.logLevel === undefined) return;
+      const { logLevel: _, ...rest } = present;
+      writeRecord(tx, serviceKind, id, rest);
+    });
+  }
+
+  /** On the way it takes up the log level that another process was asked to set here. */
+  async #report(): Promise<void> {
     const target = { binary: "cinder-scheduler", host: this.#ports.settings.host };
-    return writeServiceState(this.#ports, target, { reportedAtMs: this.#ports.clock.wallMs() });
+    await writeServiceState(this.#ports, target, { reportedAtMs: this.#ports.clock.wallMs() });
+    await this.#ports.index.fresh();
+    const wanted = this.#ports.index.services.get(`${target.binary}/${target.host}`)?.logLevel;
+    if (wanted !== undefined && wanted !== this.#ports.log.level()) this.#ports.log.setLevel(wanted);
   }
 }

@@ -37,6 +37,8 @@ export interface CinderSettings {
   readonly reconcileIntervalMs: number;
   /** How long a read waits for the index before it is refused as unavailable. */
   readonly readWaitMs: number;
+  /** volume_backend_name of each vPool; the vPool's own name where it is not here. */
+  readonly backendNames: Readonly<Record<string, string>>;
   /** reserved_percentage. */
   readonly reservedPercentage: number;
   /** max_over_subscription_ratio. */
@@ -67,6 +69,7 @@ export const defaultSettings: CinderSettings = {
   reportIntervalMs: 10_000,
   reconcileIntervalMs: 30_000,
   readWaitMs: 10_000,
+  backendNames: {},
   reservedPercentage: 0,
   overSubscriptionRatio: 20,
   vendorName: "Andiron",

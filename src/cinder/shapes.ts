@@ -2,8 +2,8 @@
 // microversion is decided by api/.
 
 import { unknownMarker, type Shape } from "./collection-query.ts";
-import { attachmentNotFound } from "./faults.ts";
-import type { Attachment, Message, Snapshot, Volume, VolumeType } from "./model.ts";
+import { attachmentNotFound, transferNotFound } from "./faults.ts";
+import type { Attachment, GroupType, Message, QosSpecs, Snapshot, Transfer, Volume, VolumeType } from "./model.ts";
 
 export const volumeShape: Shape<Volume> = {
   fields: {
@@ -103,6 +103,46 @@ export const typeShape: Shape<VolumeType> = {
   sortKeys: new Set(["id", "name", "is_public", "created_at", "updated_at"]),
   updatedAtMs: (type) => type.updatedAtMs,
   unknownMarker: unknownMarker("Volume type"),
+};
+
+export const groupTypeShape: Shape<GroupType> = {
+  fields: {
+    id: (type) => type.id,
+    name: (type) => type.name,
+    is_public: (type) => type.isPublic,
+    created_at: (type) => type.createdAtMs,
+    updated_at: (type) => type.updatedAtMs,
+  },
+  sortKeys: new Set(["id", "name", "is_public", "created_at", "updated_at"]),
+  updatedAtMs: (type) => type.updatedAtMs,
+  unknownMarker: unknownMarker("Group type"),
+};
+
+export const qosShape: Shape<QosSpecs> = {
+  fields: {
+    id: (qos) => qos.id,
+    name: (qos) => qos.name,
+    consumer: (qos) => qos.consumer,
+    created_at: (qos) => qos.createdAtMs,
+    updated_at: (qos) => qos.updatedAtMs,
+  },
+  sortKeys: new Set(["id", "name", "consumer", "created_at", "updated_at"]),
+  updatedAtMs: (qos) => qos.updatedAtMs,
+  unknownMarker: unknownMarker("QoS spec"),
+};
+
+export const transferShape: Shape<Transfer> = {
+  fields: {
+    id: (transfer) => transfer.id,
+    name: (transfer) => transfer.name,
+    display_name: (transfer) => transfer.name,
+    volume_id: (transfer) => transfer.volumeId,
+    project_id: (transfer) => transfer.projectId,
+    created_at: (transfer) => transfer.createdAtMs,
+  },
+  sortKeys: new Set(["id", "name", "display_name", "volume_id", "created_at"]),
+  updatedAtMs: () => null,
+  unknownMarker: transferNotFound,
 };
 
 export const messageShape: Shape<Message> = {

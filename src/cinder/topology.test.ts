@@ -94,31 +94,60 @@ test("what extra specs ask for", () => {
     ["s== nbd", "nbd", true],
     ["s!= nbd", "nbd", false],
     [">= 10", 10, true],
-    ["< 10", 10, false],
+    ["<= 10", 10, true],
+    ["= 10", 11, true],
+    ["= ", 11, false],
+    ["s>= b", "nbd", true],
     ["== 1", "1.0", true],
     ["nbd", "nbd", true],
     ["two words", "two words", true],
     ["True", true, true],
+    ["yes", true, true],
+    ["yes", false, false],
   ];
   for (const [requirement, value, expected] of table) {
     assert.equal(meets(requirement, value), expected, `${requirement} of ${String(value)}`);
   }
 });
 
-test("the emptiest pool that fits is chosen, or the reasons are told", () => {
+test("the emptiest pool that fits is chosen, or the reasons name the filter and the figures", () => {
+  const gib = 2 ** 30;
   const demand = { sizeGib: 10, extraSpecs: {}, availabilityZone: "nova" };
   const none = (_name: string): boolean => false;
-  const choose = (pools: PoolInfo[], extra: object = {}, disabled = none): unknown =>
-    choosePool(defaultSettings, pools, { ...demand, ...extra }, disabled);
-  assert.deepEqual(choose([pool("a", 10), pool("b", 20)]), { pool: "b" });
-  assert.deepEqual(choose([pool("a", 10), pool("b", 20)], { pool: "a" }), { pool: "a" });
+  const choose = (pools: PoolInfo[], extra: object = {}, disabled = none, settings: object = {}): unknown =>
+    choosePool({ ...defaultSettings, ...settings }, pools, { ...demand, ...extra }, disabled);
+  const two = [pool("a", 10 * gib), pool("b", 20 * gib)];
+  assert.deepEqual(choose(two), { pool: "b" });
+  assert.deepEqual(choose(two, { pool: "a" }), { pool: "a" });
   assert.deepEqual(
-    choose([pool("a", 10), pool("b", 20)], {}, (name) => name === "b"),
+    choose(two, {}, (name) => name === "b"),
     { pool: "a" },
   );
+  assert.deepEqual(choose(two, { samePools: new Set(["a"]) }), { pool: "a" });
+  assert.deepEqual(choose(two, { differentPools: new Set(["b"]) }), { pool: "a" });
+  assert.deepEqual(choose(two, { samePools: new Set(["a", "b"]) }), {
+    reasons: ["a: SameBackendFilter: same_host asks for a, b", "b: SameBackendFilter: same_host asks for a, b"],
+  });
+  const named = { extraSpecs: { volume_backend_name: "fast" } };
+  assert.deepEqual(choose(two, named, none, { backendNames: { a: "fast" } }), { pool: "a" });
+  assert.deepEqual(choose([pool("a", gib)], named), {
+    reasons: ['a: CapabilitiesFilter: volume_backend_name is a, not "fast"'],
+  });
   assert.deepEqual(choose([]), { reasons: ["there is no pool"] });
-  assert.deepEqual(choose([pool("a", 10, 20 * 2 ** 40)]), { reasons: ["a: 20480 GiB of at most 20480 GiB are provisioned"] });
+  assert.deepEqual(
+    choose([pool("a", gib)], {}, () => true),
+    { reasons: ["a: ServiceFilter: it is disabled"] },
+  );
+  assert.deepEqual(choose([pool("a", gib, 20 * 2 ** 40)]), {
+    reasons: ["a: CapacityFilter: 20480 GiB are provisioned of 1024 GiB, and 10 GiB more exceed max_over_subscription_ratio 20"],
+  });
+  assert.deepEqual(choose([pool("a", 110 * gib)], {}, none, { reservedPercentage: 10 }), { pool: "a" });
+  assert.deepEqual(choose([pool("a", 102.5 * gib)], {}, none, { reservedPercentage: 10 }), {
+    reasons: ["a: CapacityFilter: 0.1 GiB are free beside the 10 % reserved, times 20 less than the 10 GiB asked for"],
+  });
   const zones = { extraSpecs: { "RESKEY:availability_zones": "x, y" } };
-  assert.deepEqual(choose([pool("a", 10)], zones), { reasons: ["a: the type is not for zone nova"] });
+  assert.deepEqual(choose([pool("a", gib)], zones), {
+    reasons: ["a: AvailabilityZoneFilter: the type is for zones x, y, not for nova"],
+  });
   assert.deepEqual(choose([{ ...pool("a", 10), totalBytes: Number.POSITIVE_INFINITY }], { sizeGib: 1e6 }), { pool: "a" });
 });

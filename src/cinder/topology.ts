@@ -5,7 +5,7 @@
 // - cinder-scheduler has one row a machine that runs the API; its processes report there (service-reports.ts).
 // - Enabling and disabling is a record; a disabled pool takes no new volumes.
 
-import type { PoolInfo, RouterInfo } from "../engine/control.ts";
+import type { PoolInfo } from "../engine/control.ts";
 import type { RequestContext } from "./context.ts";
 import { notFound } from "./faults.ts";
 import { capabilityOf, meets } from "./extra-specs.ts";
@@ -13,6 +13,7 @@ import { type PolicyRule, ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import { backendName, poolCapabilities } from "./scheduler.ts";
 import { writeServiceState } from "./service-reports.ts";
+import { readServiceRows } from "./service-rows.ts";
 import type { HostUsage, PoolRow, ServiceRow, ServiceTarget, Topology } from "./verbs.ts";
 
 export class TopologyService implements Topology {
@@ -28,7 +29,7 @@ export class TopologyService implements Topology {
   ): Promise<readonly ServiceRow[]> {
     this.#enforce(context, "volume_extension:services:index");
     const { host, binary } = filters;
-    return (await this.#rows()).filter((row) => {
+    return (await readServiceRows(this.#ports)).filter((row) => {
       const hostMatches = host === undefined || row.host === host || row.host.startsWith(`${host}@`);
       return hostMatches && (binary === undefined || row.binary === binary);
     });
@@ -94,12 +95,12 @@ export class TopologyService implements Topology {
 
   async hosts(context: RequestContext): Promise<readonly ServiceRow[]> {
     this.#enforce(context, "volume_extension:hosts");
-    return (await this.#rows()).filter((row) => row.status === "enabled");
+    return (await readServiceRows(this.#ports)).filter((row) => row.status === "enabled");
   }
 
   async hostUsage(context: RequestContext, host: string): Promise<readonly HostUsage[]> {
     this.#enforce(context, "volume_extension:hosts");
-    const rows = await this.#rows();
+    const rows = await readServiceRows(this.#ports);
     if (!rows.some((row) => row.binary === "cinder-volume" && row.host === host)) {
       throw notFound(`Host ${host} could not be found.`);
     }
@@ -126,7 +127,7 @@ export class TopologyService implements Topology {
   }
 
   async zones(_context: RequestContext): Promise<readonly { readonly name: string; readonly available: boolean }[]> {
-    const rows = await this.#rows();
+    const rows = await readServiceRows(this.#ports);
     const available = rows.some((row) => row.binary === "cinder-volume" && row.status === "enabled");
     return [{ name: this.#ports.settings.availabilityZone, available }];
   }
@@ -137,53 +138,11 @@ export class TopologyService implements Topology {
 
   async #setDisabled(context: RequestContext, target: ServiceTarget, disabled: boolean, reason: string | null): Promise<void> {
     this.#enforce(context, "volume_extension:services:update");
-    const rows = await this.#rows();
+    const rows = await readServiceRows(this.#ports);
     if (!rows.some((row) => row.binary === target.binary && row.host === target.host)) {
       throw notFound(`Service ${target.binary} could not be found on host ${target.host}.`);
     }
     await writeServiceState(this.#ports, target, { disabled, disabledReason: reason });
-  }
-
-  async #rows(): Promise<ServiceRow[]> {
-    await this.#ports.index.fresh();
-    const [pools, routers] = await Promise.all([this.#ports.control.pools(), this.#ports.control.routers()]);
-    return [...this.#schedulerRows(), ...pools.map((pool) => this.#volumeRow(pool, routers))];
-  }
-
-  #schedulerRows(): ServiceRow[] {
-    const rows: ServiceRow[] = [];
-    const nowMs = this.#ports.clock.wallMs();
-    for (const service of this.#ports.index.services.values()) {
-      if (service.reportedAtMs === undefined) continue;
-      rows.push({
-        binary: service.binary,
-        host: service.host,
-        zone: this.#ports.settings.availabilityZone,
-        status: service.disabled ? "disabled" : "enabled",
-        state: nowMs - service.reportedAtMs <= this.#ports.settings.serviceDownMs ? "up" : "down",
-        updatedAtMs: service.reportedAtMs,
-        disabledReason: service.disabledReason,
-      });
-    }
-    return rows.sort((a, b) => (a.host < b.host ? -1 : 1));
-  }
-
-  #volumeRow(pool: PoolInfo, routers: readonly RouterInfo[]): ServiceRow {
-    const host = backendName(this.#ports.settings, pool.name);
-    const serving = routers.filter((router) => router.pools.includes(pool.name));
-    const state = serving.some((router) => router.alive) ? "up" : "down";
-    const said = this.#ports.index.services.get(`cinder-volume/${host}`);
-    const reportedAtMs = serving.map((router) => router.reportedAtMs);
-    return {
-      binary: "cinder-volume",
-      host,
-      zone: this.#ports.settings.availabilityZone,
-      status: said?.disabled === true ? "disabled" : "enabled",
-      state,
-      updatedAtMs: reportedAtMs.length === 0 ? null : Math.max(...reportedAtMs),
-      disabledReason: said?.disabledReason ?? null,
-      volume: { replicationStatus: "disabled", activeBackendId: null, frozen: false, backendState: state },
-    };
   }
 
   #poolRow(pool: PoolInfo): PoolRow {

@@ -8,6 +8,7 @@
 
 import type { RequestContext } from "./context.ts";
 import type { ListQuery, Page } from "./list-query.ts";
+import type { OperatorVerbs } from "./operator-verbs.ts";
 import type { FieldPolicy } from "./policy.ts";
 import type { Attachment, ConnectionInfo, Connector, Message, Metadata, Snapshot, Volume, VolumeType } from "./model.ts";
 
@@ -30,6 +31,9 @@ export interface CreateVolume {
   readonly snapshotId?: string;
   readonly sourceVolumeId?: string;
   readonly metadata?: Metadata;
+  /** Ids of volumes whose pool it shall share, or not. Unknown ones count for nothing. */
+  readonly sameHost?: readonly string[];
+  readonly differentHost?: readonly string[];
 }
 
 export interface NameUpdate {
@@ -244,7 +248,7 @@ export interface ServiceRow {
   readonly volume?: {
     readonly replicationStatus: string;
     readonly activeBackendId: null;
-    readonly frozen: false;
+    readonly frozen: boolean;
     readonly backendState: "up" | "down";
   };
 }
@@ -298,7 +302,7 @@ export interface Messages {
   delete(context: RequestContext, id: string): Promise<void>;
 }
 
-export interface Cinder {
+export interface Cinder extends OperatorVerbs {
   /** Which fields of the answers the caller may see. */
   readonly policy: FieldPolicy;
   readonly volumes: Volumes;

@@ -1,13 +1,14 @@
 // The actions that concern a volume alone. Each is one transaction over the volume's record, the quota and the vDisk.
 
 import type { Tx } from "../registry/atomic.ts";
+import { dropAttachments } from "./attachment-records.ts";
 import type { RequestContext } from "./context.ts";
 import { invalid, invalidVolume, notFound } from "./faults.ts";
 import { checkMetadata, withoutKey } from "./metadata-rules.ts";
 import type { Metadata, Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
-import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
-import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
+import { findVolume, readVolume, type CinderPorts } from "./ports.ts";
+import { volumeKind, writeRecord } from "./records.ts";
 import { checkExtend, checkReadOnlyUpdate, checkRevert, checkUpdate, resetAttachTarget, resetTarget } from "./status.ts";
 import type { StatusReset, VolumeActions } from "./verbs.ts";
 import { gibBytes } from "./volume-create.ts";
@@ -53,7 +54,7 @@ export class VolumeActionService implements VolumeActions {
       if (reset.attachStatus !== undefined) {
         next = { ...next, attachStatus: resetAttachTarget(reset.attachStatus) };
         if (next.attachStatus === "detached") {
-          revoked.splice(0, revoked.length, ...(await this.#dropAttachments(tx, volume)));
+          revoked.splice(0, revoked.length, ...(await dropAttachments(this.#ports, tx, volume)));
           next = { ...next, attachmentIds: [], adminMetadata: withoutKey(next.adminMetadata, "attached_mode") };
         }
       }
@@ -131,18 +132,6 @@ export class VolumeActionService implements VolumeActions {
       writeRecord(tx, volumeKind, id, next);
       return next;
     });
-  }
-
-  /** Ids of the exports that were revoked. */
-  async #dropAttachments(tx: Tx, volume: Volume): Promise<string[]> {
-    const revoked: string[] = [];
-    for (const attachment of await readAttachments(tx, volume)) {
-      deleteRecord(tx, attachmentKind, attachment.id);
-      if (attachment.connectionInfo === null) continue;
-      await this.#ports.control.revokeExport(tx, attachment.id);
-      revoked.push(attachment.id);
-    }
-    return revoked;
   }
 }
 

@@ -11,14 +11,15 @@ import type { PoolInfo } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
-import { invalid, invalidInput, notFound, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { invalid, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import { ownTarget } from "./policy.ts";
-import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
-import { readRecord, typeKind, typeNameKind, volumeKind, writeRecord } from "./records.ts";
-import { backendName, choosePool, poolOfHost, volumeHost } from "./scheduler.ts";
+import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
+import { readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
+import { backendName, choosePool, poolOfHost, volumeHost, type PoolDemand } from "./scheduler.ts";
 import { checkCloneSource, checkSnapshotAsSource, volumeTooLarge } from "./status.ts";
+import { readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { CreateVolume } from "./verbs.ts";
@@ -73,13 +74,14 @@ async function create(
   const sizeGib = chooseSize(request, origin);
   const zone = chooseZone(ports, request, origin);
   const type = await chooseType(ports, tx, context, request, origin);
+  if (type.encryption !== undefined) throw invalid("Key manager error: there is none, so that encrypted volumes can't be made.");
   const multiattach = asksFor(type.extraSpecs["multiattach"]);
   if (multiattach) {
     ports.policy.enforce(context, "volume:multiattach", ownTarget(context));
   }
   await ports.ledger.checkVolumeSize(tx, context.projectId, sizeGib);
   await ports.ledger.charge(tx, { projectId: context.projectId, typeId: type.id, volumes: 1, gigabytes: sizeGib });
-  const demand = { sizeGib, extraSpecs: type.extraSpecs, availabilityZone: zone };
+  const demand = { sizeGib, extraSpecs: type.extraSpecs, availabilityZone: zone, ...hintedPools(ports, context, request) };
   const choice = choosePool(
     ports.settings,
     pools,
@@ -122,6 +124,24 @@ async function create(
       : await makeVdisk(ports, tx, draft, pool, request);
   writeRecord(tx, volumeKind, volume.id, volume);
   return { volume, typeName: type.name };
+}
+
+/** Pools of the volumes that the hints name; from the index, since a hint guards nothing. */
+function hintedPools(
+  ports: CinderPorts,
+  context: RequestContext,
+  { sameHost, differentHost }: CreateVolume,
+): Pick<PoolDemand, "samePools" | "differentPools"> {
+  const poolsOf = (ids: readonly string[]): ReadonlySet<string> => {
+    const hosts = ids
+      .map((id) => ports.index.volumes.get(id))
+      .filter((volume) => volume !== undefined && isVisible(context, volume));
+    return new Set(hosts.flatMap((volume) => (volume?.host == null ? [] : [poolOfHost(volume.host)])));
+  };
+  return {
+    ...(sameHost === undefined ? {} : { samePools: poolsOf(sameHost) }),
+    ...(differentHost === undefined ? {} : { differentPools: poolsOf(differentHost) }),
+  };
 }
 
 async function makeVdisk(ports: CinderPorts, tx: Tx, draft: Volume, pool: string, request: CreateVolume): Promise<Volume> {
@@ -234,20 +254,7 @@ async function chooseType(
     const type = await readRecord(tx, typeKind, origin.typeId);
     if (type !== undefined && type.retiring === undefined) return type;
   }
-  const type = await readTypeByReference(tx, ports.settings.defaultVolumeType);
-  if (type === undefined || type.retiring !== undefined) {
-    throw notFound(
-      `The request cannot be fulfilled as the default volume type ${ports.settings.defaultVolumeType} cannot be found.`,
-    );
-  }
-  return type;
-}
-
-async function readTypeByReference(tx: Tx, reference: string): Promise<VolumeType | undefined> {
-  const byId = await readRecord(tx, typeKind, reference);
-  if (byId !== undefined) return byId;
-  const name = await readRecord(tx, typeNameKind, reference);
-  return name === undefined ? undefined : readRecord(tx, typeKind, name.typeId);
+  return readDefaultType(tx, ports.settings, context.projectId);
 }
 
 export function isUuid(text: string): boolean {

@@ -11,7 +11,7 @@ import { systemContext, type RequestContext } from "./context.ts";
 import { cinderLimits, type Attachment, type Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
 import { readAttachments, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
-import { attachmentKind, deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
+import { attachmentKind, deleteRecord, readRecord, snapshotKind, transferKind, volumeKind, writeRecord } from "./records.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
 import { checkDelete, deleteRefusal } from "./status.ts";
 
@@ -68,8 +68,20 @@ export class VolumeDeletion {
     await this.#ports.index.fresh();
     for (const snapshot of this.#ports.index.snapshots.ofVolume(volume.id)) {
       const settled = snapshot.status === "available" || snapshot.status === "error";
-      if (!settled || snapshot.groupSnapshotId !== null) throw deleteRefusal(force);
+      const foreign = snapshot.projectId !== volume.projectId; // stayed behind in a transfer
+      if (!settled || foreign || snapshot.groupSnapshotId !== null) throw deleteRefusal(force);
     }
+  }
+
+  /** Forgets the volume and keeps its vDisk; what forbids a delete forbids it. */
+  async unmanage(context: RequestContext, id: string): Promise<void> {
+    await this.#ports.store.commit(context.projectId, async (tx) => {
+      const volume = await readVolume(tx, context, id);
+      this.#ports.policy.enforce(context, "volume_extension:volume_unmanage", volume);
+      const attachments = await readAttachments(tx, volume);
+      checkDelete(volume, attachments.some(isAttached), { cascade: false, force: false });
+      await forgetVolume(this.#ports, tx, volume, attachments);
+    });
   }
 
   async #runSteps(volumeId: string, projectId: string): Promise<void> {
@@ -102,13 +114,18 @@ function isAttached(attachment: Attachment): boolean {
   return attachment.status === "attached";
 }
 
-/** The volume itself, with what is left of attachments that never came to be. */
 async function removeVolume(ports: CinderPorts, tx: Tx, volume: Volume, attachments: readonly Attachment[]): Promise<void> {
+  await forgetVolume(ports, tx, volume, attachments);
+  if (volume.host !== null) await ports.control.deleteVdisk(tx, volume.id);
+}
+
+/** The volume's records, with what is left of attachments that never came to be, and its quota. */
+async function forgetVolume(ports: CinderPorts, tx: Tx, volume: Volume, attachments: readonly Attachment[]): Promise<void> {
   for (const attachment of attachments) {
     if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
     deleteRecord(tx, attachmentKind, attachment.id);
   }
-  if (volume.host !== null) await ports.control.deleteVdisk(tx, volume.id);
+  if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
   deleteRecord(tx, volumeKind, volume.id);
   if (!volume.consumesQuota) return;
   const { projectId, typeId, sizeGib } = volume;

@@ -73,9 +73,10 @@ export class VolumeTypeService implements VolumeTypes {
   async showDefault(context: RequestContext): Promise<VolumeType> {
     this.#ports.policy.enforce(context, "volume_extension:type_get", ownTarget(context));
     await this.#ports.index.fresh();
-    for (const type of this.#ports.index.types.values()) {
-      if (type.name === this.#ports.settings.defaultVolumeType) return type;
-    }
+    const { types, defaultTypes } = this.#ports.index;
+    const own = types.get(defaultTypes.get(context.projectId)?.typeId ?? "");
+    if (own !== undefined) return own;
+    for (const type of types.values()) if (type.name === this.#ports.settings.defaultVolumeType) return type;
     throw notFound("Default volume type can not be found.");
   }
 
@@ -111,8 +112,10 @@ export class VolumeTypeService implements VolumeTypes {
 
   async delete(context: RequestContext, id: string): Promise<void> {
     this.#ports.policy.enforce(context, "volume_extension:type_delete", ownTarget(context));
-    await this.#change(id, (type) => {
-      if (type.name === this.#ports.settings.defaultVolumeType) {
+    await this.#change(id, async (type) => {
+      await this.#ports.index.fresh();
+      const ofProject = this.#ports.index.defaultTypes.select((one) => one.typeId === id).length > 0;
+      if (ofProject || type.name === this.#ports.settings.defaultVolumeType) {
         throw invalid(`The volume type ${id} is a default volume type and cannot be deleted.`);
       }
       return { ...type, retiring: true };

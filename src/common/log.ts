@@ -29,6 +29,9 @@ export interface Logger {
 export interface Log extends Logger {
   /** Level DEBUG on or off, for every logger made from this one. */
   setDebug(debug: boolean): void;
+  level(): Level;
+  /** Lines below it are left out, for every logger made from this one. */
+  setLevel(level: Level): void;
   /** Opens the file anew (it was moved away). Nothing for standard error. */
   reopen(): void;
   /** Resolves when every line so far is written, or after a second: a stuck destination does not keep a process alive. */
@@ -93,6 +96,8 @@ export function openLog({ program, file, json, debug, clock, countLine }: LogOpt
 
   return Object.assign(log, {
     setDebug: (value: boolean) => void (root.level = value ? "debug" : "info"),
+    level: () => levelOfPino[root.levelVal] ?? "INFO",
+    setLevel: (level: Level) => void (root.level = pinoLevels[level]),
     reopen: () => void (file !== undefined && destination.reopen()),
     flush: async () => {
       if (written) return;

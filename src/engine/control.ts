@@ -49,6 +49,26 @@ export interface ExportInfo {
   readonly readOnly: boolean;
 }
 
+/** A vDisk as a pool's inventory shows it. */
+export interface VdiskRow {
+  readonly id: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly state: RecordState;
+  readonly exported: boolean;
+}
+
+export interface SnapshotRow {
+  readonly id: string;
+  readonly vdiskId: string;
+  /** As it was given; not unique. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly state: RecordState;
+}
+
+export type VdiskName = { readonly id: string } | { readonly name: string };
+
 export interface PoolInfo {
   /** Name of the vPool. */
   readonly name: string;
@@ -109,6 +129,13 @@ export interface Control {
   /** Resolves when the connections of a revoked export are cut at the owner, or the owner is dead. */
   exportGone(exportId: string): Promise<void>;
 
+  /** For who takes in a vDisk that others made; the tx guards it. vdisk_not_found; vdisk_busy unless ready and not exported. */
+  findVdisk(tx: Tx, pool: string, called: VdiskName): Promise<VdiskRow>;
+  /** The same for a snapshot, of any state. snapshot_not_found. */
+  findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow>;
+  /** At most `countMax` of the pool, by id. Costs a look at all records. */
+  vdisks(pool: string, countMax: number): Promise<VdiskRow[]>;
+  snapshots(pool: string, countMax: number): Promise<SnapshotRow[]>;
   vdisk(vdiskId: string): Promise<VdiskInfo | undefined>;
   snapshot(snapshotId: string): Promise<SnapshotInfo | undefined>;
   pools(): Promise<PoolInfo[]>;

@@ -17,10 +17,14 @@ import type {
   RouterInfo,
   Settled,
   SnapshotInfo,
+  SnapshotRow,
   VdiskInfo,
+  VdiskName,
+  VdiskRow,
   VdiskSource,
 } from "./control.ts";
 import type { EngineLog } from "./engine-context.ts";
+import * as inventory from "./inventory.ts";
 import { clusterBytes, diskBytesMax, engineLimits } from "./limits.ts";
 import * as edits from "./record-edits.ts";
 import type { ExportRecord, LogRecord, RouterRecord, SnapshotRecord, VdiskRecord, View } from "./records.ts";
@@ -193,6 +197,23 @@ export class RecordControl implements Control {
       }
       await this.#followers.changeOf(key, goneCheckMs);
     }
+  }
+
+  findVdisk(tx: Tx, pool: string, called: VdiskName): Promise<VdiskRow> {
+    return inventory.findVdisk(tx, pool, called);
+  }
+
+  async findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow> {
+    const { id, vdisk, name, sizeBytes, state } = await edits.getSnapshot(tx, snapshotId);
+    return { id, vdiskId: vdisk, name, sizeBytes, state };
+  }
+
+  vdisks(pool: string, countMax: number): Promise<VdiskRow[]> {
+    return inventory.listVdisks(this.#options.registry, pool, countMax);
+  }
+
+  snapshots(pool: string, countMax: number): Promise<SnapshotRow[]> {
+    return inventory.listSnapshots(this.#options.registry, pool, countMax);
   }
 
   async vdisk(vdiskId: string): Promise<VdiskInfo | undefined> {

@@ -1,0 +1,63 @@
+// The default volume type of single projects (3.62): one record a project. A type that is one can't be deleted.
+// Whoever sets one writes the type's record too, so that a delete of the type sees it.
+
+import type { RequestContext } from "./context.ts";
+import { notFound, typeNameNotFound, type CinderFault } from "./faults.ts";
+import type { DefaultType } from "./model.ts";
+import type { DefaultTypes } from "./operator-verbs.ts";
+import type { CinderPorts } from "./ports.ts";
+import { defaultTypeKind, deleteRecord, readRecord, typeKind, writeRecord } from "./records.ts";
+import { readTypeByReference } from "./type-reference.ts";
+
+export class DefaultTypeService implements DefaultTypes {
+  readonly #ports: CinderPorts;
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+  }
+
+  async list(context: RequestContext): Promise<readonly DefaultType[]> {
+    this.#enforce(context, "default_get_all", context.projectId);
+    await this.#ports.index.fresh();
+    return [...this.#ports.index.defaultTypes.values()].sort((a, b) => (a.projectId < b.projectId ? -1 : 1));
+  }
+
+  async show(context: RequestContext, projectId: string): Promise<DefaultType> {
+    this.#enforce(context, "default_get", projectId);
+    await this.#ports.index.fresh();
+    const present = this.#ports.index.defaultTypes.get(projectId);
+    if (present === undefined) throw notSet(projectId);
+    return present;
+  }
+
+  async set(context: RequestContext, projectId: string, reference: string): Promise<DefaultType> {
+    this.#enforce(context, "default_set_or_update", projectId);
+    return this.#ports.store.commit(projectId, async (tx) => {
+      const type = await readTypeByReference(tx, reference);
+      if (type === undefined || type.retiring !== undefined) throw typeNameNotFound(reference);
+      const record: DefaultType = { v: 1, projectId, typeId: type.id };
+      writeRecord(tx, defaultTypeKind, projectId, record);
+      writeRecord(tx, typeKind, type.id, type);
+      return record;
+    });
+  }
+
+  async unset(context: RequestContext, projectId: string): Promise<void> {
+    this.#enforce(context, "default_unset", projectId);
+    await this.#ports.store.commit(projectId, async (tx) => {
+      if ((await readRecord(tx, defaultTypeKind, projectId)) !== undefined) deleteRecord(tx, defaultTypeKind, projectId);
+    });
+  }
+
+  #enforce(
+    context: RequestContext,
+    verb: "default_get" | "default_get_all" | "default_set_or_update" | "default_unset",
+    projectId: string,
+  ): void {
+    this.#ports.policy.enforce(context, `volume_extension:${verb}`, { projectId });
+  }
+}
+
+function notSet(projectId: string): CinderFault {
+  return notFound(`Default type for project ${projectId} not found.`);
+}

@@ -1,0 +1,245 @@
+// Taking vDisks and snapshots of the engine in as volumes and snapshots, and letting them go without deleting them.
+//
+//   vDisk, no volume ── manage ──► available volume of the vDisk's id ── unmanage ──► vDisk, no volume
+//
+// A volume's vDisk has the volume's id, so that "managed" means: there is a volume of that id. What is taken in is read by the
+// transaction that makes the volume: it can't vanish, be exported or be taken twice meanwhile.
+
+import type { SnapshotRow, VdiskName, VdiskRow } from "../engine/control.ts";
+import type { Tx } from "../registry/atomic.ts";
+import { AndironError } from "../common/errors.ts";
+import type { RequestContext } from "./context.ts";
+import { asksFor } from "./extra-specs.ts";
+import { invalid, invalidInput, invalidSnapshot, serviceNotFound, typeNameNotFound } from "./faults.ts";
+import { checkMetadata, checkTexts } from "./metadata-rules.ts";
+import { cinderLimits, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import type { Management, ManageableRow, ManageSnapshot, ManageVolume, Reference } from "./operator-verbs.ts";
+import { ownTarget } from "./policy.ts";
+import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
+import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
+import { backendName, volumeHost } from "./scheduler.ts";
+import { snapshotCharge } from "./snapshot-records.ts";
+import { checkSnapshotDelete } from "./status.ts";
+import { readDefaultType, readTypeByReference } from "./type-reference.ts";
+import { isTypeUsable } from "./type-visibility.ts";
+import type { VolumeDetail } from "./verbs.ts";
+import { gibBytes, isUuid, vdiskName } from "./volume-create.ts";
+import type { VolumeDeletion } from "./volume-delete.ts";
+
+export class ManagementService implements Management {
+  readonly #ports: CinderPorts;
+  readonly #deletion: VolumeDeletion;
+
+  constructor(ports: CinderPorts, deletion: VolumeDeletion) {
+    this.#ports = ports;
+    this.#deletion = deletion;
+  }
+
+  async manageableVolumes(context: RequestContext, host: string): Promise<readonly ManageableRow[]> {
+    this.#ports.policy.enforce(context, "volume_extension:list_manageable", ownTarget(context));
+    const pool = await this.#findPool(host);
+    await this.#ports.index.fresh();
+    const rows = await this.#ports.control.vdisks(pool, cinderLimits.manageableMax);
+    return rows.map((row) => {
+      const isManaged = this.#ports.index.volumes.get(row.id) !== undefined;
+      return {
+        name: row.name,
+        sizeGib: gibOf(row.sizeBytes),
+        ...(isManaged ? { managedId: row.id, reasonNotSafe: "already managed" } : reasonOfVdisk(row)),
+      };
+    });
+  }
+
+  async manageableSnapshots(context: RequestContext, host: string): Promise<readonly ManageableRow[]> {
+    this.#ports.policy.enforce(context, "snapshot_extension:list_manageable", ownTarget(context));
+    const pool = await this.#findPool(host);
+    await this.#ports.index.fresh();
+    const { volumes, snapshots } = this.#ports.index;
+    const vdisks = new Map(
+      (await this.#ports.control.vdisks(pool, cinderLimits.manageableMax)).map(({ id, name }) => [id, name]),
+    );
+    const rows = await this.#ports.control.snapshots(pool, cinderLimits.manageableMax);
+    return rows.map((row) => {
+      const isManaged = snapshots.get(row.id) !== undefined;
+      const reason =
+        volumes.get(row.vdiskId) === undefined ? { reasonNotSafe: "its volume is not managed" } : reasonOfState(row.state);
+      return {
+        name: `snapshot-${row.id}`,
+        sizeGib: gibOf(row.sizeBytes),
+        sourceName: vdisks.get(row.vdiskId) ?? `volume-${row.vdiskId}`,
+        ...(isManaged ? { managedId: row.id, reasonNotSafe: "already managed" } : reason),
+      };
+    });
+  }
+
+  async manageVolume(context: RequestContext, request: ManageVolume): Promise<VolumeDetail> {
+    this.#ports.policy.enforce(context, "volume_extension:volume_manage", ownTarget(context));
+    checkTexts(request);
+    checkMetadata(request.metadata ?? {});
+    const pool = await this.#findPool(request.host);
+    const zone = request.availabilityZone ?? this.#ports.settings.availabilityZone;
+    if (zone !== this.#ports.settings.availabilityZone) throw invalid(`Availability zone '${zone}' is invalid.`);
+    return this.#ports.store.commit(context.projectId, async (tx) => {
+      const type = await this.#chooseType(tx, context, request.volumeType);
+      const vdisk = await this.#findVdisk(tx, pool, request.reference);
+      if ((await readRecord(tx, volumeKind, vdisk.id)) !== undefined) {
+        throw invalid(`Unable to manage existing volume. Volume ${vdisk.id} already managed.`);
+      }
+      const volume = this.#adopted(context, request, vdisk, type, volumeHost(this.#ports.settings, pool));
+      const { projectId, typeId, sizeGib } = volume;
+      await this.#ports.ledger.charge(tx, { projectId, typeId, volumes: 1, gigabytes: sizeGib });
+      if (volume.name !== null) await this.#ports.control.renameVdisk(tx, volume.id, vdiskName(volume.id, volume.name));
+      writeRecord(tx, volumeKind, volume.id, volume);
+      return { volume, typeName: type.name, attachments: [] };
+    });
+  }
+
+  async manageSnapshot(context: RequestContext, request: ManageSnapshot): Promise<Snapshot> {
+    this.#ports.policy.enforce(context, "snapshot_extension:snapshot_manage", ownTarget(context));
+    checkTexts(request);
+    checkMetadata(request.metadata ?? {});
+    return this.#ports.store.commit(context.projectId, async (tx) => {
+      const volume = await readVolume(tx, context, request.volumeId);
+      const cut = await this.#findCut(tx, request.reference);
+      if ((await readRecord(tx, snapshotKind, cut.id)) !== undefined) {
+        throw invalid(`Unable to manage existing snapshot. Snapshot ${cut.id} already managed.`);
+      }
+      if (cut.vdiskId !== volume.id) throw invalidReference("snapshot", request.reference, `it is not of volume ${volume.id}`);
+      if (cut.state !== "ready") throw invalidSnapshot(`${cut.id} is ${cut.state}`);
+      const snapshot: Snapshot = {
+        v: 1,
+        id: cut.id,
+        projectId: volume.projectId,
+        userId: context.userId,
+        volumeId: volume.id,
+        typeId: volume.typeId,
+        name: request.name ?? null,
+        description: request.description ?? null,
+        sizeGib: gibOf(cut.sizeBytes),
+        status: "available",
+        progress: "100%",
+        createdAtMs: this.#ports.clock.wallMs(),
+        updatedAtMs: null,
+        groupSnapshotId: null,
+        consumesQuota: true,
+        availabilityZone: volume.availabilityZone,
+        metadata: request.metadata ?? {},
+      };
+      await this.#ports.ledger.charge(tx, snapshotCharge(this.#ports.settings, snapshot));
+      writeRecord(tx, snapshotKind, cut.id, snapshot);
+      writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount + 1 });
+      return snapshot;
+    });
+  }
+
+  unmanageVolume(context: RequestContext, id: string): Promise<void> {
+    return this.#deletion.unmanage(context, id);
+  }
+
+  async unmanageSnapshot(context: RequestContext, id: string): Promise<void> {
+    await this.#ports.store.commit(context.projectId, async (tx) => {
+      const snapshot = await readSnapshot(tx, context, id);
+      this.#ports.policy.enforce(context, "snapshot_extension:snapshot_unmanage", snapshot);
+      checkSnapshotDelete(snapshot);
+      deleteRecord(tx, snapshotKind, id);
+      const volume = await readRecord(tx, volumeKind, snapshot.volumeId);
+      if (volume !== undefined) {
+        writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount - 1 });
+      }
+      if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
+    });
+  }
+
+  #adopted(context: RequestContext, request: ManageVolume, vdisk: VdiskRow, type: VolumeType, host: string): Volume {
+    return {
+      v: 1,
+      id: vdisk.id,
+      projectId: context.projectId,
+      userId: context.userId,
+      name: request.name ?? null,
+      description: request.description ?? null,
+      sizeGib: gibOf(vdisk.sizeBytes),
+      status: "available",
+      attachStatus: "detached",
+      migrationStatus: null,
+      previousStatus: null,
+      typeId: type.id,
+      host,
+      availabilityZone: this.#ports.settings.availabilityZone,
+      createdAtMs: this.#ports.clock.wallMs(),
+      updatedAtMs: null,
+      bootable: request.bootable,
+      multiattach: asksFor(type.extraSpecs["multiattach"]),
+      snapshotId: null,
+      sourceVolumeId: null,
+      groupId: null,
+      consumesQuota: true,
+      metadata: request.metadata ?? {},
+      adminMetadata: {},
+      imageMetadata: {},
+      snapshotCount: 0,
+      attachmentIds: [],
+    };
+  }
+
+  async #chooseType(tx: Tx, context: RequestContext, reference: string | undefined): Promise<VolumeType> {
+    if (reference === undefined) return readDefaultType(tx, this.#ports.settings, context.projectId);
+    const type = await readTypeByReference(tx, reference);
+    if (type === undefined || !isTypeUsable(context, type)) throw typeNameNotFound(reference);
+    return type;
+  }
+
+  /** By the vDisk's own name, by the name that drivers give ("volume-<id>"), or by id. */
+  async #findVdisk(tx: Tx, pool: string, reference: Reference): Promise<VdiskRow> {
+    const { sourceName, sourceId } = reference;
+    const ids = [sourceId, sourceName?.replace(/^volume-/, "")].filter((id) => id !== undefined && isUuid(id));
+    const ways: VdiskName[] = [...(sourceName === undefined ? [] : [{ name: sourceName }]), ...ids.map((id) => ({ id: id! }))];
+    for (const called of ways) {
+      try {
+        return await this.#ports.control.findVdisk(tx, pool, called);
+      } catch (error) {
+        if (!(error instanceof AndironError) || error.code !== "vdisk_not_found") throw error;
+      }
+    }
+    throw invalidReference("volume", reference, `pool ${pool} has no such vDisk`);
+  }
+
+  /** By the name that drivers give ("snapshot-<id>", with or without a line before it), or by id. */
+  async #findCut(tx: Tx, { sourceName, sourceId }: Reference): Promise<SnapshotRow> {
+    const id = sourceId ?? sourceName?.replace(/^_?snapshot-/, "") ?? "";
+    const reference = { ...(sourceName === undefined ? {} : { sourceName }), ...(sourceId === undefined ? {} : { sourceId }) };
+    if (!isUuid(id)) throw invalidReference("snapshot", reference, "it names no snapshot");
+    try {
+      return await this.#ports.control.findSnapshot(tx, id);
+    } catch (error) {
+      if (!(error instanceof AndironError) || error.code !== "snapshot_not_found") throw error;
+      throw invalidReference("snapshot", reference, "there is no such snapshot");
+    }
+  }
+
+  async #findPool(host: string): Promise<string> {
+    const pools = await this.#ports.control.pools();
+    const { settings } = this.#ports;
+    const found = pools.find(({ name }) => host === volumeHost(settings, name) || host === backendName(settings, name));
+    if (found === undefined) throw serviceNotFound("cinder-volume", host);
+    return found.name;
+  }
+}
+
+function reasonOfVdisk({ state, exported }: VdiskRow): { readonly reasonNotSafe?: string } {
+  return exported ? { reasonNotSafe: "volume in use" } : reasonOfState(state);
+}
+
+function reasonOfState(state: string): { readonly reasonNotSafe?: string } {
+  return state === "ready" ? {} : { reasonNotSafe: `it is ${state}` };
+}
+
+function invalidReference(what: "volume" | "snapshot", { sourceName, sourceId }: Reference, reason: string): Error {
+  const called = sourceName ?? sourceId;
+  if (called === undefined) return invalidInput("ref must have a 'source-name' or a 'source-id'.");
+  return invalid(`Manage existing ${what} failed due to invalid backend reference ${called}: ${reason}.`);
+}
+
+function gibOf(sizeBytes: number): number {
+  return Math.max(1, Math.ceil(sizeBytes / gibBytes));
+}

@@ -1,0 +1,96 @@
+// Encryption specs of volume types: kept in the type's record, and changed only while no volume has the type.
+//
+// Nothing is encrypted by them: Andiron has no key manager, so that a volume of such a type is refused (volume-create.ts)
+// and never made in the clear.
+
+import { systemContext, type RequestContext } from "./context.ts";
+import { CinderFault, invalid, invalidInput, notFound, typeNotFound } from "./faults.ts";
+import { cinderLimits, type TypeEncryption, type VolumeType } from "./model.ts";
+import type { EncryptionChange, NewEncryption, TypeEncryptions } from "./operator-verbs.ts";
+import type { CinderPorts } from "./ports.ts";
+import { readRecord, typeKind, writeRecord } from "./records.ts";
+
+type Verb = "create" | "delete" | "get" | "update";
+
+export class TypeEncryptionService implements TypeEncryptions {
+  readonly #ports: CinderPorts;
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+  }
+
+  async show(context: RequestContext, typeId: string): Promise<TypeEncryption | undefined> {
+    this.#enforce(context, "get");
+    await this.#ports.index.fresh();
+    const type = this.#ports.index.types.get(typeId);
+    if (type === undefined) throw typeNotFound(typeId);
+    return type.encryption;
+  }
+
+  async create(context: RequestContext, typeId: string, request: NewEncryption): Promise<TypeEncryption> {
+    this.#enforce(context, "create");
+    checkEncryption(request);
+    const id = this.#ports.random.uuid();
+    const createdAtMs = this.#ports.clock.wallMs();
+    const fresh = { id, cipher: null, keySize: null, createdAtMs, updatedAtMs: null };
+    const type = await this.#change(typeId, "create", (present) => {
+      if (present.encryption !== undefined) {
+        throw new CinderFault("conflict", `Volume type encryption for type ${typeId} already exists.`);
+      }
+      return { ...present, encryption: { ...fresh, ...request } };
+    });
+    return type.encryption ?? { ...fresh, ...request };
+  }
+
+  async update(context: RequestContext, typeId: string, encryptionId: string, change: EncryptionChange): Promise<void> {
+    this.#enforce(context, "update");
+    checkEncryption(change);
+    const updatedAtMs = this.#ports.clock.wallMs();
+    await this.#change(typeId, "update", (type) => ({
+      ...type,
+      encryption: { ...findEncryption(type, encryptionId), ...change, updatedAtMs },
+    }));
+  }
+
+  async delete(context: RequestContext, typeId: string, encryptionId: string): Promise<void> {
+    this.#enforce(context, "delete");
+    await this.#change(typeId, "delete", (type) => {
+      findEncryption(type, encryptionId);
+      const { encryption: _, ...rest } = type;
+      return rest;
+    });
+  }
+
+  #enforce(context: RequestContext, verb: Verb): void {
+    this.#ports.policy.enforce(context, `volume_extension:volume_type_encryption:${verb}`, { projectId: context.projectId });
+  }
+
+  #change(typeId: string, verb: string, change: (type: VolumeType) => VolumeType): Promise<VolumeType> {
+    return this.#ports.store.commit(systemContext.projectId, async (tx) => {
+      const type = await readRecord(tx, typeKind, typeId);
+      if (type === undefined) throw typeNotFound(typeId);
+      await this.#ports.index.fresh();
+      if (this.#ports.index.volumes.select((volume) => volume.typeId === typeId).length > 0) {
+        throw invalid(`Cannot ${verb} encryption specs. Volume type in use.`);
+      }
+      const next = change(type);
+      writeRecord(tx, typeKind, typeId, next);
+      return next;
+    });
+  }
+}
+
+function findEncryption(type: VolumeType, encryptionId: string): TypeEncryption {
+  if (type.encryption?.id === encryptionId) return type.encryption;
+  throw notFound(`Volume type encryption for type ${type.id} does not exist.`);
+}
+
+function checkEncryption({ provider, cipher, keySize }: EncryptionChange): void {
+  if (provider?.trim() === "") throw invalidInput("provider must be defined");
+  for (const [name, text] of Object.entries({ provider, cipher })) {
+    if (text != null && text.length > cinderLimits.nameLengthMax) throw invalidInput(`${name} is too long.`);
+  }
+  if (keySize != null && (!Number.isSafeInteger(keySize) || keySize < 0)) {
+    throw invalidInput("key_size must be non-negative");
+  }
+}
