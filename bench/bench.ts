@@ -6,27 +6,30 @@
 //
 // - With --json standard output has one object, {"rows": [...]}, and nothing else; progress goes to standard error.
 // - Missing peers are installed when run as root, as the tests' are; without them it ends with the line that would do it.
+// - Files and processes belong to a run directory, as those of the tests do: they go with the run, however it ends.
 // - The exit code says whether it ran, not whether the aims were reached.
 
 import { constants } from "node:os";
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { aptLine, ensurePeers } from "../scripts/peers.ts";
+import { makeRunDirectory, removeRun, runVariable, runsPath, sweepDeadRuns } from "../scripts/run-directory.ts";
 import { dataRowNames, measureData } from "./data.ts";
 import { recordRun } from "./history.ts";
-import { fullScale, quickScale, type Lab } from "./lab.ts";
+import { fullScale, quickScale } from "./lab.ts";
 import { measureProfile } from "./profile.ts";
 import { formatRows } from "./row.ts";
 
 const usage = "usage: npm run bench -- data [--json] [--quick] [--only ROW] [--record] | profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
-let lab: Lab | undefined;
 
+for (const name of sweepDeadRuns(runsPath())) say(`swept what the dead run ${name} left`);
+const directory = makeRunDirectory(runsPath());
+process.env["TMPDIR"] = directory;
+process.env[runVariable] = basename(directory);
+process.on("exit", () => removeRun(directory));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    const end = (): never => process.exit(128 + constants.signals[signal]);
-    if (lab === undefined) end();
-    else lab.dispose().then(end, end);
-  });
+  process.on(signal, () => process.exit(128 + constants.signals[signal]));
 }
 
 try {
@@ -55,12 +58,11 @@ async function main(argv: string[]): Promise<number> {
     return 1;
   }
   const scale = values.quick ? quickScale : fullScale;
-  const onLab = (opened: Lab): void => void (lab = opened);
   if (bench === "profile") {
-    console.log(await measureProfile({ scale, only: values.only, say, onLab }));
+    console.log(await measureProfile({ scale, only: values.only, say }));
     return 0;
   }
-  const rows = await measureData({ scale, only: values.only, say, onLab });
+  const rows = await measureData({ scale, only: values.only, say });
   if (values.record) await recordRun("data", values.quick, rows);
   console.log(values.json ? JSON.stringify({ rows }) : formatRows(rows));
   return 0;

@@ -12,21 +12,18 @@ export interface DataOptions {
   /** Words that a row's name must hold all of; undefined: every row. */
   readonly only: string | undefined;
   readonly say: (line: string) => void;
-  /** The lab that was opened: to be disposed of on a signal. */
-  readonly onLab: (lab: Lab) => void;
 }
 
 /** Names of all rows, in the order in which they are measured. */
 export const dataRowNames: readonly string[] = [...measures.flatMap(({ rows }) => rows.map(({ name }) => name)), ...apiRowNames];
 
 /** Measures the rows that are asked for. Throws when no row has such a name, or a program fails. */
-export async function measureData({ scale, only, say, onLab }: DataOptions): Promise<Row[]> {
+export async function measureData({ scale, only, say }: DataOptions): Promise<Row[]> {
   const isWanted = (name: string): boolean => only === undefined || name.toLowerCase().includes(only.toLowerCase());
   const chosen = measures.filter(({ rows }) => rows.some(({ name }) => isWanted(name)));
   const apiWanted = apiRowNames.some(isWanted);
   if (chosen.length === 0 && !apiWanted) throw new Error(`no row is named like ${only}; there are:\n${dataRowNames.join("\n")}`);
   const lab = await openLab(scale, new Set<TargetName>(chosen.flatMap(({ peers }) => peers)));
-  onLab(lab);
   try {
     const rows: Row[] = [];
     for (const measure of chosen) {

@@ -47,12 +47,10 @@ export interface ProfileOptions {
   /** A word that a phase's name must hold; undefined: every phase. */
   readonly only: string | undefined;
   readonly say: (line: string) => void;
-  /** The lab that was opened: to be disposed of on a signal. */
-  readonly onLab: (lab: Lab) => void;
 }
 
 /** Runs the phases that are asked for; resolves with a text for people. */
-export async function measureProfile({ scale, only, say, onLab }: ProfileOptions): Promise<string> {
+export async function measureProfile({ scale, only, say }: ProfileOptions): Promise<string> {
   const chosen = phases.filter(({ name }) => only === undefined || name.toLowerCase().includes(only.toLowerCase()));
   if (chosen.length === 0) throw new Error(`no phase is named like ${only}; there are:\n${phaseNames.join("\n")}`);
   const folder = await mkdtemp(join(tmpdir(), "andiron-profile-"));
@@ -62,7 +60,6 @@ export async function measureProfile({ scale, only, say, onLab }: ProfileOptions
     process.env["NODE_OPTIONS"] = `${before} ${options}`.trim();
     const lab = await openLab(scale, new Set());
     process.env["NODE_OPTIONS"] = before;
-    onLab(lab);
     try {
       const windows = await loadPhases(lab, chosen, say);
       await lab.service.stop();
