@@ -240,3 +240,28 @@ describe("a full local disk", { skip: process.getuid?.() !== 0 && "mounting need
     });
   });
 });
+
+test("verify beside a writer finds nothing wrong, whatever is on its way to the backend", { timeout: 120_000 }, async () => {
+  const busy = { ...smallSegments, checkpoint_bytes: 2 * mebibyte, cleaner_interval: 0.1, cleaner_dead_percent: 10, retired_grace: 0.5 };
+  await withService({ engine: busy }, async (service, api) => {
+    const volumeId = await api.createVolume({ name: "busy" });
+    await whileConnected(service, api, volumeId, async (client) => {
+      let enough = false;
+      const write = async (worker: number): Promise<void> => {
+        for (let i = worker; !enough; i += 4) {
+          await client.write(((i * 7919) % 512) * 16 * kibibyte, noise(i, 16 * kibibyte), { fua: false });
+        }
+      };
+      const writers = [0, 1, 2, 3].map(write);
+      for (let round = 0; round < 3; round++) {
+        const snapshot = await api.createSnapshot(volumeId);
+        const { code, stdout } = await verifyDisks(service);
+        assert.equal(code, 0, stdout);
+        await api.delete("snapshots", snapshot);
+      }
+      enough = true;
+      await Promise.all(writers);
+    });
+    assert.match((await verifyDisks(service)).stdout, /^vpool1: [^\n]* 0 findings\n$/);
+  });
+});

@@ -104,7 +104,8 @@ async function verifyVdisks({ setup, registry, json, operands }: Command): Promi
     if (json) process.stdout.write(`${JSON.stringify({ pool, ...result })}\n`);
     else {
       for (const finding of result.findings) process.stdout.write(`${finding}\n`);
-      const { logs, segments, views, clusters, findings } = result;
+      const { logs, segments, views, clusters, unchecked, findings } = result;
+      if (unchecked > 0) process.stdout.write(`${pool}: ${unchecked} views not checked: their end is in their owner's journal\n`);
       process.stdout.write(
         `${pool}: ${logs} logs, ${segments} segments, ${views} views, ${clusters} clusters checked, ` +
           `${findings.length} findings\n`,

@@ -55,7 +55,7 @@ export class AndironProcess {
   }
 
   /** Resolves when it serves; rejects when it ends before, or after `timeoutMs`. */
-  async start(timeoutMs = 30_000): Promise<void> {
+  async start(timeoutMs = 60_000): Promise<void> {
     await this.launch();
     const deadlineMs = performance.now() + timeoutMs;
     while (!(await this.#isServing())) {
