@@ -35,6 +35,8 @@ export class Checkpointer {
   #checkpoint: CheckpointRecord | null;
   #mapNumber = 0;
   #wanted = false;
+  /** A turn of the write loop is under way for it. */
+  #asked = false;
   #running: Promise<void> | undefined;
   #stopped = false;
   readonly #unsubscribe: () => void;
@@ -55,9 +57,14 @@ export class Checkpointer {
 
   /** A checkpoint soon, also when nobody writes. */
   request(): void {
-    if (this.#wanted || this.#stopped) return;
     this.#wanted = true;
-    this.#log.queue.barrier().catch(() => undefined);
+    if (this.#asked || this.#stopped) return;
+    // Wanted alone does nothing while nobody writes: a turn of the write loop is needed.
+    this.#asked = true;
+    const done = (): void => {
+      this.#asked = false;
+    };
+    this.#log.queue.barrier().then(done, done);
   }
 
   /** Tells that the log has grown. */
