@@ -85,6 +85,8 @@ function run(argv: readonly string[], timeoutMs: number): Promise<number> {
     ...process.env,
     PATH: `${tools}${delimiter}${process.env["PATH"] ?? ""}`,
     TMPDIR: directory,
+    // Tests start hundreds of processes of the same sources: compiling them once halves what a start costs.
+    NODE_COMPILE_CACHE: join(directory, "compile-cache"),
     [runVariable]: basename(directory),
   };
   return new Promise((resolve, reject) => {
