@@ -115,7 +115,7 @@ export class JournalFile {
     return placed;
   }
 
-  /** Writes index and footer and syncs: the file is a segment now. Rejects with the system's error. */
+  /** Writes index and footer and syncs: the file is a segment now. Rejects with the system's error, a failed sync as journal_poisoned. */
   async seal(final: boolean): Promise<void> {
     const index = encodeIndex(this.#entries, this.firstSequence);
     const footer = encodeFooter({
@@ -130,7 +130,12 @@ export class JournalFile {
       lastSequence: this.lastSequence,
     });
     await this.file.write([index, footer], this.length);
-    await this.file.sync();
+    try {
+      await this.file.sync();
+    } catch (error) {
+      // Also when the system says that there is no space: a second try could pass without the bytes.
+      throw new AndironError("journal_poisoned", `cannot sync ${this.file.path}`, { cause: error });
+    }
     this.length += index.length + footer.length;
     this.syncedLength = this.length;
   }

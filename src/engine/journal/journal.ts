@@ -121,11 +121,7 @@ export class Journal {
   async rotate(): Promise<{ readonly number: number; readonly sequence: number }> {
     const run = this.#appendChain.then(async () => {
       if (this.#poison !== undefined) throw this.#poison;
-      const current = this.#current;
-      if (current !== undefined && !current.isEmpty) {
-        await this.#takePrepared();
-        this.#seal(current, false);
-      }
+      if (this.#current?.isEmpty === false) await this.#takePrepared();
       return { number: this.currentNumber, sequence: this.#sequence };
     });
     this.#appendChain = run.catch(() => undefined);
@@ -211,7 +207,6 @@ export class Journal {
     const bytes = appends.reduce((sum, append) => sum + appendBytes(append), 0);
     if (current === undefined || (!current.isEmpty && current.length + bytes > this.#options.segmentBytes)) {
       await this.#takePrepared();
-      if (current !== undefined) this.#seal(current, false);
       current = this.#current!;
     }
     const placed = await current.append(appends, this.#flushedSequence);
@@ -222,7 +217,9 @@ export class Journal {
     return { file: current, placed };
   }
 
+  /** Goes on in the next file. The one before is being sealed in the same instant: a sync in between must not miss it. */
   async #takePrepared(): Promise<void> {
+    const previous = this.#current;
     const early = this.#prepared !== undefined;
     let prepared: { file: LocalFile; segment: SegmentId };
     try {
@@ -246,6 +243,7 @@ export class Journal {
       // The file stays prepared: a number that is left out would be a missing file for recovery.
       throw journalError(error, `cannot begin ${prepared.file.path}`);
     }
+    if (previous !== undefined) this.#seal(previous, false);
     this.#prepared = undefined;
     this.#options.onCreated(this.#current);
     this.#prepared = this.#prepare();

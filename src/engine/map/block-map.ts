@@ -112,13 +112,19 @@ export class BlockMap {
       const places = await this.resolveLoading(cluster, leafEnd - cluster);
       const data = places.handles.findIndex((handle) => handle !== 0);
       if (data >= 0) return cluster + data - first;
-      const nextData = Math.min(
-        await this.#tree.nextLeafWithData(leafEnd),
-        this.#active.nextEntry(leafEnd),
-        this.#frozen?.nextEntry(leafEnd) ?? Infinity,
-      );
+      const nextData = await this.#nextData(leafEnd);
       if (nextData >= diskClustersMax) return diskClustersMax - first;
       cluster = nextData;
+    }
+  }
+
+  /** No data lies in [first, the result), by one tree: what was frozen when the look began may be in the next one at its end. */
+  async #nextData(first: number): Promise<number> {
+    for (;;) {
+      const tree = this.#tree;
+      const inTree = await tree.nextLeafWithData(first);
+      if (tree !== this.#tree) continue;
+      return Math.min(inTree, this.#active.nextEntry(first), this.#frozen?.nextEntry(first) ?? Infinity);
     }
   }
 }

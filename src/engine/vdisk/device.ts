@@ -24,9 +24,17 @@ export class VdiskDevice implements BlockDevice {
     return this.#sizeBytes();
   }
 
+  /** What is read is only answered while the log is ours: another owner, or a later opening, may have newer bytes. */
   read(offset: number, target: Buffer): Promise<void> | undefined {
     this.#check(offset, target.length);
-    return this.#log.reader.read(offset, target);
+    const reading = this.#log.reader.read(offset, target);
+    if (reading !== undefined) return reading.then(() => this.#log.assertOwned());
+    try {
+      this.#log.assertOwned();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return undefined;
   }
 
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {
@@ -78,10 +86,13 @@ export class VdiskDevice implements BlockDevice {
       }
       const count = Math.min(extentStepClusters, Math.ceil(end / clusterBytes) - first);
       const run = dataRun(await this.#log.map.resolveLoading(first, count), count);
+      // Trimmed since the look before: a hole by now.
+      if (run === 0) continue;
       const runEnd = Math.min(end, (first + run) * clusterBytes);
       if (!addExtent(extents, runEnd - at, true, countMax)) break;
       at = runEnd;
     }
+    this.#log.assertOwned();
     return extents;
   }
 
