@@ -127,7 +127,10 @@ describe("an attachment", { timeout: 300_000 }, () => {
     assert.ok((await readBytes(young, 2 * gibibyte - 4096, 4096)).equals(noise(6, 4096)));
     await old.write(4096, noise(7, 4096), { fua: true });
     assert.ok((await readBytes(young, 4096, 4096)).equals(noise(7, 4096)));
-    await assert.rejects(old.write(gibibyte, noise(8, 4096), { fua: false }), ({ code }: AndironError) => code === "backend_full");
+    await assert.rejects(
+      old.write(gibibyte, noise(8, 4096), { fua: false }),
+      ({ code }: AndironError) => code === "backend_full",
+    );
     await assert.rejects(readBytes(old, gibibyte, 4096), { code: "invalid_request" });
     for (const client of [old, young]) await client.disconnect();
     await api.delete("attachments", attachment.id);
@@ -153,7 +156,10 @@ describe("an attachment", { timeout: 300_000 }, () => {
         const client = await openExport(service, attachment.connection_info.name);
         assert.ok((await readBytes(client, offset(i), lengthBytes)).equals(noise(i, lengthBytes)), `disk ${i}`);
         const other = (i + 1) % 20;
-        assert.ok((await readBytes(client, offset(other) + lengthBytes, 4096)).equals(Buffer.alloc(4096)), `disk ${i}, elsewhere`);
+        assert.ok(
+          (await readBytes(client, offset(other) + lengthBytes, 4096)).equals(Buffer.alloc(4096)),
+          `disk ${i}, elsewhere`,
+        );
         await client.disconnect();
         await api.delete("attachments", attachment.id);
         await api.delete("volumes", volumeId);

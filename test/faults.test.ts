@@ -19,7 +19,10 @@ const clusterBytes = 4096;
 const smallSegments = { segment_bytes: mebibyte, checkpoint_bytes: 4 * mebibyte, cache_bytes: 4 * mebibyte };
 
 /** Starts a private service for `body`, and removes it. */
-async function withService(config: ConfigGroups, body: (service: AndironProcess, api: BlockStorage) => Promise<void>): Promise<void> {
+async function withService(
+  config: ConfigGroups,
+  body: (service: AndironProcess, api: BlockStorage) => Promise<void>,
+): Promise<void> {
   const service = await prepareAndiron(config);
   try {
     await service.start();
@@ -102,7 +105,10 @@ test("a damaged object: its clusters cannot be read, all others can, and verify 
     assert.match(stdout, new RegExp(`cluster \\d+ in segment ${epoch}-${number} of log ${log.id} at \\d+: .*checksum`));
     assert.match(stdout, /, 1 findings\n$/);
     assert.equal((await service.manage("vdisk", "verify", healthy)).code, 0);
-    assert.match(await service.logTail(), new RegExp(`wrong checksum at offset \\d+ of segment ${epoch}-${number} of log ${log.id}`));
+    assert.match(
+      await service.logTail(),
+      new RegExp(`wrong checksum at offset \\d+ of segment ${epoch}-${number} of log ${log.id}`),
+    );
 
     // Written anew, the disk is whole again.
     await whileConnected(service, api, damaged, async (client) => {
@@ -112,44 +118,48 @@ test("a damaged object: its clusters cannot be read, all others can, and verify 
   });
 });
 
-test("a backend that is away: writes go on into the journal, reads of what it has wait or fail, nothing is lost", { timeout: 180_000 }, async () => {
-  await withService({ engine: { ...smallSegments, backend_timeout: 2 } }, async (service, api) => {
-    const volumeId = await api.createVolume({ name: "patient" });
-    const attachment = await api.attach(volumeId);
-    const client = await openExport(service, attachment.connection_info.name);
-    const before = noise(1, 6 * mebibyte);
-    await client.write(0, before, { fua: true });
-    const backend = join(service.statePath, "backend/vpool1");
-    await rename(backend, `${backend}.away`);
-    const during = noise(2, 6 * mebibyte);
-    for (let offset = 0; offset < during.length; offset += 256 * kibibyte) {
-      await client.write(8 * mebibyte + offset, during.subarray(offset, offset + 256 * kibibyte), { fua: false });
-    }
-    await client.flush();
-    assert.ok((await readBytes(client, 8 * mebibyte, during.length)).equals(during));
-    const early = await readBytes(client, 0, before.length).catch((error: AndironError) => error.code);
-    assert.ok(early === "nbd_io_failed" || (Buffer.isBuffer(early) && early.equals(before)));
-    await sleep(2500); // uploads fail meanwhile, and are tried again
-    await rename(`${backend}.away`, backend);
-    await client.write(20 * mebibyte, before, { fua: true });
-    for (const [offset, expected] of [
-      [0, before],
-      [8 * mebibyte, during],
-      [20 * mebibyte, before],
-    ] as const) {
-      assert.ok((await readBytes(client, offset, expected.length)).equals(expected), `at ${offset}`);
-    }
-    await client.disconnect();
-    await api.delete("attachments", attachment.id);
-    await service.stop();
-    await service.start();
-    await whileConnected(service, api, volumeId, async (again) => {
-      assert.ok((await readBytes(again, 8 * mebibyte, during.length)).equals(during));
+test(
+  "a backend that is away: writes go on into the journal, reads of what it has wait or fail, nothing is lost",
+  { timeout: 180_000 },
+  async () => {
+    await withService({ engine: { ...smallSegments, backend_timeout: 2 } }, async (service, api) => {
+      const volumeId = await api.createVolume({ name: "patient" });
+      const attachment = await api.attach(volumeId);
+      const client = await openExport(service, attachment.connection_info.name);
+      const before = noise(1, 6 * mebibyte);
+      await client.write(0, before, { fua: true });
+      const backend = join(service.statePath, "backend/vpool1");
+      await rename(backend, `${backend}.away`);
+      const during = noise(2, 6 * mebibyte);
+      for (let offset = 0; offset < during.length; offset += 256 * kibibyte) {
+        await client.write(8 * mebibyte + offset, during.subarray(offset, offset + 256 * kibibyte), { fua: false });
+      }
+      await client.flush();
+      assert.ok((await readBytes(client, 8 * mebibyte, during.length)).equals(during));
+      const early = await readBytes(client, 0, before.length).catch((error: AndironError) => error.code);
+      assert.ok(early === "nbd_io_failed" || (Buffer.isBuffer(early) && early.equals(before)));
+      await sleep(2500); // uploads fail meanwhile, and are tried again
+      await rename(`${backend}.away`, backend);
+      await client.write(20 * mebibyte, before, { fua: true });
+      for (const [offset, expected] of [
+        [0, before],
+        [8 * mebibyte, during],
+        [20 * mebibyte, before],
+      ] as const) {
+        assert.ok((await readBytes(client, offset, expected.length)).equals(expected), `at ${offset}`);
+      }
+      await client.disconnect();
+      await api.delete("attachments", attachment.id);
+      await service.stop();
+      await service.start();
+      await whileConnected(service, api, volumeId, async (again) => {
+        assert.ok((await readBytes(again, 8 * mebibyte, during.length)).equals(during));
+      });
+      const { code, stdout } = await verifyDisks(service);
+      assert.equal(code, 0, stdout);
     });
-    const { code, stdout } = await verifyDisks(service);
-    assert.equal(code, 0, stdout);
-  });
-});
+  },
+);
 
 describe("a full local disk", { skip: process.getuid?.() !== 0 && "mounting needs root", timeout: 180_000 }, () => {
   /** A service whose journal has a file system of its own. */
@@ -194,7 +204,8 @@ describe("a full local disk", { skip: process.getuid?.() !== 0 && "mounting need
       }
       assert.ok(refused > 0, "the disk was not full");
       const check = async (reader: NbdClient): Promise<void> => {
-        for (const i of acknowledged) assert.ok((await readBytes(reader, i * blockBytes, blockBytes)).equals(block(i)), `block ${i}`);
+        for (const i of acknowledged)
+          assert.ok((await readBytes(reader, i * blockBytes, blockBytes)).equals(block(i)), `block ${i}`);
       };
       await check(client);
       await client.flush();
@@ -234,7 +245,8 @@ describe("a full local disk", { skip: process.getuid?.() !== 0 && "mounting need
             await sleep(50);
           }
         }
-        for (let i = 0; i < 160; i++) assert.ok((await readBytes(client, i * blockBytes, blockBytes)).equals(noise(i, blockBytes)));
+        for (let i = 0; i < 160; i++)
+          assert.ok((await readBytes(client, i * blockBytes, blockBytes)).equals(noise(i, blockBytes)));
       });
       assert.equal((await verifyDisks(service)).code, 0);
     });
@@ -242,7 +254,13 @@ describe("a full local disk", { skip: process.getuid?.() !== 0 && "mounting need
 });
 
 test("verify beside a writer finds nothing wrong, whatever is on its way to the backend", { timeout: 120_000 }, async () => {
-  const busy = { ...smallSegments, checkpoint_bytes: 2 * mebibyte, cleaner_interval: 0.1, cleaner_dead_percent: 10, retired_grace: 0.5 };
+  const busy = {
+    ...smallSegments,
+    checkpoint_bytes: 2 * mebibyte,
+    cleaner_interval: 0.1,
+    cleaner_dead_percent: 10,
+    retired_grace: 0.5,
+  };
   await withService({ engine: busy }, async (service, api) => {
     const volumeId = await api.createVolume({ name: "busy" });
     await whileConnected(service, api, volumeId, async (client) => {

@@ -169,7 +169,10 @@ describe("a service that cannot start", { timeout: 120_000 }, () => {
   test("is not what an unknown option makes of it: that is a warning", async () => {
     await withService({ nbd: { ports: 1 } }, async (service) => {
       await service.start();
-      assert.match(await service.logTail(), /WARNING .*\[nbd\] ports is not an option of this version and is ignored; did you mean port\?/);
+      assert.match(
+        await service.logTail(),
+        /WARNING .*\[nbd\] ports is not an option of this version and is ignored; did you mean port\?/,
+      );
       assert.equal(await service.stop(), 0);
     });
   });

@@ -112,7 +112,10 @@ describe("an operator", { timeout: 120_000 }, () => {
       });
 
       test("verifies all disks, or one", async () => {
-        assert.match(await manage("vdisk", "verify"), /^vpool1: \d+ logs, \d+ segments, \d+ views, 256 clusters checked, 0 findings\n$/);
+        assert.match(
+          await manage("vdisk", "verify"),
+          /^vpool1: \d+ logs, \d+ segments, \d+ views, 256 clusters checked, 0 findings\n$/,
+        );
         const one = JSON.parse(await manage("vdisk", "verify", volumeId, "--json")) as { clusters: number; findings: unknown[] };
         assert.deepEqual([one.clusters, one.findings], [256, []]);
         await manage("vdisk", "verify", "--no-data");

@@ -40,7 +40,7 @@ export interface SetupOptions {
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Throws AndironError (invalid_request for a bad command line, config_invalid, state_locked) for what the operator can change. */
+/** Throws AndironError: invalid_request for a bad command line, and config_invalid or state_locked. */
 export function setUpProcess({ program, argv, flags: ownFlags, lockState: wantsLock }: SetupOptions): ProcessSetup {
   const { files, directories, flags, rest } = readConfigArguments(argv, ownFlags);
   const sources = findSources(files, directories);
