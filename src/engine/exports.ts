@@ -88,7 +88,10 @@ export class Exports implements ExportDirectory {
     const [stillExport, stillVdisk] = await Promise.all([
       this.#read<ExportRecord>(keys.export(record.id)),
       this.#read<VdiskRecord>(keys.vdisk(vdisk.id)),
-    ]);
+    ]).catch(async (error: unknown) => {
+      await session.close();
+      throw error;
+    });
     if (stillExport?.state !== "live" || stillVdisk?.log !== vdisk.log) {
       await session.close();
       throw unknownExport();

@@ -19,6 +19,7 @@ interface Slot {
   log: OpenLog | undefined;
   users: number;
   draining: Promise<void> | undefined;
+  abandoning: Promise<void> | undefined;
 }
 
 /** Whether a log that nobody uses should be given back, and what must be true at the last moment before. */
@@ -60,8 +61,10 @@ export class OpenLogs implements LiveLogs {
     for (;;) {
       if (this.#stopping) throw new AndironError("shutting_down", "the storage router is stopping");
       const slot = this.#slots.get(logId) ?? this.#open(logId);
-      if (slot.draining !== undefined) {
-        await slot.draining;
+      const ending = slot.abandoning ?? slot.draining;
+      if (ending !== undefined) {
+        // How it ended is for those who began it to say.
+        await ending.catch(() => undefined);
         continue;
       }
       slot.users++;
@@ -118,15 +121,13 @@ export class OpenLogs implements LiveLogs {
     if (this.#slots.size >= engineLimits.openVdisksMax)
       throw new AndironError("limit_exceeded", "too many disks are open on this router");
     const opening = this.#contextOf(logId).then((context) => OpenLog.open(context, logId));
-    const slot: Slot = { opening, log: undefined, users: 0, draining: undefined };
+    const slot: Slot = { opening, log: undefined, users: 0, draining: undefined, abandoning: undefined };
     this.#slots.set(logId, slot);
     opening.then(
       (log) => {
         slot.log = log;
       },
-      () => {
-        if (this.#slots.get(logId) === slot) this.#slots.delete(logId);
-      },
+      () => this.#remove(logId, slot),
     );
     return slot;
   }
@@ -143,7 +144,7 @@ export class OpenLogs implements LiveLogs {
     if (log.failure !== undefined) return this.#abandon(logId, slot, log.failure);
     if (!(await this.#policy.mayRelease(logId)) || slot.users > 0) return;
     try {
-      if (await log.drain(() => this.#policy.beforeRelease(log))) this.#slots.delete(logId);
+      if (await log.drain(() => this.#policy.beforeRelease(log))) this.#remove(logId, slot);
     } catch (error) {
       await this.#abandon(
         logId,
@@ -156,13 +157,21 @@ export class OpenLogs implements LiveLogs {
   async #drainForStop(logId: string, slot: Slot): Promise<void> {
     await slot.draining;
     const log = await slot.opening;
-    if (log.failure === undefined && (await log.drain(async () => true))) this.#slots.delete(logId);
+    if (log.failure === undefined && (await log.drain(async () => true))) this.#remove(logId, slot);
   }
 
-  async #abandon(logId: string, slot: Slot, reason: AndironError): Promise<void> {
+  /** The slot stays until the files are let go of: a claim that began before would share them. */
+  #abandon(logId: string, slot: Slot, reason: AndironError): Promise<void> {
+    slot.abandoning ??= slot.opening
+      .then((log) => log.abandon(reason))
+      .catch(() => undefined)
+      .finally(() => this.#remove(logId, slot));
+    return slot.abandoning;
+  }
+
+  /** The log may be open in a new slot by now. */
+  #remove(logId: string, slot: Slot): void {
     if (this.#slots.get(logId) === slot) this.#slots.delete(logId);
-    const log = await slot.opening.catch(() => undefined);
-    await log?.abandon(reason);
   }
 }
 

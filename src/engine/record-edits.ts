@@ -91,7 +91,7 @@ export async function fulfilWish(tx: Tx, logId: string, wish: WishRecord, view: 
   const text = await tx.get(keys.log(wish.target));
   if (text === undefined) return;
   const log = parseRecord<LogRecord>(keys.log(wish.target), text);
-  if (!log.parentPending) return;
+  if (!log.parentPending || log.dead === true) return;
   if (view !== null) await addCut(tx, view, { kind: "log", id: log.id });
   const depth = view === null ? 0 : (await getLog(tx, view.log)).depth + 1;
   putLog(tx, { ...log, parent: view, parentPending: false, depth });

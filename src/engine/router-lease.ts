@@ -44,11 +44,18 @@ export class RouterLease {
   async register(): Promise<void> {
     const { registry, leaseTtlMs } = this.#options;
     const leaseId = await registry.grantLease(leaseTtlMs);
-    this.#hold = await registry.holdLease(leaseId);
-    await this.#report(leaseId);
+    const hold = await registry.holdLease(leaseId);
+    try {
+      await this.#report(leaseId);
+    } catch (error) {
+      hold.release();
+      throw error;
+    }
+    // Not before the record is there: without it others may take this router's logs.
+    this.#hold = hold;
+    if (this.#stopped) return this.stop();
     this.#timer?.cancel();
     this.#reportLater(leaseId);
-    const hold = this.#hold;
     hold.onLost(() => void this.#lost(hold));
   }
 

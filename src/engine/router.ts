@@ -165,6 +165,7 @@ export class StorageRouter implements Service {
   }
 
   #exportSeen(entry: Entry): void {
+    if (this.#stopped) return;
     const record = parseRecord<ExportRecord>(entry.key, entry.value);
     if (record.state !== "revoked" || record.router !== this.#routerId) return;
     this.exports.revoked(record).catch((error: unknown) => {

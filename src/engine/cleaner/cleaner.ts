@@ -76,7 +76,7 @@ export class Cleaner implements Service {
     this.#stopped = true;
     this.#timer?.cancel();
     await this.#follower.stop();
-    await this.#running;
+    await this.#running?.catch(() => undefined);
   }
 
   /** One pass over everything; at most one at a time. */

@@ -70,14 +70,18 @@ export class Checkpointer {
   /** Tells that the log has grown. */
   wrote(): void {
     const { checkpointBytes, checkpointEntries } = this.#context.settings;
-    if (this.#log.locals.bytes >= checkpointBytes || this.#log.map.active.entryCount >= checkpointEntries) this.#wanted = true;
+    const { bytes } = this.#log.locals;
+    // Under pressure whatever was sealed while the last one ran is wanted gone, also when this disk is idle by now.
+    const isMuch = bytes >= checkpointBytes || (bytes > 0 && this.#context.budget.isUnderPressure);
+    if (isMuch || this.#log.map.active.entryCount >= checkpointEntries) this.request();
   }
 
   /** Called by the write loop between two batches. */
   async freezeIfWanted(): Promise<void> {
     if (!this.#wanted || this.#log.map.isFrozen || this.#stopped) return;
     this.#wanted = false;
-    if (this.#log.sequence === (this.#checkpoint?.sequence ?? 0)) return;
+    // A clone that wrote nothing may begin with a full delta, its source's: that one must go too.
+    if (this.#log.sequence === (this.#checkpoint?.sequence ?? 0) && !deltaIsFull(this.#log.map)) return;
     const boundary = (await this.#log.journal?.rotate()) ?? { number: 1, sequence: this.#log.sequence };
     const next = { epoch: this.#log.epoch, number: boundary.number };
     const frozen = { delta: this.#log.map.freeze(), sequence: boundary.sequence, next };
@@ -85,7 +89,8 @@ export class Checkpointer {
       // The next one may have begun while this one deleted its files.
       if (this.#running === running) this.#running = undefined;
       this.wrote();
-      if (this.#wanted && !this.#stopped) this.#log.queue.barrier().catch(() => undefined);
+      if (this.#wanted) this.request();
+      this.#context.budget.wake();
     });
     this.#running = running;
     running.catch(() => undefined);

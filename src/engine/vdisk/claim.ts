@@ -36,6 +36,8 @@ export interface ClaimedLog {
 
 /** Rejects with owner_unreachable while a living router owns the log, journal_damaged when its tail is not to be had. */
 export async function claimLog(context: PoolContext, logId: string): Promise<ClaimedLog> {
+  // What is claimed after the lease was lost would miss the letting go: it waits for the next lease.
+  context.assertLease();
   const { value: record } = await atomically(context.registry, context, (tx) => swapOwner(context, tx, logId));
   const base = await openBase(context, record, record.checkpoint);
   const recovery = new LogRecovery(context, record, base.delta, base.sequence);

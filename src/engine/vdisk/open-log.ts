@@ -123,6 +123,8 @@ export class OpenLog {
 
   /** Gives up at once: what is journaled stays on the local disk for the next claim. */
   async abandon(reason: AndironError): Promise<void> {
+    const poison = this.#journal?.poison;
+    if (poison?.code === "journal_poisoned") await this.#poisoned(poison);
     this.#failure ??= reason;
     this.checkpointer.stop();
     await this.#beginning?.catch(() => undefined);
