@@ -171,3 +171,14 @@ test("drained() waits for pieces that wait for each other", async () => {
   assert.deepEqual([target.bytes[0], target.bytes[512]], [1, 2]);
   await writes;
 });
+
+test("a piece in the middle of a longer unaligned write does not undo what lies beside it", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  // Clusters 0 to 3, both ends in pieces; and a piece of cluster 1 at the same time. Whoever comes last, its neighbours stay.
+  const long = queue.write(512, Buffer.alloc(3 * clusterBytes, 1), false);
+  const piece = queue.write(clusterBytes + 512, Buffer.alloc(512, 2), false);
+  await Promise.all([long, piece]);
+  assert.deepEqual(target.bytes.subarray(clusterBytes, clusterBytes + 512), Buffer.alloc(512, 1));
+  assert.deepEqual(target.bytes.subarray(clusterBytes + 1024, 2 * clusterBytes), Buffer.alloc(clusterBytes - 1024, 1));
+});

@@ -37,12 +37,19 @@ interface Item {
   readonly reject: (error: unknown) => void;
 }
 
+/** The clusters of a write that is being completed, its middle included: no older merge may come after any of it. */
+interface ClusterLock {
+  readonly first: number;
+  readonly last: number;
+  readonly freed: Promise<void>;
+}
+
 export class WriteQueue {
   readonly #target: WriteTarget;
   #items: Item[] = [];
   #queuedBytes = 0;
   #running = false;
-  readonly #locks = new Map<number, Promise<void>>();
+  readonly #locks = new Set<ClusterLock>();
   #idle: (() => void)[] = [];
   #pieces = 0;
 
@@ -196,17 +203,18 @@ export class WriteQueue {
   }
 
   #lock(first: number, last: number): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    for (const cluster of first === last ? [first] : [first, last]) this.#locks.set(cluster, promise);
+    const { promise: freed, resolve } = Promise.withResolvers<void>();
+    const lock = { first, last, freed };
+    this.#locks.add(lock);
     return () => {
-      for (const cluster of first === last ? [first] : [first, last]) this.#locks.delete(cluster);
+      this.#locks.delete(lock);
       resolve();
     };
   }
 
-  /** A lock on one of the clusters [start, end), if there is any. */
+  /** The end of a lock on one of the clusters [start, end), if there is any. */
   #lockIn(start: number, end: number): Promise<void> | undefined {
-    for (const [cluster, lock] of this.#locks) if (cluster >= start && cluster < end) return lock;
+    for (const { first, last, freed } of this.#locks) if (first < end && last >= start) return freed;
     return undefined;
   }
 
