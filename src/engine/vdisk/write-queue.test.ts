@@ -175,10 +175,10 @@ test("drained() waits for pieces that wait for each other", async () => {
 test("a piece in the middle of a longer unaligned write does not undo what lies beside it", async () => {
   const target = new MemoryTarget();
   const queue = new WriteQueue(target);
-  // Clusters 0 to 3, both ends in pieces; and a piece of cluster 1 at the same time. Whoever comes last, its neighbours stay.
-  const long = queue.write(512, Buffer.alloc(3 * clusterBytes, 1), false);
-  const piece = queue.write(clusterBytes + 512, Buffer.alloc(512, 2), false);
+  // The piece needs two clusters completed, the long write one: its merge is the older when it comes.
+  const long = queue.write(512, Buffer.alloc(4 * clusterBytes - 512, 1), false);
+  const piece = queue.write(clusterBytes + 512, Buffer.alloc(clusterBytes, 2), false);
   await Promise.all([long, piece]);
-  assert.deepEqual(target.bytes.subarray(clusterBytes, clusterBytes + 512), Buffer.alloc(512, 1));
-  assert.deepEqual(target.bytes.subarray(clusterBytes + 1024, 2 * clusterBytes), Buffer.alloc(clusterBytes - 1024, 1));
+  assert.deepEqual(target.bytes.subarray(512, clusterBytes + 512), Buffer.alloc(clusterBytes, 1));
+  assert.deepEqual(target.bytes.subarray(2 * clusterBytes + 512, 4 * clusterBytes), Buffer.alloc(2 * clusterBytes - 512, 1));
 });
