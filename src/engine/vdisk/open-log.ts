@@ -66,6 +66,8 @@ export class OpenLog {
     });
     for (const local of claimed.locals) this.locals.add(local);
     this.checkpointer = new Checkpointer(context, this, claimed.record);
+    // What was recovered may fill the journal's budget that others wait for, while nobody writes here.
+    this.checkpointer.wrote();
   }
 
   /** Claims the log and recovers what it finds. */
