@@ -59,4 +59,7 @@ export const attachmentListRules: ListRules = { ...rules, filters: new Set(resou
 
 export const messageListRules: ListRules = { ...rules, filters: new Set(resourceFilters.message), pagedSinceMinor: 5 };
 
+/** Lists without filters of their own. */
+export const unfilteredListRules: ListRules = { ...rules, filters: new Set(["host", "is_public"]), likeSinceMinor: never };
+
 export const typeListRules: ListRules = { ...rules, filters: new Set(resourceFilters.volume_type), likeSinceMinor: never };

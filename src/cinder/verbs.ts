@@ -82,6 +82,8 @@ export interface StatusReset {
 export interface VolumeActions {
   /** `allowInUse`: the request's microversion is 3.42 or later. */
   extend(context: RequestContext, id: string, newSizeGib: number, allowInUse: boolean): Promise<void>;
+  /** For extensions that wait for the client's host; ours never do: always "invalid". */
+  completeExtension(context: RequestContext, id: string): Promise<never>;
   resetStatus(context: RequestContext, id: string, reset: StatusReset): Promise<void>;
   setReadOnly(context: RequestContext, id: string, readOnly: boolean): Promise<void>;
   setBootable(context: RequestContext, id: string, bootable: boolean): Promise<void>;

@@ -39,6 +39,13 @@ export class VolumeActionService implements VolumeActions {
     });
   }
 
+  async completeExtension(context: RequestContext, id: string): Promise<never> {
+    await this.#ports.index.fresh();
+    const volume = findVolume(this.#ports, context, id);
+    this.#ports.policy.enforce(context, "volume_extension:volume_admin_actions:extend_volume_completion", volume);
+    throw invalidVolume("Volume is not being extended.");
+  }
+
   /** attach_status "detached" ends the attachments too, so that a volume is never freed with a host still connected. */
   async resetStatus(context: RequestContext, id: string, reset: StatusReset): Promise<void> {
     const revoked: string[] = [];

@@ -2,12 +2,18 @@
 
 import type { Handlers } from "../call.ts";
 import { attachmentHandlers } from "./attachments.ts";
+import { groupTypeHandlers } from "./group-types.ts";
+import { managementHandlers } from "./management.ts";
 import { messageHandlers } from "./messages.ts";
 import { metadataHandlers } from "./metadata.ts";
+import { qosHandlers } from "./qos-specs.ts";
 import { quotaHandlers } from "./quotas.ts";
+import { serviceActionHandlers } from "./service-actions.ts";
 import { snapshotHandlers } from "./snapshots.ts";
 import { discoveryHandlers, poolHandlers, serviceHandlers } from "./topology.ts";
 import { extraSpecHandlers, typeAccessHandlers, typeHandlers } from "./types.ts";
+import { transferHandlers } from "./transfers.ts";
+import { defaultTypeHandlers, typeEncryptionHandlers } from "./type-parts.ts";
 import { legacyAttachHandlers, volumeActionHandlers } from "./volume-actions.ts";
 import { volumeHandlers } from "./volumes.ts";
 
@@ -26,4 +32,11 @@ export const allHandlers: Handlers = {
   ...poolHandlers,
   ...discoveryHandlers,
   ...messageHandlers,
+  ...typeEncryptionHandlers,
+  ...defaultTypeHandlers,
+  ...qosHandlers,
+  ...groupTypeHandlers,
+  ...transferHandlers,
+  ...serviceActionHandlers,
+  ...managementHandlers,
 };

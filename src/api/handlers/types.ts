@@ -115,7 +115,7 @@ function readProject(call: Call, action: string): string {
 }
 
 /** Values that are null count as empty. */
-function readExtraSpecs(given: JsonObject): Metadata {
+export function readExtraSpecs(given: JsonObject): Metadata {
   return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, typeof value === "string" ? value : ""]));
 }
 

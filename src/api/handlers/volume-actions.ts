@@ -53,6 +53,10 @@ export const volumeActionHandlers: Handlers = {
     await call.cinder.volumeActions.revert(call.context, idOf(call), snapshotId);
     return emptyAnswer;
   },
+  async completeVolumeExtension(call) {
+    await call.cinder.volumeActions.completeExtension(call.context, idOf(call));
+    return emptyAnswer;
+  },
   async forceDeleteVolume(call) {
     await call.cinder.volumeActions.forceDelete(call.context, idOf(call));
     return emptyAnswer;

@@ -19,10 +19,16 @@ import { volumeListRules } from "../resource-filters.ts";
 import { type ExtendedFields, viewVolume, viewVolumeEntry, viewVolumeSummary } from "../views/volume.ts";
 import { answerList, readListQuery } from "./paging.ts";
 
+const hintedVolumesMax = 100;
 const idOf = (call: Call): string => pathParameter(call, "volume_id");
 
 function show(call: Call, detail: VolumeDetail, fields: ExtendedFields | undefined): JsonObject {
   return viewVolume(detail, { minor: call.minor, isAdmin: call.context.isAdmin, links: call.links, fields });
+}
+
+/** A volume in full, as show has it. */
+export function viewVolumeDetail(call: Call, detail: VolumeDetail): JsonObject {
+  return show(call, detail, extendedFields(call));
 }
 
 /** Which of the extended fields the caller may see: asked once for all volumes of an answer. */
@@ -45,7 +51,10 @@ const listForm = {
 
 export const volumeHandlers: Handlers = {
   async createVolume(call) {
-    const detail = await call.cinder.volumes.create(call.context, readCreate(bodyObject(call.body, "volume"), call.minor));
+    const detail = await call.cinder.volumes.create(call.context, {
+      ...readCreate(bodyObject(call.body, "volume"), call.minor),
+      ...readHints(call.body),
+    });
     return { body: { volume: show(call, detail, undefined) } };
   },
   async listVolumes(call) {
@@ -97,6 +106,22 @@ export function readNameUpdate(given: JsonObject): NameUpdate {
 
 function trimmed(value: unknown): string | null {
   return typeof value === "string" ? value.trim() : null;
+}
+
+/** Scheduler hints stand beside the volume or in it; each is an id or a list of ids. */
+function readHints(body: JsonObject): Pick<CreateVolume, "sameHost" | "differentHost"> {
+  const hints = {
+    ...bodyObject(bodyObject(body, "volume"), "scheduler_hints"),
+    ...bodyObject(body, "OS-SCH-HNT:scheduler_hints"),
+  };
+  const read = (name: string): string[] | undefined => {
+    const given: unknown = hints[name];
+    if (given == null) return undefined;
+    return (Array.isArray(given) ? given : [given]).slice(0, hintedVolumesMax).map(String);
+  };
+  const sameHost = read("same_host");
+  const differentHost = read("different_host");
+  return { ...(sameHost === undefined ? {} : { sameHost }), ...(differentHost === undefined ? {} : { differentHost }) };
 }
 
 /** Refuses what Andiron has not; drops what the microversion has not. */
