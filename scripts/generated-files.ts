@@ -48,7 +48,7 @@ export function renderConfigDocs(): string {
       "A value may refer to another option of its group or of `[DEFAULT]` by `$name` or `${name}`, to any by `${group.name}`;\n" +
       "`$$` is a dollar sign. `#` and `;` begin a comment only as a line's first character. An indented line continues a\n" +
       "value. `$hostname` is this machine's name; `$default_state_path` is `var` of a checkout, `/var/lib/andiron` when\n" +
-      "installed.\n",
+      "installed; `$config_dir` is where the first configuration file is.\n",
   ];
   for (const [name, group] of groups()) {
     const title = name === "vpool1" ? "A group for each backend (`[vpool1]`)" : `[${name}]`;

@@ -15,6 +15,7 @@ export const peerPackages: readonly string[] = [
   "mtools", // mcopy, fills the test guest's disk
   "nbdkit", // an NBD server to be compared with
   "openssl",
+  "python3-keystone", // the real Keystone of test/keystone
   "python3-libnbd", // nbdsh
   "python3-openstackclient", // openstack
   "qemu-system-x86", // the test guest

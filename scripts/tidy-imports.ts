@@ -19,11 +19,12 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   common: [],
   registry: ["common/"],
   keystone: ["common/"],
+  nova: ["common/", "keystone/"],
   messaging: ["common/"],
   engine: ["common/", "registry/"],
   nbd: ["common/", "engine/device.ts"],
   cinder: ["common/", "registry/", "type:engine/control.ts"],
-  api: ["common/", "cinder/"],
+  api: ["common/", "cinder/", "keystone/"],
   "nova-hooks": ["common/", "messaging/", "engine/control.ts"],
 };
 

@@ -1,17 +1,11 @@
-// Who sends a request, as a port with one implementation a strategy (auth_strategy). Here `noauth`: everybody is an
-// administrator of the project that the URL names. It belongs on a loopback address only, which the configuration checks.
+// Who sends a request, as a port with one implementation a strategy (auth_strategy): keystone-auth.ts, and here `noauth`, with
+// which everybody is an administrator of the project that the URL names. It belongs on a loopback address only, which the
+// configuration checks.
 
 import type { IncomingHttpHeaders } from "node:http";
+import type { Caller } from "../cinder/context.ts";
 
-export interface Identity {
-  readonly userId: string;
-  readonly projectId: string;
-  /** Lower case. */
-  readonly roles: readonly string[];
-  readonly isAdmin: boolean;
-  /** Roles of a valid service token that came along; empty without one. */
-  readonly serviceRoles: readonly string[];
-}
+export type Identity = Caller;
 
 export interface AuthRequest {
   readonly method: string;
@@ -23,7 +17,7 @@ export interface AuthRequest {
 }
 
 export interface Authenticator {
-  /** Throws Unauthorized (401), or HttpFault 503 when nobody can say. A promise only when it has to wait. */
+  /** Throws Unauthorized (401), or an "unavailable" AndironError (503). A promise only when it has to wait. */
   authenticate(request: AuthRequest): Identity | Promise<Identity>;
 }
 

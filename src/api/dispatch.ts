@@ -88,13 +88,9 @@ export async function dispatch(ports: DispatchPorts, request: IncomingMessage, e
 
 function makeContext(exchange: Exchange, identity: Identity): RequestContext {
   return {
+    ...identity,
     requestId: exchange.requestId,
     ...(exchange.globalRequestId === undefined ? {} : { globalRequestId: exchange.globalRequestId }),
-    userId: identity.userId,
-    projectId: identity.projectId,
-    roles: identity.roles,
-    isAdmin: identity.isAdmin,
-    serviceRoles: identity.serviceRoles,
   };
 }
 

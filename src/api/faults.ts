@@ -6,7 +6,7 @@
 // - 413 says when to retry, in the body as text and in Retry-After. 412 has no body.
 
 import { AssertionError } from "../common/assert.ts";
-import { AndironError, type ErrorKind } from "../common/errors.ts";
+import { AndironError, type ErrorCode, type ErrorKind } from "../common/errors.ts";
 import { CinderFault, type FaultKind } from "../cinder/faults.ts";
 import { HttpFault, RouteNotFound, Unauthorized } from "./http-fault.ts";
 
@@ -56,6 +56,11 @@ const faultNames: Readonly<Record<number, string>> = {
 
 const serverErrorText = "The server has either erred or is incapable of performing the requested operation.";
 const unavailableText = "The service is temporarily unavailable. Try again later.";
+/** Instead of unavailableText, for who would look for the fault on our side. */
+const texts: Readonly<Partial<Record<ErrorCode, string>>> = {
+  keystone_unavailable: "The Keystone service is temporarily unavailable.",
+  nova_unavailable: "The Nova service is temporarily unavailable.",
+};
 const noHeaders: Readonly<Record<string, string>> = {};
 
 /** The answer to a request that failed with `error`. Rethrows what no answer can mend: a failed assertion. */
@@ -75,7 +80,7 @@ export function answerFault(error: unknown): FaultAnswer {
 function answerAndironError(error: AndironError): FaultAnswer {
   const status = statusOfError[error.kind];
   if (status === 500) return { ...envelope(500, serverErrorText), ours: true };
-  if (status === 503) return { ...envelope(503, unavailableText), ours: true };
+  if (status === 503) return { ...envelope(503, texts[error.code] ?? unavailableText), ours: true };
   return envelope(status, error.message);
 }
 

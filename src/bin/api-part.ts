@@ -2,13 +2,10 @@
 
 import { fileURLToPath } from "node:url";
 import { countApi } from "../api/api-metrics.ts";
-import { noAuth } from "../api/auth.ts";
 import { loadApiDocument } from "../api/operations.ts";
 import type { ApiServer } from "../api/server.ts";
 import { createApiServer } from "../api/server.ts";
 import { createCinder } from "../cinder/cinder.ts";
-import { RulePolicy } from "../cinder/policy/rule-policy.ts";
-import { noServers } from "../cinder/ports.ts";
 import type { CinderSettings } from "../cinder/settings.ts";
 import { defaultSettings } from "../cinder/settings.ts";
 import { systemClock } from "../common/clock.ts";
@@ -20,6 +17,7 @@ import type { Service } from "../common/service.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
+import { makeKeystonePart } from "./keystone-part.ts";
 
 export interface ApiPartOptions {
   readonly config: Config;
@@ -44,11 +42,12 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   const shared = { registry, clock: systemClock, random: systemRandom };
   const capacities = new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()]));
   const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities });
+  const keystone = makeKeystonePart(config, log);
   const cinder = createCinder({
     ...shared,
     control,
-    policy: new RulePolicy(),
-    servers: noServers,
+    policy: keystone.policy,
+    servers: keystone.servers,
     log,
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
@@ -63,7 +62,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     bodyBytesMax: osapi_max_request_body_size,
     disableByFilePath: config.healthcheck.disable_by_file_path,
     cinder,
-    authenticator: noAuth,
+    authenticator: keystone.authenticator,
     unfitReason: options.unfitReason,
     log: log.part("api"),
     metrics: countApi(metrics),
@@ -71,7 +70,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     random: systemRandom,
   });
   const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
-  return { server, services: [verbs, cinder, server] };
+  return { server, services: [...keystone.services, verbs, cinder, server] };
 }
 
 function cinderSettings(config: Config, version: string): CinderSettings {
@@ -94,6 +93,7 @@ function cinderSettings(config: Config, version: string): CinderSettings {
       per_volume_gigabytes: DEFAULT.per_volume_size_limit,
     },
     snapshotsCountGigabytes: !DEFAULT.no_snapshot_gb_quota,
+    serviceTokenRoles: config.keystone_authtoken.service_token_roles.map((role) => role.toLowerCase()),
     messageLifetimeMs: DEFAULT.message_ttl * 1000,
     serviceDownMs: DEFAULT.service_down_time * 1000,
     backendNames: Object.fromEntries([...config.backends].map(([name, backend]) => [name, backend.volume_backend_name])),

@@ -3,7 +3,7 @@
 
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
-import { conflict, invalid, invalidVolume } from "./faults.ts";
+import { type CinderFault, conflict, invalid, invalidVolume } from "./faults.ts";
 import { withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, type Attachment, type ConnectionInfo, type Connector, type Volume } from "./model.ts";
 import { readAttachments, type CinderPorts } from "./ports.ts";
@@ -157,11 +157,20 @@ export function withStatusOf(volume: Volume, rows: readonly Attachment[]): Volum
  * token, the attachment is of no server or has no connection, or Nova says that the server does not use it.
  */
 export async function mayDetach(ports: CinderPorts, context: RequestContext, attachment: Attachment): Promise<void> {
-  if (context.serviceRoles.some((role) => ports.settings.serviceTokenRoles.includes(role))) return;
+  if (isServiceRequest(ports, context)) return;
   if (attachment.instanceId === null || attachment.connectionInfo === null) return;
   const used = await ports.servers.attachmentId(context, attachment.instanceId, attachment.volumeId);
   if (used !== attachment.id) return;
-  throw conflict(`ConflictNovaUsingAttachment: Detach volume from instance ${attachment.instanceId} using the Compute API`);
+  throw usedByServer(attachment.instanceId);
+}
+
+/** Whether a service vouches for the request: it bears a service token with one of service_token_roles. */
+export function isServiceRequest({ settings }: CinderPorts, { serviceRoles }: RequestContext): boolean {
+  return serviceRoles.some((role) => settings.serviceTokenRoles.includes(role));
+}
+
+export function usedByServer(instanceId: string): CinderFault {
+  return conflict(`ConflictNovaUsingAttachment: Detach volume from instance ${instanceId} using the Compute API`);
 }
 
 /** The text at `key` of a connector, if it is one. */

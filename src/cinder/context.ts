@@ -24,6 +24,9 @@ export interface RequestContext {
   readonly systemScope?: string;
 }
 
+/** Who asks, without which request it is. */
+export type Caller = Omit<RequestContext, "requestId" | "globalRequestId">;
+
 /** The context of work that no request asked for (reconciliation, first start). */
 export const systemContext: RequestContext = {
   requestId: "req-00000000-0000-0000-0000-000000000000",

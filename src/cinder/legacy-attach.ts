@@ -9,10 +9,12 @@ import {
   checkConnector,
   chooseMode,
   connect,
+  isServiceRequest,
   mayDetach,
   newAttachment,
   removeAttachment,
   textOf,
+  usedByServer,
   withStatusOf,
   writeAttachments,
 } from "./attachment-records.ts";
@@ -106,8 +108,9 @@ export class LegacyAttachService implements LegacyAttach {
   }
 
   async detach(context: RequestContext, volumeId: string, attachmentId: string | undefined): Promise<void> {
-    await this.#guard(context, volumeId, attachmentId);
-    await this.#detach(context, volumeId, attachmentId, `${rules}detach`);
+    const rule = `${rules}detach` as const;
+    await this.#guard(context, volumeId, rule, attachmentId);
+    await this.#detach(context, volumeId, attachmentId, rule);
   }
 
   async forceDetach(
@@ -116,7 +119,7 @@ export class LegacyAttachService implements LegacyAttach {
     request: { readonly attachmentId?: string; readonly connector?: Connector | null },
   ): Promise<void> {
     const rule = "volume_extension:volume_admin_actions:force_detach";
-    await this.#guard(context, volumeId, request.attachmentId);
+    await this.#guard(context, volumeId, rule, request.attachmentId);
     await this.#detach(context, volumeId, request.attachmentId, rule);
   }
 
@@ -144,7 +147,7 @@ export class LegacyAttachService implements LegacyAttach {
 
   /** Without a host in the connector all connections end. */
   async terminateConnection(context: RequestContext, volumeId: string, connector: Connector | null): Promise<void> {
-    await this.#guard(context, volumeId, undefined, connector);
+    await this.#guard(context, volumeId, `${rules}terminate_connection`, undefined, connector);
     const host = textOf(connector, "host");
     const cut = await this.#ports.store.commit(context.projectId, async (tx) => {
       const { volume, rows } = await this.#read(tx, context, volumeId, "terminate_connection");
@@ -179,19 +182,26 @@ export class LegacyAttachService implements LegacyAttach {
     if (cut !== undefined) await this.#ports.control.exportGone(cut);
   }
 
-  /** Asks Nova before the transaction, about the attachments that would end. */
+  /**
+   * Asks Nova before the transaction, about the attachments that would end. Users have to name one of several; an attachment
+   * that is not there could be one that Nova knows, and is refused like it.
+   */
   async #guard(
     context: RequestContext,
     volumeId: string,
+    rule: PolicyRule,
     attachmentId: string | undefined,
     connector?: Connector | null,
   ): Promise<void> {
     await this.#ports.index.fresh();
     const volume = findVolume(this.#ports, context, volumeId);
+    this.#ports.policy.enforce(context, rule, volume);
     const { attachments } = this.#ports.index;
     const named = attachmentId === undefined ? undefined : attachments.get(attachmentId);
     if (named !== undefined && named.volumeId !== volume.id) throw invalidInput("Mismatched volume and attachment.");
     const rows = [...attachments.ofVolume(volume.id)];
+    const isUnclear = attachmentId === undefined ? rows.filter((row) => !row.unclaimed).length > 1 : named === undefined;
+    if (isUnclear && !isServiceRequest(this.#ports, context)) throw usedByServer("");
     const host = textOf(connector ?? null, "host");
     for (const row of rows) {
       if (attachmentId !== undefined && row.id !== attachmentId) continue;

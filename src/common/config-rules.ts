@@ -17,7 +17,7 @@ export interface CheckedConfig extends OptionValues {
 
 /** Every rule that `config` breaks. */
 export function checkTogether(config: CheckedConfig): BrokenRule[] {
-  return [...checkAuth(config), ...checkBackends(config), ...checkTls(config), ...checkJournal(config)];
+  return [...checkAuth(config), ...checkKeystone(config), ...checkBackends(config), ...checkTls(config), ...checkJournal(config)];
 }
 
 /** True for an address that only this machine reaches. A name other than localhost is not trusted to be one. */
@@ -37,6 +37,34 @@ function checkAuth({ DEFAULT: { auth_strategy, osapi_volume_listen } }: CheckedC
     `auth_strategy = noauth lets anyone in, so it is allowed on a loopback address only, ` +
     `and osapi_volume_listen = ${osapi_volume_listen} is none`;
   return [{ group: "DEFAULT", name: "osapi_volume_listen", problem }];
+}
+
+function checkKeystone({ DEFAULT: { auth_strategy }, keystone_authtoken, nova, service_user }: CheckedConfig): BrokenRule[] {
+  return [
+    ...(auth_strategy === "keystone"
+      ? checkCredentials("keystone_authtoken", keystone_authtoken, "auth_strategy = keystone")
+      : []),
+    ...(nova.auth_url === "" ? [] : checkCredentials("nova", nova, "auth_url is set")),
+    ...(service_user.send_service_user_token
+      ? checkCredentials("service_user", service_user, "send_service_user_token = true")
+      : []),
+  ];
+}
+
+/** What has to be given for credentials to be complete. */
+function checkCredentials(
+  group: string,
+  values: OptionValues["nova" | "service_user" | "keystone_authtoken"],
+  why: string,
+): BrokenRule[] {
+  const needed =
+    values.auth_type === "v3applicationcredential"
+      ? (["application_credential_id", "application_credential_secret"] as const)
+      : (["username", "password"] as const);
+  const missing = (["auth_url", ...needed] as const).filter((name) => values[name] === "");
+  const broken = missing.map((name) => ({ group, name, problem: `must be set: ${why}` }));
+  if (values.auth_url === "" || URL.canParse(values.auth_url)) return broken;
+  return [...broken, { group, name: "auth_url", problem: `is ${values.auth_url}, which is no URL` }];
 }
 
 function checkBackends({ DEFAULT: { enabled_backends }, backends }: CheckedConfig): BrokenRule[] {

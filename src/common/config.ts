@@ -9,7 +9,7 @@
 // It holds no state: loading twice gives two configurations.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkTogether } from "./config-rules.ts";
 import { type ConfigEntry, parseConfigFile } from "./config-file.ts";
@@ -78,7 +78,7 @@ export function readConfigArguments(argv: readonly string[], flags: readonly str
 export function loadConfig(sources: ConfigSources): Config {
   const entries = readEntries(sources);
   const problems: string[] = [];
-  const resolver = new Resolver(entries, { hostname: sources.hostname, default_state_path: sources.defaultStatePath }, problems);
+  const resolver = new Resolver(entries, builtIns(sources), problems);
   const groups: Record<string, unknown> = {};
   for (const [name, group] of Object.entries(optionGroups)) groups[name] = resolver.group(name, group, new Map());
   const values = groups as OptionValues;
@@ -97,6 +97,11 @@ export function loadConfig(sources: ConfigSources): Config {
   }
   if (problems.length > 0) throw new AndironError("config_invalid", problems.join("\n"));
   return config;
+}
+
+function builtIns({ files, directories, hostname, defaultStatePath }: ConfigSources): Record<string, string> {
+  const [place = "/etc/andiron"] = [...files.map((file) => dirname(file)), ...directories];
+  return { hostname, default_state_path: defaultStatePath, config_dir: place };
 }
 
 function readEntries({ files, directories }: ConfigSources): ConfigEntry[] {

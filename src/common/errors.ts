@@ -44,6 +44,8 @@ export const errorCodes = {
   shutting_down: "unavailable",
   overloaded: "unavailable",
   watch_compacted: "unavailable",
+  keystone_unavailable: "unavailable",
+  nova_unavailable: "unavailable",
   nbd_io_failed: "unavailable",
   nbd_protocol: "unavailable",
   journal_full: "no-space",

@@ -3,13 +3,38 @@
 //
 // - Names and meanings are Cinder's wherever the meaning is the same.
 // - A default may refer to other options of its group or of [DEFAULT] by $name, and to what the program knows by itself:
-//   $hostname, $default_state_path (`var` below a checkout, else /var/lib/andiron), and in a backend's group $backend_name.
+//   $hostname, $default_state_path (`var` below a checkout, else /var/lib/andiron), $config_dir (where the first configuration
+//   file is, else /etc/andiron), and in a backend's group $backend_name.
 // - Times are in seconds, sizes in bytes, unless the help says otherwise.
 
-import { bool, float, host, int, list, oneOf, path, port, string } from "./option-types.ts";
+import { type Option, bool, float, host, int, list, oneOf, path, port, string } from "./option-types.ts";
 
 const gibibyte = 1024 ** 3;
 const mebibyte = 1024 ** 2;
+
+/** How a service proves itself to Keystone, by keystoneauth's names. */
+function credentialOptions() {
+  return {
+    auth_type: oneOf(
+      ["password", "v3password", "v3applicationcredential"],
+      "password",
+      "How this service proves itself to Keystone.",
+    ),
+    auth_url: string("", "Keystone's URL for this service."),
+    username: string("", "This service's user."),
+    password: string("", "Password of username."),
+    user_domain_name: string("Default", "Domain of username, unless user_domain_id is given."),
+    user_domain_id: string("", "Domain of username, by its id."),
+    project_name: string("service", "Project of username, unless project_id is given."),
+    project_id: string("", "Project of username, by its id."),
+    project_domain_name: string("Default", "Domain of project_name, unless project_domain_id is given."),
+    project_domain_id: string("", "Domain of project_name, by its id."),
+    application_credential_id: string("", "Id of the application credential, for v3applicationcredential."),
+    application_credential_secret: string("", "Secret of the application credential."),
+    cafile: path("", "PEM file with the authorities that sign the other services' certificates. Empty: the system's."),
+    insecure: bool(false, "Trust any certificate. For tests only."),
+  } as const satisfies Record<string, Option<unknown>>;
+}
 
 export const optionGroups = {
   DEFAULT: {
@@ -26,10 +51,10 @@ export const optionGroups = {
     log_file: path("", "File to log to, below log_dir unless absolute. Empty: standard error. Opened anew on SIGHUP."),
     log_dir: path("", "Directory of log files; without log_file the file is named after the program."),
     auth_strategy: oneOf(
-      ["noauth"],
+      ["noauth", "keystone"],
       "noauth",
       "Who may call the API. noauth: anyone who reaches it, with the project that the URL names, so it is refused on any " +
-        "but a loopback address. keystone is to come.",
+        "but a loopback address. keystone: who bears a token of Keystone; see [keystone_authtoken].",
     ),
     storage_availability_zone: string("nova", "Availability zone of this host."),
     default_availability_zone: string("", "Zone of a volume whose request names none. Empty: storage_availability_zone."),
@@ -95,6 +120,38 @@ export const optionGroups = {
       min: 1,
     }),
     lease_ttl: int(10, "Seconds after which a silent router loses its disks.", { min: 2, max: 300 }),
+  },
+  keystone_authtoken: {
+    ...credentialOptions(),
+    www_authenticate_uri: string("$auth_url", "Keystone's URL for clients, told with every 401."),
+    interface: string("internal", "Interface of Keystone's endpoint in the catalogue: internal, public or admin."),
+    region_name: string("", "Region of Keystone's endpoint in the catalogue. Empty: any."),
+    http_connect_timeout: int(10, "Seconds after which Keystone counts as away, for a connection and for an answer.", { min: 1 }),
+    http_request_max_retries: int(3, "How often a request is sent again while Keystone is away.", { min: 0, max: 10 }),
+    token_cache_time: int(
+      300,
+      "Seconds for which a good token is not looked up again; a revoked one lives on as long. -1: none.",
+      {
+        min: -1,
+      },
+    ),
+    service_token_roles: list(["service"], "A service token with one of these roles lets an expired user token pass."),
+    service_token_roles_required: bool(true, "Refuse service tokens without one of service_token_roles."),
+    service_type: string("block-storage", "Name of this service in access rules of application credentials."),
+  },
+  nova: {
+    ...credentialOptions(),
+    interface: string("public", "Interface of Nova's endpoint in the catalogue: internal, public or admin."),
+    region_name: string("", "Region of Nova's endpoint in the catalogue. Empty: any."),
+    timeout: int(10, "Seconds after which Nova counts as away, for a connection and for an answer.", { min: 1 }),
+  },
+  service_user: {
+    ...credentialOptions(),
+    send_service_user_token: bool(false, "Send a token of this user as X-Service-Token with requests to other services."),
+  },
+  oslo_policy: {
+    policy_file: path("$config_dir/policy.yaml", "File of policy rules that replace the defaults. It need not be there."),
+    enforce_new_defaults: bool(true, "Go by reader, member and admin alone. false: any role in the project will do, as before."),
   },
   healthcheck: {
     disable_by_file_path: path("", "While this file exists /healthcheck answers 503, which takes the node out of a balancer."),

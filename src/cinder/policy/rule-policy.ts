@@ -1,7 +1,7 @@
 // The Policy that asks the rules. It can be given other rules while it serves (policy-file.ts does, when the file changes): each
 // question is answered by one set of rules as a whole.
 
-import type { RequestContext } from "../context.ts";
+import type { Caller, RequestContext } from "../context.ts";
 import { forbidden } from "../faults.ts";
 import type { Policy, PolicyTarget } from "../policy.ts";
 import type { Credentials, Rules, Target } from "./check.ts";
@@ -29,13 +29,13 @@ export class RulePolicy implements Policy {
   }
 
   /** What context_is_admin says of a caller, which decides RequestContext.isAdmin. */
-  isAdmin(context: Omit<RequestContext, "isAdmin">): boolean {
+  isAdmin(context: Omit<Caller, "isAdmin">): boolean {
     const target = targetOf({ projectId: context.projectId, userId: context.userId });
     return askRule("context_is_admin", { credentials: credentialsOf(context, false), target, rules: this.#rules });
   }
 }
 
-function credentialsOf(context: Omit<RequestContext, "isAdmin">, isAdmin: boolean): Credentials {
+function credentialsOf(context: Omit<Caller, "isAdmin">, isAdmin: boolean): Credentials {
   return {
     user_id: context.userId,
     project_id: context.projectId === "" ? null : context.projectId,

@@ -1,0 +1,118 @@
+// Requests to another OpenStack service: JSON in and out, bounded in time and size, and tried again while the service cannot be
+// reached. For requests only that may be repeated without harm.
+//
+//   send ── connection fails, 502, 503, 504 ──► wait (0.1 s, doubled each time) ──► send again, `retriesMax` times
+//     └──── any other answer ──► the caller's
+//
+// Tokens go into headers; nothing of a request is logged or kept here.
+
+import { readFileSync } from "node:fs";
+import { Agent, request } from "undici";
+import type { Clock } from "../common/clock.ts";
+import { AndironError, type ErrorCode } from "../common/errors.ts";
+
+export interface ServiceHttpOptions {
+  /** PEM file of the authorities to trust; empty for the system's. */
+  readonly caFile: string;
+  /** Trust any certificate. */
+  readonly insecure: boolean;
+  /** For connecting, and again for the answer. */
+  readonly timeoutMs: number;
+  readonly retriesMax: number;
+  readonly clock: Clock;
+  /** The service's name in messages: "Keystone". */
+  readonly service: string;
+  /** What is thrown when it cannot be reached. */
+  readonly failure: ErrorCode;
+}
+
+export interface ServiceRequest {
+  readonly method: "GET" | "POST";
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+}
+
+export interface ServiceReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** undefined when it is no JSON. */
+  readonly body: unknown;
+}
+
+const connectionsMax = 32;
+const replyBytesMax = 4 * 1024 * 1024;
+const firstDelayMs = 100;
+const awayStatuses = new Set([502, 503, 504]);
+
+export class ServiceHttp {
+  readonly #options: ServiceHttpOptions;
+  readonly #agent: Agent;
+
+  /** Throws config_invalid when the file of authorities cannot be read. */
+  constructor(options: ServiceHttpOptions) {
+    const { caFile, insecure, timeoutMs } = options;
+    this.#options = options;
+    this.#agent = new Agent({
+      connections: connectionsMax,
+      connectTimeout: timeoutMs,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      connect: { rejectUnauthorized: !insecure, ...(caFile === "" ? {} : { ca: readAuthorities(caFile) }) },
+    });
+  }
+
+  /** Any answer but 502, 503 and 504. Throws the failure code of the options when there is none. */
+  async send(asked: ServiceRequest): Promise<ServiceReply> {
+    const { service, failure, retriesMax, clock } = this.#options;
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.#sendOnce(asked).catch((error: unknown) => ({ error }));
+      if (!("error" in outcome) && !awayStatuses.has(outcome.status)) return outcome;
+      if (attempt >= retriesMax) {
+        const origin = new URL(asked.url).origin;
+        if ("error" in outcome)
+          throw new AndironError(failure, `${service} at ${origin} cannot be reached`, { cause: outcome.error });
+        throw new AndironError(failure, `${service} at ${origin} answers ${outcome.status}`);
+      }
+      await clock.sleep(firstDelayMs * 2 ** attempt);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #sendOnce({ method, url, headers, body }: ServiceRequest): Promise<ServiceReply> {
+    const reply = await request(url, {
+      dispatcher: this.#agent,
+      method,
+      headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    const pieces: Buffer[] = [];
+    let sizeBytes = 0;
+    for await (const piece of reply.body as AsyncIterable<Buffer>) {
+      sizeBytes += piece.length;
+      if (sizeBytes > replyBytesMax) throw new Error(`the answer is longer than ${replyBytesMax} bytes`);
+      pieces.push(piece);
+    }
+    return { status: reply.statusCode, headers: reply.headers, body: parseJson(Buffer.concat(pieces).toString("utf8")) };
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readAuthorities(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new AndironError("config_invalid", `cannot read the cafile ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
