@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rmdir, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -174,6 +174,32 @@ describe("a service that cannot start", { timeout: 120_000 }, () => {
         /WARNING .*\[nbd\] ports is not an option of this version and is ignored; did you mean port\?/,
       );
       assert.equal(await service.stop(), 0);
+    });
+  });
+
+  test("never takes an empty directory for the backend that it had: it may not be mounted", async () => {
+    await withService({ DEFAULT: { graceful_shutdown_timeout: 2 } }, async (service) => {
+      await service.start();
+      const api = new BlockStorage(service);
+      const { connection_info } = await api.attach(await api.createVolume({ name: "mounted" }));
+      const client = await openExport(service, connection_info.name);
+      const backend = join(service.statePath, "backend/vpool1");
+      await rename(backend, `${backend}.away`);
+      await mkdir(backend);
+      await client.write(0, noise(1, 4096), { fua: true });
+      assert.equal(await service.stop(), 0, "the end does not wait for the backend");
+      const { code, stderr } = await runService(service.configFile);
+      assert.equal(code, 1);
+      assert.match(stderr, /vpool1 is not a backend now[^]*mounted\?/);
+      assert.equal((await service.manage("vdisk", "verify")).code, 1);
+      assert.deepEqual(await readdir(backend), []);
+
+      await rmdir(backend);
+      await rename(`${backend}.away`, backend);
+      await service.start();
+      const again = await openExport(service, connection_info.name);
+      assert.ok((await readBytes(again, 0, 4096)).equals(noise(1, 4096)));
+      await again.disconnect();
     });
   });
 

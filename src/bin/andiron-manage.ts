@@ -95,7 +95,7 @@ async function showVdisk({ registry, operands }: Command): Promise<number> {
 async function verifyVdisks({ setup, registry, json, operands }: Command): Promise<number> {
   const [id] = operands;
   if (id !== undefined && (await registry.get(keys.vdisk(id))) === undefined) throw vdiskNotFound(id);
-  const backends = await openBackends(setup.config, undefined);
+  const backends = await openBackends({ config: setup.config, registry }, undefined);
   let clean = true;
   for (const [pool, backend] of backends) {
     const context = openViewer({ pool, registry, backend, settings: engineSettings(setup.config), log: setup.log });
@@ -147,7 +147,7 @@ async function showGarbage({ registry, json }: Command): Promise<number> {
 
 /** One pass of the cleaner over what nobody owns. What it retires is deleted by the routers when it has aged. */
 async function collectGarbage({ setup, registry, json }: Command): Promise<number> {
-  const backends = await openBackends(setup.config, undefined);
+  const backends = await openBackends({ config: setup.config, registry }, undefined);
   const rows = [];
   for (const [pool, backend] of backends) {
     const context = openViewer({ pool, registry, backend, settings: engineSettings(setup.config), log: setup.log });

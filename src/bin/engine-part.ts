@@ -16,9 +16,11 @@ import { withMeter } from "../engine/backend/metered.ts";
 import { withRetries } from "../engine/backend/retrying.ts";
 import type { EngineSettings } from "../engine/engine-context.ts";
 import { nodeDisk } from "../engine/node-disk.ts";
+import { keys } from "../engine/records.ts";
 import { StorageRouter } from "../engine/router.ts";
 import { NbdServer } from "../nbd/server.ts";
 import type { ServerTls } from "../nbd/tls.ts";
+import { atomically } from "../registry/atomic.ts";
 import type { Registry } from "../registry/registry.ts";
 import { nbdMetrics } from "./nbd-metrics.ts";
 
@@ -37,9 +39,26 @@ export interface EnginePart {
   readonly services: readonly Service[];
 }
 
-export async function openBackends(config: Config, metrics: Metrics | undefined): Promise<Map<string, ObjectBackend>> {
+/**
+ * Opens the backend of each vPool. One that was in use before is never made anew: what looks like an empty one is a file
+ * system that is not mounted, and segments stored there would vanish with the mount. Rejects with backend_unavailable then.
+ */
+export async function openBackends(
+  { config, registry }: Pick<EnginePartOptions, "config" | "registry">,
+  metrics: Metrics | undefined,
+): Promise<Map<string, ObjectBackend>> {
   const backends = new Map<string, ObjectBackend>();
-  for (const [name, values] of config.backends) backends.set(name, await openBackend(name, values, config, metrics));
+  for (const [name, values] of config.backends) {
+    const key = keys.pool(name);
+    const isNew = (await registry.get(key)) === undefined;
+    if (isNew) await makeDirectory(name, values);
+    const file = await openFileBackend({ root: values.file_path, isNew });
+    backends.set(name, decorate(file, config, metrics));
+    if (isNew) {
+      const tools = { clock: systemClock, random: systemRandom };
+      await atomically(registry, tools, async (tx) => tx.put(key, JSON.stringify({ v: 1 })));
+    }
+  }
   return backends;
 }
 
@@ -60,7 +79,7 @@ export function engineSettings(config: Config): EngineSettings {
 }
 
 export async function makeEnginePart({ config, log, metrics, registry }: EnginePartOptions): Promise<EnginePart> {
-  const backends = await openBackends(config, metrics);
+  const backends = await openBackends({ config, registry }, metrics);
   let nbdPort = config.nbd.port;
   const router = new StorageRouter({
     registry,
@@ -96,20 +115,15 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
   return { backends, router, nbd, services: [listening, router] };
 }
 
-async function openBackend(
-  name: string,
-  values: BackendValues,
-  config: Config,
-  metrics: Metrics | undefined,
-): Promise<ObjectBackend> {
+async function makeDirectory(name: string, { file_path }: BackendValues): Promise<void> {
   try {
-    await mkdir(values.file_path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new AndironError("config_invalid", `cannot make the directory ${values.file_path} of [${name}] file_path`, {
-      cause: error,
-    });
+    await mkdir(file_path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new AndironError("config_invalid", `cannot make the directory ${file_path} of [${name}] file_path`, { cause });
   }
-  const file = await openFileBackend({ root: values.file_path });
+}
+
+function decorate(file: ObjectBackend, config: Config, metrics: Metrics | undefined): ObjectBackend {
   const patient = withDeadline(file, {
     clock: systemClock,
     timeoutMs: config.engine.backend_timeout * 1000,

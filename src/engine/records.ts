@@ -147,6 +147,8 @@ const hex8 = (value: number): string => value.toString(16).padStart(8, "0");
 const hex16 = (value: number): string => value.toString(16).padStart(16, "0");
 
 export const keys = {
+  /** There once the backend of the vPool was used for the first time. */
+  pool: (name: string) => `engine/pool/${name}`,
   vdisk: (id: string) => `engine/vdisk/${id}`,
   vdisks: "engine/vdisk/",
   name: (pool: string, name: string) => `engine/name/${pool}/${name}`,

@@ -36,7 +36,10 @@ const config: ConfigGroups = {
     segment_bytes: 1024 * 1024,
     journal_bytes_max: 64 * 1024 * 1024,
     cache_bytes: 4 * 1024 * 1024,
+    checkpoint_bytes: 4 * 1024 * 1024,
     cleaner_dead_percent: 10,
+    cleaner_interval: 0.1, // a service lives for a second
+    retired_grace: 0.5,
     lease_ttl: 2,
   },
 };

@@ -26,6 +26,8 @@ import { Slots } from "./slots.ts";
 export interface FileBackendOptions {
   /** An existing directory, which belongs to the backend alone. */
   readonly root: string;
+  /** False for a root that was one before: an empty directory there is then a file system that is not mounted. Default true. */
+  readonly isNew?: boolean;
   /** Default 2: half of libuv's four threads. */
   readonly concurrentOperationsMax?: number;
   /** Default 1024; more reject with backend_unavailable. */
@@ -39,7 +41,8 @@ const incoming = ".incoming";
 /** Opens the backend and sweeps what dead processes left. Rejects with backend_unavailable when the root is not there. */
 export async function openFileBackend(options: FileBackendOptions): Promise<ObjectBackend> {
   try {
-    await makeIncoming(options.root);
+    if (options.isNew ?? true) await makeIncoming(options.root);
+    else await assertRoot(options.root);
     await sweepIncoming(options.root);
     return new FileBackend(options, await ownProcessMark());
   } catch (error) {
@@ -109,7 +112,7 @@ class FileBackend implements ObjectBackend {
         });
       } catch (error) {
         if (systemCodeOf(error) !== "ENOENT") throw error;
-        await this.#assertRoot();
+        await assertRoot(this.#root);
         throw new AndironError("object_not_found", `no object ${name} in the backend`, { cause: error });
       }
     });
@@ -126,7 +129,7 @@ class FileBackend implements ObjectBackend {
         await unlink(path);
       } catch (error) {
         if (systemCodeOf(error) !== "ENOENT") throw error;
-        await this.#assertRoot();
+        await assertRoot(this.#root);
         return;
       } finally {
         this.#files.forget(path); // a read may have opened it meanwhile
@@ -138,14 +141,14 @@ class FileBackend implements ObjectBackend {
   list(prefix: string, options: ListOptions = {}): Promise<string[]> {
     return this.#guard(`list of ${prefix}`, async () => {
       const limit = checkListArguments(prefix, options);
-      await this.#assertRoot();
+      await assertRoot(this.#root);
       return listNames(this.#root, { prefix, after: options.after ?? "", limit });
     });
   }
 
   capacity(): Promise<Capacity> {
     return this.#guard("capacity", async () => {
-      await this.#assertRoot();
+      await assertRoot(this.#root);
       const { bsize, blocks, bavail } = await statfs(this.#root);
       return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
     });
@@ -205,14 +208,14 @@ class FileBackend implements ObjectBackend {
       return found.size;
     } catch (error) {
       if (systemCodeOf(error) !== "ENOENT") throw error;
-      await this.#assertRoot();
+      await assertRoot(this.#root);
       return undefined;
     }
   }
 
   /** Makes the directories above `name`, each durable in the one above; never the root itself. */
   async #makeParents(name: string): Promise<void> {
-    await this.#assertRoot();
+    await assertRoot(this.#root);
     let parent = this.#root;
     for (const part of name.split("/").slice(0, -1)) {
       const path = join(parent, part);
@@ -235,19 +238,19 @@ class FileBackend implements ObjectBackend {
       await unlink(temporary).catch(() => undefined);
     }
   }
-
-  async #assertRoot(): Promise<void> {
-    await stat(join(this.#root, incoming)).catch((error: unknown) => {
-      throw new AndironError("backend_unavailable", `${this.#root} is not a backend now: its ${incoming} is missing`, {
-        cause: error,
-        hint: "is the file system mounted?",
-      });
-    });
-  }
 }
 
 /** What link(2) says when only a copy will do: another file system, a foreign owner, no hard links, too many of them. */
 const cannotLink: ReadonlySet<string> = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"]);
+
+async function assertRoot(root: string): Promise<void> {
+  await stat(join(root, incoming)).catch((error: unknown) => {
+    throw new AndironError("backend_unavailable", `${root} is not a backend now: its ${incoming} is missing`, {
+      cause: error,
+      hint: "is the file system mounted?",
+    });
+  });
+}
 
 async function makeIncoming(root: string): Promise<void> {
   try {
