@@ -3,8 +3,9 @@
 //     closed ──use()──► opening ──► open ──nobody uses it, mayRelease──► draining ──► closed
 //                          └ failed: closed     └ failed or fenced: abandoned ──► closed
 //
-// - use() shares; the last to let go may start the drain. A use() during a drain waits for its end and opens anew.
-// - A log that failed (poisoned journal, lost ownership) is abandoned, and the next use() claims it anew.
+// - use() shares; the last to let go may start the drain. A use() during a drain joins, and the log stays open; only when the
+//   drain has come to giving the log back does use() wait for that and open anew.
+// - A log that failed (poisoned journal, lost ownership) is abandoned; the next use(), or the sweep, claims it anew.
 
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
@@ -19,6 +20,8 @@ interface Slot {
   log: OpenLog | undefined;
   users: number;
   draining: Promise<void> | undefined;
+  /** The drain has everything in a checkpoint and gives the log back now. */
+  closing: boolean;
   abandoning: Promise<void> | undefined;
 }
 
@@ -38,6 +41,8 @@ export class OpenLogs implements LiveLogs {
   readonly #contextOf: (logId: string) => Promise<PoolContext>;
   readonly #policy: ReleasePolicy;
   readonly #slots = new Map<string, Slot>();
+  /** Logs that were given up in whatever state: still owned by this router until they are claimed anew. */
+  readonly #abandoned = new Set<string>();
   #stopping = false;
 
   constructor(contextOf: (logId: string) => Promise<PoolContext>, policy: ReleasePolicy) {
@@ -57,11 +62,20 @@ export class OpenLogs implements LiveLogs {
     return [...this.#slots.values()].flatMap((slot) => (slot.log === undefined ? [] : [slot.log]));
   }
 
+  /** Claims anew what was given up and nobody has asked for since, so that it can be drained. Rejects with the first failure. */
+  async reclaimAbandoned(): Promise<void> {
+    for (const logId of [...this.#abandoned]) {
+      if (this.#slots.has(logId)) continue;
+      const use = await this.use(logId);
+      use.done();
+    }
+  }
+
   async use(logId: string): Promise<LogUse> {
     for (;;) {
       if (this.#stopping) throw new AndironError("shutting_down", "the storage router is stopping");
       const slot = this.#slots.get(logId) ?? this.#open(logId);
-      const ending = slot.abandoning ?? slot.draining;
+      const ending = slot.abandoning ?? (slot.closing ? slot.draining : undefined);
       if (ending !== undefined) {
         // How it ended is for those who began it to say.
         await ending.catch(() => undefined);
@@ -121,13 +135,18 @@ export class OpenLogs implements LiveLogs {
     if (this.#slots.size >= engineLimits.openVdisksMax)
       throw new AndironError("limit_exceeded", "too many disks are open on this router");
     const opening = this.#contextOf(logId).then((context) => OpenLog.open(context, logId));
-    const slot: Slot = { opening, log: undefined, users: 0, draining: undefined, abandoning: undefined };
+    const slot: Slot = { opening, log: undefined, users: 0, draining: undefined, closing: false, abandoning: undefined };
     this.#slots.set(logId, slot);
     opening.then(
       (log) => {
         slot.log = log;
+        this.#abandoned.delete(logId);
       },
-      () => this.#remove(logId, slot),
+      (error: unknown) => {
+        // What is damaged stays so; the rest may be claimed at the next try.
+        if (error instanceof AndironError && error.kind === "data") this.#abandoned.delete(logId);
+        this.#remove(logId, slot);
+      },
     );
     return slot;
   }
@@ -144,7 +163,7 @@ export class OpenLogs implements LiveLogs {
     if (log.failure !== undefined) return this.#abandon(logId, slot, log.failure);
     if (!(await this.#policy.mayRelease(logId)) || slot.users > 0) return;
     try {
-      if (await log.drain(() => this.#policy.beforeRelease(log))) this.#remove(logId, slot);
+      if (await log.drain(() => this.#mayClose(slot, log))) this.#remove(logId, slot);
     } catch (error) {
       await this.#abandon(
         logId,
@@ -152,6 +171,12 @@ export class OpenLogs implements LiveLogs {
         error instanceof AndironError ? error : new AndironError("internal", "drain failed", { cause: error }),
       );
     }
+  }
+
+  /** Everything is in a checkpoint. From yes on nobody joins any more. */
+  async #mayClose(slot: Slot, log: OpenLog): Promise<boolean> {
+    slot.closing = slot.users === 0 && (await this.#policy.beforeRelease(log)) && slot.users === 0;
+    return slot.closing;
   }
 
   async #drainForStop(logId: string, slot: Slot): Promise<void> {
@@ -162,6 +187,7 @@ export class OpenLogs implements LiveLogs {
 
   /** The slot stays until the files are let go of: a claim that began before would share them. */
   #abandon(logId: string, slot: Slot, reason: AndironError): Promise<void> {
+    if (!this.#stopping) this.#abandoned.add(logId);
     slot.abandoning ??= slot.opening
       .then((log) => log.abandon(reason))
       .catch(() => undefined)

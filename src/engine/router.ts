@@ -221,6 +221,9 @@ export class StorageRouter implements Service {
   #sweepLater(): void {
     this.#options.clock.after(releaseSweepMs, () => {
       if (this.#stopped) return;
+      this.openLogs
+        .reclaimAbandoned()
+        .catch((error: unknown) => this.#options.log.warning("cannot claim a given up log anew", { error }));
       for (const log of this.openLogs.logs()) {
         this.openLogs
           .release(log.id)

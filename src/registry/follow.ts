@@ -56,7 +56,7 @@ export class Follower {
       for (const entry of page.entries) {
         seen.add(entry.key);
         this.#keys.add(entry.key);
-        this.#listener.changed(entry);
+        this.#tell(() => this.#listener.changed(entry));
       }
       after = page.entries.at(-1)?.key;
       if (!page.more || after === undefined) break;
@@ -64,9 +64,18 @@ export class Follower {
     for (const key of this.#keys) {
       if (seen.has(key)) continue;
       this.#keys.delete(key);
-      this.#listener.deleted(key);
+      this.#tell(() => this.#listener.deleted(key));
     }
     return revision;
+  }
+
+  /** One record that the listener cannot take does not keep the others from it. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#listener.failed(error);
+    }
   }
 
   async #follow(startRevision: number): Promise<void> {
@@ -76,10 +85,10 @@ export class Follower {
         this.#watch = this.#registry.watch({ prefix: this.#prefix, fromRevision: revision + 1 });
         for await (const batch of this.#watch) {
           for (const event of batch.events) {
-            if (event.entry === undefined) this.#keys.delete(event.key);
-            else this.#keys.add(event.key);
-            if (event.entry === undefined) this.#listener.deleted(event.key);
-            else this.#listener.changed(event.entry);
+            const { key, entry } = event;
+            if (entry === undefined) this.#keys.delete(key);
+            else this.#keys.add(key);
+            this.#tell(() => (entry === undefined ? this.#listener.deleted(key) : this.#listener.changed(entry)));
           }
           revision = batch.revision;
         }

@@ -65,10 +65,20 @@ async function swapOwner(context: PoolContext, tx: Tx, logId: string): Promise<L
   if (record.owner !== null && record.owner !== context.router && (await tx.get(keys.router(record.owner))) !== undefined) {
     throw new AndironError("owner_unreachable", `log ${logId} is owned by router ${record.owner}, which is alive`);
   }
+  await refuseForeignTail(context, record);
   if (record.parentPending) throw new AndironError("vdisk_busy", `log ${logId} waits for the cut that it starts from`);
   const claimed: LogRecord = { ...record, owner: context.router, epoch: record.epoch + 1 };
   tx.put(key, JSON.stringify(claimed));
   return claimed;
+}
+
+/** A tail that only another journal directory has is left to the router that has it: taking the log would lock it out. */
+async function refuseForeignTail(context: PoolContext, record: LogRecord): Promise<void> {
+  const newest = (await readEpochs(context.registry, record.id)).at(-1);
+  if (record.owner === null || newest === undefined || newest.last !== undefined || newest.journal === context.journalId) return;
+  const message = `the tail of log ${record.id} is in journal directory ${newest.journal}, not in this one`;
+  const hint = "start the router whose journal_path that is";
+  throw new AndironError(record.owner === context.router ? "journal_damaged" : "owner_unreachable", message, { hint });
 }
 
 /** The record of a log that is ours at `epoch`; throws owner_changed when it is not any more. */
