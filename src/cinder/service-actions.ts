@@ -2,7 +2,7 @@
 // here, answered as Cinder answers for a backend without it: replication (failover) and clusters.
 
 import type { RequestContext } from "./context.ts";
-import { CinderFault, invalidInput, notFound, serviceNotFound } from "./faults.ts";
+import { type CinderFault, invalidInput, notFound, serviceNotFound } from "./faults.ts";
 import { logLevels, type LogLevel } from "./model.ts";
 import type { CleanedService, CleanupRequest, LogTarget, ServiceActions, ServiceLogLevels } from "./operator-verbs.ts";
 import { ownTarget, type PolicyRule } from "./policy.ts";

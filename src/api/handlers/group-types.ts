@@ -39,8 +39,9 @@ export const groupTypeHandlers: Handlers = {
       idOf: (type: GroupType) => type.id,
       view: (type: GroupType) => view(call, type),
     };
-    return answerList(call, form, ({ filters: { is_public: _, ...filters }, ...query }) => {
-      return call.cinder.groupTypes.list(call.context, { ...query, filters }, isPublic);
+    return answerList(call, form, ({ filters, ...query }) => {
+      const { is_public: _, ...others } = filters;
+      return call.cinder.groupTypes.list(call.context, { ...query, filters: others }, isPublic);
     });
   },
   async createGroupType(call) {

@@ -76,6 +76,8 @@ function typeOf(call: Call): string {
 /** Name and consumer stand among the pairs. Null counts as empty. */
 function readPairs(call: Call): { name?: string; consumer?: string; specs: Metadata } {
   const entries = Object.entries(bodyObject(call.body, "qos_specs"));
-  const { name, consumer, ...specs } = Object.fromEntries(entries.map(([key, value]) => [key, String(value ?? "")]));
+  const { name, consumer, ...specs } = Object.fromEntries(
+    entries.map(([key, value]) => [key, typeof value === "string" ? value : ""]),
+  );
   return { ...(name === undefined ? {} : { name }), ...(consumer === undefined ? {} : { consumer }), specs };
 }

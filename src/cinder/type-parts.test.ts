@@ -1,0 +1,141 @@
+// What volume types refer to: encryption, quality of service, default types of projects; and group types.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, member, openFixture, stranger } from "./cinder-fixture.ts";
+import { CinderFault } from "./faults.ts";
+import { defaultListQuery } from "./list-query.ts";
+import type { QosSpecs } from "./model.ts";
+import { frontEndFigures } from "./qos-figures.ts";
+
+const refused = (pattern: RegExp) => (error: unknown) => error instanceof CinderFault && pattern.test(error.message);
+const luks = { provider: "luks", controlLocation: "front-end" } as const;
+
+test("encryption changes only while no volume has the type, and no volume is ever made in the clear", async (t) => {
+  const { cinder } = await openFixture(t);
+  const { id } = await cinder.volumeTypes.create(admin, { name: "crypt" });
+  const { volume } = await cinder.volumes.create(member, { sizeGib: 1, volumeType: "crypt" });
+  await assert.rejects(
+    cinder.typeEncryptions.create(admin, id, luks),
+    refused(/^Cannot create encryption specs. Volume type in use/),
+  );
+  await cinder.volumes.delete(member, volume.id, { cascade: false, force: false });
+  const made = await cinder.typeEncryptions.create(admin, id, luks);
+  await assert.rejects(cinder.typeEncryptions.create(admin, id, luks), refused(/already exists/));
+  await assert.rejects(cinder.volumes.create(member, { sizeGib: 1, volumeType: "crypt" }), refused(/^Key manager error/));
+  await cinder.typeEncryptions.update(admin, id, made.id, { keySize: 512 });
+  const shown = await cinder.typeEncryptions.show(admin, id);
+  assert.deepEqual([shown?.provider, shown?.keySize, shown?.cipher], ["luks", 512, null]);
+  await assert.rejects(cinder.typeEncryptions.delete(admin, id, "x"), refused(/does not exist/));
+  await assert.rejects(cinder.typeEncryptions.show(member, id), refused(/^Policy doesn't allow/));
+  await cinder.typeEncryptions.delete(admin, id, made.id);
+  assert.equal(await cinder.typeEncryptions.show(admin, id), undefined);
+  assert.equal((await cinder.volumes.create(member, { sizeGib: 1, volumeType: "crypt" })).volume.status, "available");
+});
+
+test("quality of service in use stays, unless it is forced away from all its types", async (t) => {
+  const { cinder } = await openFixture(t);
+  const { id } = await cinder.qosSpecs.create(admin, "fast", undefined, { a: "1" });
+  const other = await cinder.qosSpecs.create(admin, "slow", "both", {});
+  const types: string[] = [];
+  for (let i = 0; i < 25; i++) types.push((await cinder.volumeTypes.create(admin, { name: `t${i}` })).id);
+  for (const typeId of types) await cinder.qosSpecs.associate(admin, id, typeId);
+  await cinder.qosSpecs.associate(admin, id, types[0]!);
+  await assert.rejects(cinder.qosSpecs.associate(admin, other.id, types[0]!), refused(/already associated with another/));
+  assert.equal((await cinder.qosSpecs.associations(admin, id)).length, 25);
+  await assert.rejects(cinder.qosSpecs.delete(admin, id, false), refused(/^Qos specs still in use/));
+  await cinder.qosSpecs.delete(admin, id, true);
+  assert.equal((await cinder.volumeTypes.show(admin, types[0]!)).qosSpecsId, null);
+  await assert.rejects(cinder.qosSpecs.show(admin, id), refused(/^No such QoS spec/));
+  assert.deepEqual(
+    (await cinder.qosSpecs.list(admin, defaultListQuery)).items.map(({ name }) => name),
+    ["slow"],
+  );
+  assert.equal((await cinder.qosSpecs.create(admin, "fast", undefined, {})).consumer, "back-end");
+});
+
+test("a type is tied and the quality of service deleted at once: never is a type left with none that exists", async (t) => {
+  const fixture = await openFixture(t);
+  const peer = await fixture.openPeer();
+  for (let round = 0; round < 5; round++) {
+    const qos = await fixture.cinder.qosSpecs.create(admin, `q${round}`, undefined, {});
+    const type = await fixture.cinder.volumeTypes.create(admin, { name: `t${round}` });
+    await Promise.allSettled([
+      fixture.cinder.qosSpecs.associate(admin, qos.id, type.id),
+      peer.qosSpecs.delete(admin, qos.id, false),
+    ]);
+    const { qosSpecsId } = await peer.volumeTypes.show(admin, type.id);
+    if (qosSpecsId !== null) assert.equal((await peer.qosSpecs.show(admin, qosSpecsId)).id, qos.id);
+  }
+});
+
+test("the front end's figures go with the connection, by size where they say so", () => {
+  const qos = (consumer: QosSpecs["consumer"], specs: Record<string, string>): QosSpecs => {
+    return { v: 1, id: "q", name: "q", consumer, specs, createdAtMs: 0, updatedAtMs: null };
+  };
+  assert.equal(frontEndFigures(undefined, 1), null);
+  assert.equal(frontEndFigures(qos("back-end", { read_iops_sec: "1" }), 1), null);
+  assert.equal(frontEndFigures(qos("both", {}), 1), null);
+  assert.deepEqual(frontEndFigures(qos("both", { read_iops_sec: "1" }), 1), { read_iops_sec: "1" });
+  const bySize = { total_iops_sec_per_gb: "10", total_iops_sec_per_gb_min: "50", total_iops_sec_max: "80" };
+  for (const [sizeGib, figure] of [
+    [1, "50"],
+    [6, "60"],
+    [9, "80"],
+  ] as const) {
+    assert.deepEqual(frontEndFigures(qos("front-end", bySize), sizeGib), { total_iops_sec: figure });
+  }
+});
+
+test("a project's default type is taken when a request names none, and can't be deleted", async (t) => {
+  const { cinder } = await openFixture(t);
+  const { id } = await cinder.volumeTypes.create(admin, { name: "usual" });
+  await assert.rejects(cinder.defaultTypes.show(admin, "demo"), refused(/not found/));
+  assert.deepEqual(await cinder.defaultTypes.set(admin, "demo", "usual"), { v: 1, projectId: "demo", typeId: id });
+  assert.equal((await cinder.volumeTypes.showDefault(member)).id, id);
+  const { volume } = await cinder.volumes.create(member, { sizeGib: 1 });
+  assert.equal(volume.typeId, id);
+  assert.notEqual((await cinder.volumes.create(stranger, { sizeGib: 1 })).volume.typeId, id);
+  await cinder.volumes.delete(member, volume.id, { cascade: false, force: false });
+  await assert.rejects(cinder.volumeTypes.delete(admin, id), refused(/is a default volume type/));
+  await assert.rejects(cinder.defaultTypes.set(member, "demo", "usual"), refused(/^Policy doesn't allow/));
+  await cinder.defaultTypes.unset(admin, "demo");
+  await cinder.defaultTypes.unset(admin, "demo");
+  assert.deepEqual(await cinder.defaultTypes.list(admin), []);
+  await cinder.volumeTypes.delete(admin, id);
+});
+
+test("a default type is set and the type deleted at once: no project is left with a type that is gone", async (t) => {
+  const fixture = await openFixture(t);
+  const peer = await fixture.openPeer();
+  for (let round = 0; round < 5; round++) {
+    const { id } = await fixture.cinder.volumeTypes.create(admin, { name: `t${round}` });
+    await Promise.allSettled([fixture.cinder.defaultTypes.set(admin, "demo", id), peer.volumeTypes.delete(admin, id)]);
+    for (const { typeId } of await peer.defaultTypes.list(admin)) {
+      assert.equal((await peer.volumeTypes.show(admin, typeId)).id, typeId);
+    }
+    await fixture.cinder.defaultTypes.unset(admin, "demo");
+  }
+});
+
+test("group types: names are unique, users see the public ones, and not their specs", async (t) => {
+  const { cinder } = await openFixture(t);
+  const open = await cinder.groupTypes.create(admin, { name: "open", groupSpecs: { a: "b" } });
+  const hidden = await cinder.groupTypes.create(admin, { name: "hidden", isPublic: false });
+  await assert.rejects(cinder.groupTypes.create(admin, { name: "open" }), refused(/already exists/));
+  await assert.rejects(cinder.groupTypes.update(admin, hidden.id, { name: "open" }), refused(/already exists/));
+  await assert.rejects(cinder.groupTypes.create(member, { name: "mine" }), refused(/^Policy doesn't allow/));
+  const names = async (context: typeof admin, isPublic?: boolean): Promise<string[]> =>
+    (await cinder.groupTypes.list(context, defaultListQuery, isPublic)).items.map(({ name }) => name);
+  assert.deepEqual((await names(admin)).sort(), ["hidden", "open"]);
+  assert.deepEqual(await names(admin, false), ["hidden"]);
+  assert.deepEqual(await names(member), ["open"]);
+  await assert.rejects(cinder.groupTypes.show(member, hidden.id), refused(/could not be found/));
+  assert.equal(cinder.groupTypes.visibleSpecs(member, open), undefined);
+  assert.deepEqual(cinder.groupTypes.visibleSpecs(admin, open), { a: "b" });
+  await assert.rejects(cinder.groupTypes.showSpecs(member, open.id), refused(/^Policy doesn't allow/));
+  await cinder.groupTypes.update(admin, open.id, { name: "renamed" });
+  await cinder.groupTypes.create(admin, { name: "open" });
+  await cinder.groupTypes.delete(admin, open.id);
+  await cinder.groupTypes.create(admin, { name: "renamed" });
+});
