@@ -28,6 +28,8 @@ export interface CampaignTally {
   bytesWritten: number;
   flushes: number;
   imagesVerified: number;
+  /** By the cleaner, of the volumes that are left. */
+  segmentsDropped: number;
 }
 
 /** Everything small, so that sealing, folding and cleaning happen all the time. */
@@ -73,6 +75,7 @@ class Campaign {
     bytesWritten: 0,
     flushes: 0,
     imagesVerified: 0,
+    segmentsDropped: 0,
   };
   #stamp = 0;
 
@@ -194,6 +197,8 @@ class Campaign {
     const code = await this.#service.stop();
     if (code !== 0) throw new Error(`the service ended with code ${code} on SIGTERM`);
     await this.#verifyDisks();
+    const { stdout } = await this.#service.manage("registry", "dump", "engine/relocation/");
+    this.#tally.segmentsDropped = stdout.split("\n").filter((line) => line.includes('"dropped":true')).length;
   }
 
   #expectNothing(wrong: readonly string[]): void {
