@@ -2,6 +2,7 @@
 // A new one is a row here. Rendering is pure and quick: it runs in every check.
 
 import { type CounterRow, type HistogramRow, counterTable, gaugeTable, histogramTable } from "../src/common/metric-table.ts";
+import { defaultChecks } from "../src/cinder/policy/rule-table.ts";
 import type { Option } from "../src/common/option-types.ts";
 import { backendOptions, optionGroups } from "../src/common/options.ts";
 
@@ -12,6 +13,7 @@ export interface GeneratedFile {
 
 export const generatedFiles: readonly GeneratedFile[] = [
   { path: "etc/andiron/andiron.conf.sample", render: renderSample },
+  { path: "etc/andiron/policy.yaml.sample", render: renderPolicySample },
   { path: "docs/config.md", render: renderConfigDocs },
   { path: "docs/metrics.md", render: renderMetricDocs },
 ];
@@ -37,6 +39,16 @@ export function renderSample(): string {
     }
   }
   return parts.join("");
+}
+
+/** Every rule with its default: what an operator copies from. */
+export function renderPolicySample(): string {
+  const rules = [...defaultChecks].map(([name, check]) => `\n#"${name}": "${check}"\n`);
+  return (
+    "# Every policy rule of Andiron with its default. Take the leading # away to set one; docs/policy.md says how.\n" +
+    "# Written by `npm run gen` from src/cinder/policy/rule-table.ts.\n" +
+    rules.join("")
+  );
 }
 
 export function renderConfigDocs(): string {

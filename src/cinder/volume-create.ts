@@ -52,6 +52,7 @@ const noOrigin: Origin = {
 
 export async function createVolume(ports: CinderPorts, context: RequestContext, request: CreateVolume): Promise<CreatedVolume> {
   ports.policy.enforce(context, "volume:create", ownTarget(context));
+  if (context.projectId === "") throw invalid("A volume needs a project, and the token is of none.");
   checkTexts(request);
   checkMetadata(request.metadata ?? {});
   if (request.snapshotId !== undefined && request.sourceVolumeId !== undefined) {

@@ -165,7 +165,8 @@ export class Keystone {
       "[credential]",
       `key_repository = ${keys("credential-keys")}`,
       "[cache]",
-      "enabled = false",
+      "enabled = true",
+      "backend = dogpile.cache.memory",
       "[oslo_messaging_notifications]",
       "driver = noop",
     ];

@@ -5,11 +5,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { renderPolicySample } from "../../../scripts/generated-files.ts";
 import { systemClock } from "../../common/clock.ts";
 import { AndironError } from "../../common/errors.ts";
 import { requestContext } from "../cinder-fixture.ts";
 import { PolicyFile } from "./policy-file.ts";
+import { parsePolicyFile } from "./policy-yaml.ts";
 import { RulePolicy } from "./rule-policy.ts";
+import { defaultChecks } from "./rule-table.ts";
 
 const member = requestContext("demo", false);
 const own = { projectId: "demo" };
@@ -96,4 +99,9 @@ test("with enforce_new_defaults off any role in the project will do, but not for
   assert.equal(policy.allows(odd, "volume:get", { projectId: "else" }), false);
   assert.equal(policy.allows(odd, "volume:create", { projectId: "else" }), true);
   assert.equal(policy.allows(odd, "volume:force_delete", own), false);
+});
+
+test("the sample file, with every line taken into use, says what the defaults say", () => {
+  const enabled = parsePolicyFile(renderPolicySample().replaceAll(/^#"/gm, '"'));
+  assert.deepEqual(enabled, new Map(defaultChecks));
 });

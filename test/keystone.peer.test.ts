@@ -1,0 +1,228 @@
+// Andiron behind Debian's real Keystone: who is let in, as whom, and what he may do there.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { missingCommand, runOk } from "./harness/command.ts";
+import { type AndironProcess, prepareAndiron } from "./harness/service.ts";
+import { type Keystone, password, prepareKeystone } from "./keystone/keystone.ts";
+
+const missing = await missingCommand(["keystone-manage", "openstack"]);
+const cacheSeconds = 2;
+
+interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+describe("behind a real Keystone", { skip: missing !== undefined && `${missing} is not installed`, timeout: 900_000 }, () => {
+  let keystone: Keystone;
+  let service: AndironProcess;
+  let demo = "";
+
+  before(async () => {
+    keystone = await prepareKeystone();
+    await keystone.grant("andiron", "service", "service");
+    await keystone.grant("nova", "service", "service", "admin");
+    await keystone.grant("plain", "service", "member");
+    await keystone.grant("ann", "demo", "member");
+    await keystone.grant("rob", "demo", "reader");
+    await keystone.grant("odd", "demo", "other");
+    await keystone.grant("eve", "elsewhere", "member");
+    demo = await keystone.find("project", "demo");
+    service = await prepareAndiron({
+      DEFAULT: { auth_strategy: "keystone" },
+      keystone_authtoken: {
+        auth_url: keystone.url,
+        www_authenticate_uri: "https://keystone.example:5000",
+        username: "andiron",
+        password,
+        token_cache_time: cacheSeconds,
+        service_type: "block-storage",
+        http_request_max_retries: 0,
+      },
+    });
+    await service.start();
+    const { host, port } = service.endpoints.api;
+    // The client looks for images when it makes a volume, even when it needs none.
+    for (const type of ["block-storage", "image"]) {
+      const serviceId = await keystone.create("service", { name: type, type });
+      const url = type === "image" ? "http://127.0.0.1:1" : `http://${host}:${port}/v3/$(project_id)s`;
+      await keystone.create("endpoint", { service_id: serviceId, interface: "public", region_id: "RegionOne", url });
+    }
+  });
+  after(async () => {
+    await service?.dispose();
+    await keystone?.dispose();
+  });
+
+  async function send(method: string, path: string, headers: Readonly<Record<string, string>>, body?: unknown): Promise<Reply> {
+    const { host, port } = service.endpoints.api;
+    const reply = await fetch(`http://${host}:${port}${path}`, {
+      method,
+      headers: { "content-type": "application/json", ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await reply.text();
+    return { status: reply.status, headers: reply.headers, body: (text === "" ? {} : JSON.parse(text)) as Reply["body"] };
+  }
+
+  const list = async (headers: Readonly<Record<string, string>>): Promise<number> =>
+    (await send("GET", "/v3/volumes", headers)).status;
+  const create = (token: string): Promise<Reply> =>
+    send("POST", `/v3/${demo}/volumes`, { "x-auth-token": token }, { volume: { size: 1, name: "of ann" } });
+
+  test("nobody is let in without a good token, and is told where to get one", async () => {
+    for (const headers of [
+      {},
+      { "x-auth-token": "garbage" },
+      { "x-user-id": "u", "x-roles": "admin", "x-identity-status": "Confirmed" },
+    ]) {
+      const { status, headers: answered, body } = await send("GET", "/v3/volumes", headers);
+      assert.equal(status, 401);
+      assert.equal(answered.get("www-authenticate"), 'Keystone uri="https://keystone.example:5000"');
+      const message = "The request you have made requires authentication.";
+      assert.deepEqual(body, { error: { code: 401, title: "Unauthorized", message } });
+    }
+    assert.equal((await send("GET", "/", {})).status, 300);
+    assert.equal((await send("GET", "/v3/", {})).status, 401);
+  });
+
+  test("a member works in the own project and nowhere else; headers that a client makes up say nothing", async () => {
+    const token = await keystone.issue("ann", "demo");
+    const created = await create(token);
+    assert.equal(created.status, 202);
+    const id = String(created.body["volume"]!["id"]);
+    assert.equal(created.body["volume"]!["user_id"], await keystone.find("user", "ann"));
+    const elsewhere = await keystone.find("project", "elsewhere");
+    const wrong = await send("GET", `/v3/${elsewhere}/volumes`, { "x-auth-token": token });
+    assert.deepEqual([wrong.status, wrong.body["badRequest"]?.["message"]], [400, "Malformed request url"]);
+    const eve = await keystone.issue("eve", "elsewhere");
+    assert.equal((await send("GET", `/v3/volumes/${id}`, { "x-auth-token": eve })).status, 404);
+    const pretending = { "x-auth-token": eve, "x-project-id": demo, "x-roles": "admin", "x-is-admin-project": "True" };
+    assert.equal((await send("GET", `/v3/volumes/${id}`, pretending)).status, 404);
+    const shown = await send("GET", `/v3/volumes/${id}`, { "x-auth-token": keystone.adminToken });
+    assert.equal(shown.status, 200);
+    assert.ok("os-vol-host-attr:host" in shown.body["volume"]!);
+    const asMember = await send("GET", `/v3/volumes/${id}`, { "x-storage-token": token });
+    assert.ok(!("os-vol-host-attr:host" in asMember.body["volume"]!));
+    assert.equal(asMember.body["volume"]!["os-vol-tenant-attr:tenant_id"], demo);
+  });
+
+  test("a reader reads, and who has another role does not even that", async () => {
+    const reader = await keystone.issue("rob", "demo");
+    assert.equal(await list({ "x-auth-token": reader }), 200);
+    const refused = await create(reader);
+    assert.equal(refused.status, 403);
+    assert.equal(refused.body["forbidden"]!["message"], "Policy doesn't allow volume:create to be performed.");
+    assert.equal(await list({ "x-auth-token": await keystone.issue("odd", "demo") }), 403);
+  });
+
+  test("a revoked token is refused once the cache has forgotten it", async () => {
+    const token = await keystone.issue("ann", "demo");
+    assert.equal(await list({ "x-auth-token": token }), 200);
+    await keystone.revoke(token);
+    await sleep(cacheSeconds * 1000 + 200);
+    assert.equal(await list({ "x-auth-token": token }), 401);
+  });
+
+  test("an expired token is refused, unless a service vouches for it", async () => {
+    const expired = await keystone.issue("ann", "demo", { short: true });
+    await sleep(3000);
+    assert.equal(await list({ "x-auth-token": expired }), 401);
+    const nova = await keystone.issue("nova", "service");
+    const plain = await keystone.issue("plain", "service");
+    assert.equal(await list({ "x-auth-token": expired, "x-service-token": nova }), 200);
+    assert.equal(await list({ "x-auth-token": expired }), 401, "also while it is in the cache");
+    assert.equal(await list({ "x-auth-token": expired, "x-service-token": plain }), 401);
+    const token = await keystone.issue("ann", "demo");
+    assert.equal(await list({ "x-auth-token": token, "x-service-token": plain }), 401, "a service token without the role");
+    assert.equal(await list({ "x-auth-token": token, "x-service-token": "garbage" }), 401);
+    assert.equal(await list({ "x-auth-token": token, "x-service-token": nova }), 200);
+  });
+
+  test("an application credential with access rules is good for those requests only", async () => {
+    const ann = await keystone.find("user", "ann");
+    const owner = { "x-auth-token": await keystone.issue("ann", "demo") };
+    const rules = [{ service: "block-storage", method: "GET", path: "/v3/volumes/**" }];
+    const made = await keystone.send(
+      "POST",
+      `/users/${ann}/application_credentials`,
+      { application_credential: { name: "narrow", access_rules: rules } },
+      owner,
+    );
+    assert.equal(made.status, 201);
+    const { id, secret } = made.body["application_credential"] as { id: string; secret: string };
+    const methods = ["application_credential"];
+    const token = await keystone.authenticate({ identity: { methods, application_credential: { id, secret } } });
+    assert.equal((await send("GET", "/v3/volumes/detail", { "x-auth-token": token })).status, 200);
+    assert.equal(await list({ "x-auth-token": token }), 401);
+    assert.equal((await send("GET", "/v3/snapshots", { "x-auth-token": token })).status, 401);
+    const nova = await keystone.issue("nova", "service");
+    assert.equal(await list({ "x-auth-token": token, "x-service-token": nova }), 200);
+  });
+
+  test("a token of a trust acts for who gave it", async () => {
+    const [ann, eve] = [await keystone.find("user", "ann"), await keystone.find("user", "eve")];
+    const trust = {
+      trustor_user_id: ann,
+      trustee_user_id: eve,
+      project_id: demo,
+      impersonation: true,
+      roles: [{ name: "member" }],
+    };
+    const made = await keystone.send(
+      "POST",
+      "/OS-TRUST/trusts",
+      { trust },
+      { "x-auth-token": await keystone.issue("ann", "demo") },
+    );
+    assert.equal(made.status, 201);
+    const user = { name: "eve", domain: { id: "default" }, password };
+    const identity = { methods: ["password"], password: { user } };
+    const token = await keystone.authenticate({
+      identity,
+      scope: { "OS-TRUST:trust": { id: String(made.body["trust"]!["id"]) } },
+    });
+    const created = await create(token);
+    assert.deepEqual([created.status, created.body["volume"]?.["user_id"]], [202, ann]);
+  });
+
+  test("a token of the system is an administrator's, and has no project", async () => {
+    const identity = { methods: ["password"], password: { user: { name: "admin", domain: { id: "default" }, password } } };
+    const token = await keystone.authenticate({ identity, scope: { system: { all: true } } });
+    assert.equal((await send("GET", "/v3/volumes?all_tenants=1", { "x-auth-token": token })).status, 200);
+    assert.equal((await send("GET", `/v3/${demo}/volumes`, { "x-auth-token": token })).status, 400);
+    const refused = await send("POST", "/v3/volumes", { "x-auth-token": token }, { volume: { size: 1 } });
+    assert.equal(refused.status, 400);
+  });
+
+  test("the openstack client finds the service in the catalogue", async () => {
+    const environment = {
+      OS_AUTH_URL: keystone.url,
+      OS_USERNAME: "ann",
+      OS_PASSWORD: password,
+      OS_PROJECT_NAME: "demo",
+      OS_USER_DOMAIN_ID: "default",
+      OS_PROJECT_DOMAIN_ID: "default",
+    };
+    const made = await runOk("openstack", ["volume", "create", "--size", "1", "cloudy", "-f", "json"], { env: environment });
+    assert.equal((JSON.parse(made) as { name: string }).name, "cloudy");
+    const names = await runOk("openstack", ["volume", "list", "-f", "value", "-c", "Name"], { env: environment });
+    assert.match(names, /^cloudy$/m);
+  });
+
+  test("without Keystone known tokens stay good for as long as they are cached; then it is 503, never 401", async () => {
+    const token = await keystone.issue("ann", "demo");
+    assert.equal(await list({ "x-auth-token": token }), 200);
+    await keystone.stop();
+    assert.equal(await list({ "x-auth-token": token }), 200);
+    const away = await send("GET", "/v3/volumes", { "x-auth-token": "another" });
+    assert.equal(away.status, 503);
+    assert.equal(away.body["serviceUnavailable"]!["message"], "The Keystone service is temporarily unavailable.");
+    await sleep(cacheSeconds * 1000 + 200);
+    assert.equal(await list({ "x-auth-token": token }), 503);
+    assert.doesNotMatch(await service.logTail(), new RegExp(token.slice(0, 40).replaceAll(/[^\w]/g, ".")));
+  });
+});
