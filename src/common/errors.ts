@@ -52,6 +52,7 @@ export const errorCodes = {
   backend_full: "no-space",
   lease_lost: "fenced",
   owner_changed: "fenced",
+  export_revoked: "fenced",
   journal_poisoned: "data",
   journal_damaged: "data",
   segment_damaged: "data",

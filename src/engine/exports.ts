@@ -49,6 +49,7 @@ class Session implements ExportSession {
 
   revoke(): void {
     this.#revoked = true;
+    this.device.revoke();
     this.#cut?.();
   }
 

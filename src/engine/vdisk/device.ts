@@ -39,7 +39,7 @@ export class VdiskDevice implements BlockDevice {
 
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {
     this.#checkWritable(offset, data.length);
-    return this.#log.queue.write(offset, data, options.fua);
+    return this.#log.queue.write(offset, data, options.fua, this);
   }
 
   flush(): Promise<void> {
@@ -49,19 +49,19 @@ export class VdiskDevice implements BlockDevice {
   async trim(offset: number, lengthBytes: number, options: WriteOptions): Promise<void> {
     this.#checkWritable(offset, lengthBytes);
     const { first, end } = this.#wholeClusters(offset, lengthBytes);
-    if (end > first) await this.#log.queue.zero(first, end - first, options.fua);
-    else if (options.fua) await this.flush();
+    if (end > first) await this.#log.queue.zero(first, end - first, options.fua, this);
+    else if ((options.fua, this)) await this.flush();
   }
 
   async writeZeroes(offset: number, lengthBytes: number, options: ZeroOptions): Promise<void> {
     this.#checkWritable(offset, lengthBytes);
     const { first, end } = this.#wholeClusters(offset, lengthBytes);
-    if (end <= first) return this.#log.queue.write(offset, Buffer.alloc(lengthBytes), options.fua);
+    if (end <= first) return this.#log.queue.write(offset, Buffer.alloc(lengthBytes), options.fua, this);
     const head = first * clusterBytes - offset;
     const tail = offset + lengthBytes - end * clusterBytes;
-    const parts = [this.#log.queue.zero(first, end - first, options.fua)];
-    if (head > 0) parts.push(this.#log.queue.write(offset, Buffer.alloc(head), options.fua));
-    if (tail > 0) parts.push(this.#log.queue.write(end * clusterBytes, Buffer.alloc(tail), options.fua));
+    const parts = [this.#log.queue.zero(first, end - first, options.fua, this)];
+    if (head > 0) parts.push(this.#log.queue.write(offset, Buffer.alloc(head), options.fua, this));
+    if (tail > 0) parts.push(this.#log.queue.write(end * clusterBytes, Buffer.alloc(tail), options.fua, this));
     await Promise.all(parts);
   }
 
@@ -99,6 +99,11 @@ export class VdiskDevice implements BlockDevice {
   /** Clusters that lie wholly in the range; a last, cut-off cluster of the disk does not exist: sizes are whole clusters. */
   #wholeClusters(offset: number, lengthBytes: number): { readonly first: number; readonly end: number } {
     return { first: Math.ceil(offset / clusterBytes), end: Math.floor((offset + lengthBytes) / clusterBytes) };
+  }
+
+  /** No request of this device is written from now on; those that wait are refused. */
+  revoke(): void {
+    this.#log.queue.cancel(this);
   }
 
   #check(offset: number, lengthBytes: number): void {

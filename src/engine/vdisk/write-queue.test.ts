@@ -19,7 +19,11 @@ class MemoryTarget implements WriteTarget {
   batchSizes: number[] = [];
   readonly soon = (run: () => void): void => void setImmediate(run);
 
-  async beforeBatch(): Promise<void> {}
+  room: Promise<void> = Promise.resolve();
+
+  async beforeBatch(): Promise<void> {
+    await this.room;
+  }
 
   async append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: [] }> {
     await new Promise((resolve) => setImmediate(resolve));
@@ -181,4 +185,25 @@ test("a piece in the middle of a longer unaligned write does not undo what lies 
   await Promise.all([long, piece]);
   assert.deepEqual(target.bytes.subarray(512, clusterBytes + 512), Buffer.alloc(clusterBytes, 1));
   assert.deepEqual(target.bytes.subarray(2 * clusterBytes + 512, 4 * clusterBytes), Buffer.alloc(2 * clusterBytes - 512, 1));
+});
+
+test("what a cancelled issuer has queued is refused at once, without room too, and never written; others go on", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  target.room = promise;
+  const [gone, stays] = [{}, {}];
+  const doomed = [queue.write(0, Buffer.alloc(clusterBytes, 1), false, gone), queue.write(100, Buffer.alloc(50, 2), false, gone)];
+  const kept = queue.write(2 * clusterBytes, Buffer.alloc(clusterBytes, 3), false, stays);
+  await new Promise((wake) => setImmediate(wake));
+  doomed.push(queue.zero(4, 2, false, gone));
+  queue.cancel(gone);
+  for (const request of doomed) await assert.rejects(request, { code: "export_revoked" });
+  await assert.rejects(queue.write(0, Buffer.alloc(clusterBytes, 4), true, gone), { code: "export_revoked" });
+  resolve();
+  await kept;
+  assert.equal(target.bytes[0], 0);
+  assert.equal(target.bytes[2 * clusterBytes], 3);
+  await queue.drained();
+  assert.equal(queue.queuedBytes, 0);
 });

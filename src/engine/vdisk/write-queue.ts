@@ -6,6 +6,7 @@
 // - A piece of a cluster is merged with what the cluster held when everything queued before it was applied; until the merged
 //   cluster is applied, any other write to it waits (so no acknowledged write is undone by an older merge).
 // - The queue is in order; a batch is applied to the map before any of it is acknowledged.
+// - What a revoked export has queued is refused, also while the journal has no room: a detach never waits for the backend.
 // - Journal full: the batch is refused as a whole, nothing of it happened.
 
 import { AndironError } from "../../common/errors.ts";
@@ -30,6 +31,9 @@ export interface WriteTarget {
 }
 
 interface Item {
+  /** Whose request it is; undefined for the queue's own. */
+  readonly by: object | undefined;
+  cancelled: boolean;
   readonly appends: readonly Append[];
   readonly bytes: number;
   readonly fua: boolean;
@@ -47,6 +51,9 @@ interface ClusterLock {
 export class WriteQueue {
   readonly #target: WriteTarget;
   #items: Item[] = [];
+  /** The batch that waits for room, nothing of which is written yet. */
+  #waiting: readonly Item[] = [];
+  readonly #cancelled = new WeakSet<object>();
   #queuedBytes = 0;
   #running = false;
   readonly #locks = new Set<ClusterLock>();
@@ -61,23 +68,34 @@ export class WriteQueue {
     return this.#queuedBytes;
   }
 
-  write(offset: number, data: Buffer, fua: boolean): Promise<void> {
+  /** `by` is who may be cancelled. */
+  write(offset: number, data: Buffer, fua: boolean, by?: object): Promise<void> {
     const first = Math.floor(offset / clusterBytes);
     const end = offset + data.length;
     const aligned = offset % clusterBytes === 0 && end % clusterBytes === 0;
-    if (aligned && this.#locks.size === 0) return this.#enqueue(dataAppends(first, data), fua);
-    return this.#writeUnaligned(offset, data, fua);
+    if (aligned && this.#locks.size === 0) return this.#enqueue(dataAppends(first, data), fua, by);
+    return this.#writeUnaligned(offset, data, fua, by);
   }
 
   /** Zeroes whole clusters. */
-  zero(first: number, count: number, fua: boolean): Promise<void> {
-    if (this.#locks.size === 0) return this.#enqueue(zeroAppends(first, count), fua);
-    return this.#zeroAfterLocks(first, count, fua);
+  zero(first: number, count: number, fua: boolean, by?: object): Promise<void> {
+    if (this.#locks.size === 0) return this.#enqueue(zeroAppends(first, count), fua, by);
+    return this.#zeroAfterLocks(first, count, fua, by);
   }
 
-  async #zeroAfterLocks(first: number, count: number, fua: boolean): Promise<void> {
+  /** Refuses what `by` has queued and all that it still asks for; what is being written is written. */
+  cancel(by: object): void {
+    this.#cancelled.add(by);
+    for (const item of [...this.#waiting, ...this.#items]) {
+      if (item.by !== by || item.cancelled) continue;
+      item.cancelled = true;
+      item.reject(revoked());
+    }
+  }
+
+  async #zeroAfterLocks(first: number, count: number, fua: boolean, by: object | undefined): Promise<void> {
     for (let lock = this.#lockIn(first, first + count); lock !== undefined; lock = this.#lockIn(first, first + count)) await lock;
-    await this.#enqueue(zeroAppends(first, count), fua);
+    await this.#enqueue(zeroAppends(first, count), fua, by);
   }
 
   /** Resolves when everything queued before it is applied; one turn of the loop runs for it (a checkpoint may freeze there). */
@@ -92,14 +110,15 @@ export class WriteQueue {
     }
   }
 
-  #enqueue(appends: readonly Append[], fua: boolean): Promise<void> {
+  #enqueue(appends: readonly Append[], fua: boolean, by?: object): Promise<void> {
+    if (by !== undefined && this.#cancelled.has(by)) return Promise.reject(revoked());
     const bytes = appends.reduce((sum, append) => sum + (append.data?.length ?? 0), 0);
     if (this.#queuedBytes + bytes > engineLimits.queuedBytesMax) {
       return Promise.reject(new AndironError("overloaded", "too many bytes wait for the journal"));
     }
     this.#queuedBytes += bytes;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#items.push({ appends, bytes, fua, resolve, reject });
+    this.#items.push({ by, cancelled: false, appends, bytes, fua, resolve, reject });
     if (!this.#running) {
       this.#running = true;
       this.#target.soon(() => void this.#run());
@@ -111,8 +130,9 @@ export class WriteQueue {
     while (this.#items.length > 0) {
       const batch = this.#takeBatch();
       try {
-        await this.#target.beforeBatch();
-        await this.#writeBatch(batch);
+        this.#waiting = batch;
+        await this.#target.beforeBatch().finally(() => (this.#waiting = []));
+        await this.#writeBatch(batch.filter((item) => !item.cancelled));
       } catch (error) {
         for (const item of batch) item.reject(error);
       }
@@ -167,7 +187,7 @@ export class WriteQueue {
     return this.#items.splice(0, count);
   }
 
-  async #writeUnaligned(offset: number, data: Buffer, fua: boolean): Promise<void> {
+  async #writeUnaligned(offset: number, data: Buffer, fua: boolean, by: object | undefined): Promise<void> {
     const first = Math.floor(offset / clusterBytes);
     const end = offset + data.length;
     const last = Math.ceil(end / clusterBytes) - 1;
@@ -175,12 +195,12 @@ export class WriteQueue {
     try {
       for (let lock = this.#lockIn(first, last + 1); lock !== undefined; lock = this.#lockIn(first, last + 1)) await lock;
       // No await between the check above and the enqueue or lock below: others wait for the same lock.
-      if (offset % clusterBytes === 0 && end % clusterBytes === 0) return await this.#enqueue(dataAppends(first, data), fua);
+      if (offset % clusterBytes === 0 && end % clusterBytes === 0) return await this.#enqueue(dataAppends(first, data), fua, by);
       const unlock = this.#lock(first, last);
       try {
-        await this.barrier();
+        await this.#enqueue([], false, by);
         const merged = await this.#merge(first, last, offset, data);
-        await this.#enqueue(dataAppends(first, merged), fua);
+        await this.#enqueue(dataAppends(first, merged), fua, by);
       } finally {
         unlock();
       }
@@ -224,6 +244,8 @@ export class WriteQueue {
     for (const wake of waiting) wake();
   }
 }
+
+const revoked = (): AndironError => new AndironError("export_revoked", "the export was revoked");
 
 function dataAppends(first: number, data: Buffer): Append[] {
   const appends: Append[] = [];
