@@ -3,7 +3,7 @@
 
 import type { Attachment, ConnectionInfo } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
-import { formatTime } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
 
 export function viewAttachmentEntry(attachment: Attachment): JsonObject {
   return {
@@ -17,7 +17,7 @@ export function viewAttachmentEntry(attachment: Attachment): JsonObject {
 export function viewAttachment(attachment: Attachment): JsonObject {
   return {
     ...viewAttachmentEntry(attachment),
-    attached_at: attachment.attachedAtMs === null ? "" : formatTime(attachment.attachedAtMs),
+    attached_at: attachment.attachedAtMs === null ? "" : formatUtcTime(attachment.attachedAtMs),
     detached_at: "",
     attach_mode: attachment.attachMode ?? "null",
     connection_info: attachment.connectionInfo ?? {},

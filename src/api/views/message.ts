@@ -3,7 +3,7 @@
 import type { Message } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
 import type { Links } from "../links.ts";
-import { formatTime } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
 
 export function viewMessage(message: Message, links: Links): JsonObject {
   return {
@@ -11,8 +11,8 @@ export function viewMessage(message: Message, links: Links): JsonObject {
     event_id: message.eventId,
     user_message: message.userMessage,
     message_level: message.level,
-    created_at: formatTime(message.createdAtMs),
-    guaranteed_until: formatTime(message.guaranteedUntilMs),
+    created_at: formatUtcTime(message.createdAtMs),
+    guaranteed_until: formatUtcTime(message.guaranteedUntilMs),
     resource_type: message.resourceType,
     resource_uuid: message.resourceId,
     request_id: message.requestId,

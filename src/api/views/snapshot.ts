@@ -4,7 +4,8 @@
 
 import type { Snapshot } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
-import { formatTime, formatTimeOrNull } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
+import { formatTimeOrNull } from "./time.ts";
 
 /** The short form of lists, the same at every microversion. */
 export function viewSnapshotEntry(snapshot: Snapshot): Record<string, unknown> {
@@ -12,7 +13,7 @@ export function viewSnapshotEntry(snapshot: Snapshot): Record<string, unknown> {
     id: snapshot.id,
     name: snapshot.name,
     description: snapshot.description,
-    created_at: formatTime(snapshot.createdAtMs),
+    created_at: formatUtcTime(snapshot.createdAtMs),
     updated_at: formatTimeOrNull(snapshot.updatedAtMs),
     status: snapshot.status,
     size: snapshot.sizeGib,

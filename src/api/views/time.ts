@@ -1,10 +1,7 @@
-// Times as the API writes them: UTC without a zone, microseconds.
+// Times that may be absent, as the API writes them.
 
-/** `atMs` in milliseconds since the Unix epoch: "2026-11-22T06:37:15.798000". */
-export function formatTime(atMs: number): string {
-  return `${new Date(atMs).toISOString().slice(0, -1)}000`;
-}
+import { formatUtcTime } from "../../common/utc-time.ts";
 
 export function formatTimeOrNull(atMs: number | null): string | null {
-  return atMs === null ? null : formatTime(atMs);
+  return atMs === null ? null : formatUtcTime(atMs);
 }

@@ -5,7 +5,7 @@
 import type { Transfer } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
 import type { Links } from "../links.ts";
-import { formatTime } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
 
 export function viewTransferEntry({ id, volumeId, name }: Transfer, links: Links): JsonObject {
   return { id, volume_id: volumeId, name, links: links.resource("os-volume-transfer", id) };
@@ -15,7 +15,7 @@ export function viewTransferEntry({ id, volumeId, name }: Transfer, links: Links
 export function viewTransfer(transfer: Transfer, minor: number, links: Links): JsonObject {
   const view: Record<string, unknown> = {
     ...viewTransferEntry(transfer, links),
-    created_at: formatTime(transfer.createdAtMs),
+    created_at: formatUtcTime(transfer.createdAtMs),
   };
   if (minor >= 55) view["no_snapshots"] = transfer.noSnapshots;
   if (minor >= 57) {

@@ -2,7 +2,8 @@
 
 import type { GroupType, Metadata, QosSpecs, TypeEncryption, VolumeType } from "../../cinder/model.ts";
 import type { JsonObject } from "../call.ts";
-import { formatTime, formatTimeOrNull } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
+import { formatTimeOrNull } from "./time.ts";
 
 /** As the answer to create has it. */
 export function viewNewEncryption(typeId: string, encryption: TypeEncryption): JsonObject {
@@ -21,7 +22,7 @@ export function viewEncryption(typeId: string, encryption: TypeEncryption | unde
   if (encryption === undefined) return {};
   return {
     ...viewNewEncryption(typeId, encryption),
-    created_at: formatTime(encryption.createdAtMs),
+    created_at: formatUtcTime(encryption.createdAtMs),
     updated_at: formatTimeOrNull(encryption.updatedAtMs),
     deleted_at: null,
     deleted: false,

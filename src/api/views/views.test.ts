@@ -10,7 +10,7 @@ import { viewMessage } from "./message.ts";
 import { viewQuotaSet } from "./quota-set.ts";
 import { viewHost, viewHostUsage, viewService } from "./service.ts";
 import { viewSnapshot, viewSnapshotEntry } from "./snapshot.ts";
-import { formatTime } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
 import { viewVolume, viewVolumeEntry, viewVolumeSummary } from "./volume.ts";
 import { viewVolumeType } from "./volume-type.ts";
 
@@ -363,7 +363,7 @@ test("there are 32 extensions with different names, Services among them", () => 
 });
 
 test("times have microseconds and no zone", () => {
-  assert.equal(formatTime(createdAtMs), created);
+  assert.equal(formatUtcTime(createdAtMs), created);
 });
 
 test("links begin with public_endpoint, else with the request's host, else with a harmless name", () => {

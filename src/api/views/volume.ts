@@ -9,7 +9,8 @@ import { type Attachment, type Volume, visibleMetadata, type VolumeStatus } from
 import type { VolumeDetail, VolumeSummary } from "../../cinder/verbs.ts";
 import type { JsonObject } from "../call.ts";
 import type { Links } from "../links.ts";
-import { formatTime, formatTimeOrNull } from "./time.ts";
+import { formatUtcTime } from "../../common/utc-time.ts";
+import { formatTimeOrNull } from "./time.ts";
 
 export interface VolumeViewOptions {
   readonly minor: number;
@@ -41,7 +42,7 @@ export function viewVolume({ volume, typeName, attachments }: VolumeDetail, opti
     status: shownStatus[volume.status] ?? volume.status,
     size: volume.sizeGib,
     availability_zone: volume.availabilityZone,
-    created_at: formatTime(volume.createdAtMs),
+    created_at: formatUtcTime(volume.createdAtMs),
     updated_at: formatTimeOrNull(volume.updatedAtMs),
     attachments: attachments.map((attachment) => viewVolumeAttachment(attachment, isAdmin)),
     name: volume.name,
