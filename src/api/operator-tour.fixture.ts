@@ -38,7 +38,7 @@ async function tourEncryption(api: ApiFixture): Promise<void> {
   const shown = await api.expect(200, "GET", `${path}/encryption`);
   assert.equal(shown["cipher"], "aes-xts-plain64");
   await api.expect(400, "POST", "/volumes", { body: { volume: { size: 1, volume_type: "crypt" } } });
-  await api.expect(202, "DELETE", `${path}/encryption/${id}`);
+  await api.expect(202, "DELETE", `${path}/encryption/provider`); // as cinderclient calls it
   await api.expect(404, "DELETE", `${path}/encryption/${id}`);
   await api.expect(202, "DELETE", path);
 }
@@ -199,6 +199,25 @@ async function tourServices(api: ApiFixture): Promise<void> {
   assert.deepEqual(cleaned, { cleaning: [], unavailable: [] });
 }
 
+/** There is one pool only: away from a volume there is no room, and a message says why. */
+async function tourHints(api: ApiFixture): Promise<void> {
+  const id = await createVolume(api);
+  for (const [hints, status] of [
+    [{ same_host: id }, "available"],
+    [{ same_host: [id], different_host: null }, "available"],
+    [{ different_host: [id] }, "error"],
+  ] as const) {
+    const body = { volume: { size: 1 }, "OS-SCH-HNT:scheduler_hints": hints };
+    const hinted = textAt(await api.expect(202, "POST", "/volumes", { body }), "volume", "id");
+    assert.equal((await api.expect(200, "GET", `/volumes/${hinted}`))["volume"]!["status"], status);
+    const messages = await api.expect(200, "GET", `/messages?resource_uuid=${hinted}`, { version: "3.5" });
+    if (status === "error") assert.match(textAt(messages, "messages", "0", "user_message"), /p1: DifferentBackendFilter/);
+    else assert.deepEqual(messages["messages"], []);
+    await api.expect(202, "DELETE", `/volumes/${hinted}`);
+  }
+  await api.expect(202, "DELETE", `/volumes/${id}`);
+}
+
 async function tourManagement(api: ApiFixture): Promise<void> {
   const pool = textAt(await api.expect(200, "GET", "/scheduler-stats/get_pools"), "pools", "0", "name");
   const query = `?host=${encodeURIComponent(pool)}&limit=1000`;
@@ -259,5 +278,6 @@ export const operatorTour: Readonly<Record<string, (api: ApiFixture) => Promise<
   "group types and specs": tourGroupTypes,
   "transfers by both paths": tourTransfers,
   "services, hosts, clusters, clean-up": tourServices,
+  "hints to the scheduler": tourHints,
   "managing and letting go": tourManagement,
 };

@@ -69,7 +69,7 @@ test("a volume with snapshots or a connection is not let go; a snapshot is, and 
   await assert.rejects(cinder.management.unmanageVolume(admin, other.volume.id), refused(/must not be migrating, attached/));
 });
 
-test("a frozen backend takes no volumes until it thaws; failover is refused as Cinder refuses it without replication", async (t) => {
+test("a frozen backend takes no volumes until it thaws; failover is refused as without replication", async (t) => {
   const { cinder } = await openFixture(t);
   const backend = "andiron@p1";
   await cinder.serviceActions.freeze(admin, backend);

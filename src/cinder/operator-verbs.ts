@@ -23,8 +23,8 @@ export interface TypeEncryptions {
   /** Undefined for a type without. */
   show(context: RequestContext, typeId: string): Promise<TypeEncryption | undefined>;
   create(context: RequestContext, typeId: string, request: NewEncryption): Promise<TypeEncryption>;
-  update(context: RequestContext, typeId: string, encryptionId: string, change: EncryptionChange): Promise<void>;
-  delete(context: RequestContext, typeId: string, encryptionId: string): Promise<void>;
+  update(context: RequestContext, typeId: string, change: EncryptionChange): Promise<void>;
+  delete(context: RequestContext, typeId: string): Promise<void>;
 }
 
 /** `consumer` among the pairs says who enforces it; what the request calls `name` is the name. */

@@ -39,26 +39,45 @@ export class TypeEncryptionService implements TypeEncryptions {
       }
       return { ...present, encryption: { ...fresh, ...request } };
     });
+    await this.#checkStillUnused(typeId, id);
     return type.encryption ?? { ...fresh, ...request };
   }
 
-  async update(context: RequestContext, typeId: string, encryptionId: string, change: EncryptionChange): Promise<void> {
+  async update(context: RequestContext, typeId: string, change: EncryptionChange): Promise<void> {
     this.#enforce(context, "update");
     checkEncryption(change);
     const updatedAtMs = this.#ports.clock.wallMs();
     await this.#change(typeId, "update", (type) => ({
       ...type,
-      encryption: { ...findEncryption(type, encryptionId), ...change, updatedAtMs },
+      encryption: { ...findEncryption(type), ...change, updatedAtMs },
     }));
   }
 
-  async delete(context: RequestContext, typeId: string, encryptionId: string): Promise<void> {
+  async delete(context: RequestContext, typeId: string): Promise<void> {
     this.#enforce(context, "delete");
     await this.#change(typeId, "delete", (type) => {
-      findEncryption(type, encryptionId);
+      findEncryption(type);
       const { encryption: _, ...rest } = type;
       return rest;
     });
+  }
+
+  /** A volume that came to be before the type was written, and was not seen then: what was written is taken back. */
+  async #checkStillUnused(typeId: string, encryptionId: string): Promise<void> {
+    await this.#ports.index.fresh();
+    if (!this.#isUsed(typeId)) return;
+    await this.#ports.store.commit(systemContext.projectId, async (tx) => {
+      const type = await readRecord(tx, typeKind, typeId);
+      if (type?.encryption?.id !== encryptionId) return;
+      const { encryption: _, ...rest } = type;
+      writeRecord(tx, typeKind, typeId, rest);
+    });
+    throw typeInUse("create");
+  }
+
+  #isUsed(typeId: string): boolean {
+    for (const volume of this.#ports.index.volumes.values()) if (volume.typeId === typeId) return true;
+    return false;
   }
 
   #enforce(context: RequestContext, verb: Verb): void {
@@ -70,9 +89,7 @@ export class TypeEncryptionService implements TypeEncryptions {
       const type = await readRecord(tx, typeKind, typeId);
       if (type === undefined) throw typeNotFound(typeId);
       await this.#ports.index.fresh();
-      if (this.#ports.index.volumes.select((volume) => volume.typeId === typeId).length > 0) {
-        throw invalid(`Cannot ${verb} encryption specs. Volume type in use.`);
-      }
+      if (this.#isUsed(typeId)) throw typeInUse(verb);
       const next = change(type);
       writeRecord(tx, typeKind, typeId, next);
       return next;
@@ -80,8 +97,12 @@ export class TypeEncryptionService implements TypeEncryptions {
   }
 }
 
-function findEncryption(type: VolumeType, encryptionId: string): TypeEncryption {
-  if (type.encryption?.id === encryptionId) return type.encryption;
+function typeInUse(verb: string): CinderFault {
+  return invalid(`Cannot ${verb} encryption specs. Volume type in use.`);
+}
+
+function findEncryption(type: VolumeType): TypeEncryption {
+  if (type.encryption !== undefined) return type.encryption;
   throw notFound(`Volume type encryption for type ${type.id} does not exist.`);
 }
 

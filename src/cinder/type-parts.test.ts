@@ -20,17 +20,31 @@ test("encryption changes only while no volume has the type, and no volume is eve
     refused(/^Cannot create encryption specs. Volume type in use/),
   );
   await cinder.volumes.delete(member, volume.id, { cascade: false, force: false });
-  const made = await cinder.typeEncryptions.create(admin, id, luks);
+  await cinder.typeEncryptions.create(admin, id, luks);
   await assert.rejects(cinder.typeEncryptions.create(admin, id, luks), refused(/already exists/));
   await assert.rejects(cinder.volumes.create(member, { sizeGib: 1, volumeType: "crypt" }), refused(/^Key manager error/));
-  await cinder.typeEncryptions.update(admin, id, made.id, { keySize: 512 });
+  await cinder.typeEncryptions.update(admin, id, { keySize: 512 });
   const shown = await cinder.typeEncryptions.show(admin, id);
   assert.deepEqual([shown?.provider, shown?.keySize, shown?.cipher], ["luks", 512, null]);
-  await assert.rejects(cinder.typeEncryptions.delete(admin, id, "x"), refused(/does not exist/));
   await assert.rejects(cinder.typeEncryptions.show(member, id), refused(/^Policy doesn't allow/));
-  await cinder.typeEncryptions.delete(admin, id, made.id);
+  await cinder.typeEncryptions.delete(admin, id);
+  await assert.rejects(cinder.typeEncryptions.delete(admin, id), refused(/does not exist/));
   assert.equal(await cinder.typeEncryptions.show(admin, id), undefined);
   assert.equal((await cinder.volumes.create(member, { sizeGib: 1, volumeType: "crypt" })).volume.status, "available");
+});
+
+test("a volume and its type's encryption are made at once: the volume is there, or the encryption", async (t) => {
+  const fixture = await openFixture(t);
+  const peer = await fixture.openPeer();
+  for (let round = 0; round < 8; round++) {
+    const { id } = await fixture.cinder.volumeTypes.create(admin, { name: `t${round}` });
+    const [volume] = await Promise.allSettled([
+      fixture.cinder.volumes.create(member, { sizeGib: 1, volumeType: id }),
+      peer.typeEncryptions.create(admin, id, luks),
+    ]);
+    const encryption = await fixture.cinder.typeEncryptions.show(admin, id);
+    assert.equal(volume.status === "fulfilled", encryption === undefined);
+  }
 });
 
 test("quality of service in use stays, unless it is forced away from all its types", async (t) => {

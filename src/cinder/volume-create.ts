@@ -58,6 +58,7 @@ export async function createVolume(ports: CinderPorts, context: RequestContext, 
   if (request.snapshotId !== undefined && request.sourceVolumeId !== undefined) {
     throw invalidInput("May specify only one of snapshot, imageRef or source volume");
   }
+  if (request.sameHost !== undefined || request.differentHost !== undefined) await ports.index.fresh();
   const pools = await ports.control.pools();
   const ids = { volume: ports.random.uuid(), message: ports.random.uuid() };
   return ports.store.commit(context.projectId, (tx) => create(ports, tx, context, request, pools, ids));

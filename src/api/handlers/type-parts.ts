@@ -19,6 +19,7 @@ const typeOf = (call: Call): string => pathParameter(call, "type_id");
 const encryptionOf = (call: Call): string => pathParameter(call, "encryption_id");
 const projectOf = (call: Call): string => pathParameter(call, "target_project_id");
 
+/** A type has one encryption at most, whatever id the path ends with: cinderclient always writes "provider" there. */
 export const typeEncryptionHandlers: Handlers = {
   async showTypeEncryption(call) {
     return { body: viewEncryption(typeOf(call), await call.cinder.typeEncryptions.show(call.context, typeOf(call))) };
@@ -43,11 +44,11 @@ export const typeEncryptionHandlers: Handlers = {
   },
   async updateTypeEncryption(call) {
     const given = bodyObject(call.body, "encryption");
-    await call.cinder.typeEncryptions.update(call.context, typeOf(call), encryptionOf(call), readEncryption(given));
+    await call.cinder.typeEncryptions.update(call.context, typeOf(call), readEncryption(given));
     return { body: { encryption: given } };
   },
   async deleteTypeEncryption(call) {
-    await call.cinder.typeEncryptions.delete(call.context, typeOf(call), encryptionOf(call));
+    await call.cinder.typeEncryptions.delete(call.context, typeOf(call));
     return emptyAnswer;
   },
 };
