@@ -1,6 +1,9 @@
 // Andiron behind Debian's real Keystone: who is let in, as whom, and what he may do there.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { missingCommand, runOk } from "./harness/command.ts";
@@ -19,6 +22,9 @@ interface Reply {
 describe("behind a real Keystone", { skip: missing !== undefined && `${missing} is not installed`, timeout: 900_000 }, () => {
   let keystone: Keystone;
   let service: AndironProcess;
+  let images: Server;
+  let nova: Server;
+  let novaAnswer: { readonly status: number; readonly body: unknown } = { status: 404, body: {} };
   let demo = "";
 
   before(async () => {
@@ -45,14 +51,34 @@ describe("behind a real Keystone", { skip: missing !== undefined && `${missing} 
     });
     await service.start();
     const { host, port } = service.endpoints.api;
-    // The client looks for images when it makes a volume, even when it needs none.
+    nova = createServer((_, response) => {
+      response.writeHead(novaAnswer.status).end(JSON.stringify(novaAnswer.body));
+    });
+    nova.listen(0, "127.0.0.1");
+    await once(nova, "listening");
+    const computeId = await keystone.create("service", { name: "nova", type: "compute" });
+    const novaUrl = `http://127.0.0.1:${(nova.address() as AddressInfo).port}/v2.1`;
+    await keystone.create("endpoint", { service_id: computeId, interface: "public", region_id: "RegionOne", url: novaUrl });
+    // The client looks for an image service when it makes a volume, even when it needs none.
+    images = createServer((request, response) => {
+      const links = [{ rel: "self", href: `http://${request.headers.host}/v2/` }];
+      response.writeHead(300, { "content-type": "application/json" });
+      response.end(JSON.stringify({ versions: [{ id: "v2.15", status: "CURRENT", links }] }));
+    });
+    images.listen(0, "127.0.0.1");
+    await once(images, "listening");
+    const imagesUrl = `http://127.0.0.1:${(images.address() as AddressInfo).port}`;
     for (const type of ["block-storage", "image"]) {
       const serviceId = await keystone.create("service", { name: type, type });
-      const url = type === "image" ? "http://127.0.0.1:1" : `http://${host}:${port}/v3/$(project_id)s`;
+      const url = type === "image" ? imagesUrl : `http://${host}:${port}/v3/$(project_id)s`;
       await keystone.create("endpoint", { service_id: serviceId, interface: "public", region_id: "RegionOne", url });
     }
   });
   after(async () => {
+    for (const server of [images, nova]) {
+      server?.closeAllConnections();
+      server?.close();
+    }
     await service?.dispose();
     await keystone?.dispose();
   });
@@ -196,6 +222,32 @@ describe("behind a real Keystone", { skip: missing !== undefined && `${missing} 
     assert.equal((await send("GET", `/v3/${demo}/volumes`, { "x-auth-token": token })).status, 400);
     const refused = await send("POST", "/v3/volumes", { "x-auth-token": token }, { volume: { size: 1 } });
     assert.equal(refused.status, 400);
+  });
+
+  test("what a server uses is taken away by Nova only (CVE-2023-2088)", async () => {
+    const ann = { "x-auth-token": await keystone.issue("ann", "demo"), "openstack-api-version": "volume 3.44" };
+    const volumeId = String((await create(ann["x-auth-token"])).body["volume"]!["id"]);
+    const instance = "88888888-8888-4888-8888-888888888888";
+    const given = { volume_uuid: volumeId, instance_uuid: instance, connector: { host: "compute1" } };
+    const made = await send("POST", "/v3/attachments", ann, { attachment: given });
+    assert.equal(made.status, 200);
+    const id = String(made.body["attachment"]!["id"]);
+    const detach = (headers = {}): Promise<Reply> => send("DELETE", `/v3/attachments/${id}`, { ...ann, ...headers });
+    novaAnswer = { status: 200, body: { volumeAttachment: { attachment_id: id } } };
+    const refused = await detach();
+    assert.equal(refused.status, 409);
+    const message = `ConflictNovaUsingAttachment: Detach volume from instance ${instance} using the Compute API`;
+    assert.equal(refused.body["conflictingRequest"]!["message"], message);
+    for (const action of [{ "os-detach": {} }, { "os-terminate_connection": { connector: { host: "compute1" } } }]) {
+      assert.equal((await send("POST", `/v3/volumes/${volumeId}/action`, ann, action)).status, 409);
+    }
+    novaAnswer = { status: 500, body: {} };
+    assert.equal((await detach()).status, 503);
+    novaAnswer = { status: 200, body: { volumeAttachment: { attachment_id: id } } };
+    assert.equal((await detach({ "x-service-token": await keystone.issue("nova", "service") })).status, 200);
+    const again = await send("POST", "/v3/attachments", ann, { attachment: given });
+    const otherId = String(again.body["attachment"]!["id"]);
+    assert.equal((await send("DELETE", `/v3/attachments/${otherId}`, ann)).status, 200, "Nova knows another attachment only");
   });
 
   test("the openstack client finds the service in the catalogue", async () => {

@@ -149,6 +149,18 @@ test("each enabled backend has its group; one that is another group's name, give
   );
 });
 
+test("credentials are asked for where they are needed, and Keystone lets the API listen anywhere", () => {
+  const open = ["auth_strategy = keystone", "osapi_volume_listen = 0.0.0.0", "[keystone_authtoken]"];
+  assert.match(problemsOf(...open), /\[keystone_authtoken\] auth_url: must be set: auth_strategy = keystone/);
+  assert.match(problemsOf(...open, "auth_url = keystone", "username = u"), /auth_url: is keystone, which is no URL/);
+  assert.match(problemsOf(...open, "auth_url = http://k", "username = u"), /\[keystone_authtoken\] password: must be set/);
+  const credential = ["auth_type = v3applicationcredential", "auth_url = http://k", "application_credential_id = i"];
+  assert.match(problemsOf(...open, ...credential), /application_credential_secret: must be set/);
+  const config = load("[DEFAULT]", ...open, ...credential, "application_credential_secret = s");
+  assert.equal(config.keystone_authtoken.www_authenticate_uri, "http://k");
+  assert.match(problemsOf("[service_user]", "send_service_user_token = true"), /\[service_user\] auth_url: must be set/);
+});
+
 test("noauth is refused on every address that is not loopback, naming the option", () => {
   for (const address of ["0.0.0.0", "::", "10.0.0.1", "stove.example", "128.0.0.1", "::ffff:10.0.0.1"]) {
     assert.match(
