@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { admin, member, openFixture } from "./cinder-fixture.ts";
+import { admin, member, openFixture, stranger } from "./cinder-fixture.ts";
 import { CinderFault } from "./faults.ts";
 import { defaultListQuery } from "./list-query.ts";
 import type { Cinder } from "./verbs.ts";
@@ -15,15 +15,15 @@ interface Sums {
   readonly gigabytes: number;
 }
 
-async function listed(cinder: Cinder): Promise<Sums> {
-  const volumes = (await cinder.volumes.list(member, defaultListQuery)).items;
-  const snapshots = (await cinder.snapshots.list(member, defaultListQuery)).items;
+async function listed(cinder: Cinder, context = member): Promise<Sums> {
+  const volumes = (await cinder.volumes.list(context, defaultListQuery)).items;
+  const snapshots = (await cinder.snapshots.list(context, defaultListQuery)).items;
   const sizes = [...volumes.map(({ volume }) => volume.sizeGib), ...snapshots.map((snapshot) => snapshot.sizeGib)];
   return { volumes: volumes.length, snapshots: snapshots.length, gigabytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
-async function charged(cinder: Cinder, suffix = ""): Promise<Sums> {
-  const set = await cinder.quotas.show(member, "demo");
+async function charged(cinder: Cinder, suffix = "", context = member): Promise<Sums> {
+  const set = await cinder.quotas.show(context, context.projectId);
   const used = (key: string): number => set[`${key}${suffix}`]?.inUse ?? 0;
   return { volumes: used("volumes"), snapshots: used("snapshots"), gigabytes: used("gigabytes") };
 }
@@ -43,11 +43,27 @@ test("80 creates at once at a limit of 37, by two processes: exactly 37 come to 
   }
 });
 
-test("any interleaving of creates, deletes, extends, snapshots and reverts leaves usage equal to what exists", async (t) => {
+const verbs = ["create", "clone", "extend", "delete", "cascade", "snapshot", "unsnapshot", "force", "revert"] as const;
+const movingVerbs = ["give", "let-go", "take-in"] as const;
+
+/** To the other project, with its snapshots. */
+async function give(cinder: Cinder, volumeId: string): Promise<unknown> {
+  const { transfer, authKey } = await cinder.transfers.create(member, { volumeId, name: null, noSnapshots: false });
+  return cinder.transfers.accept(stranger, transfer.id, authKey);
+}
+
+async function takeIn(cinder: Cinder, target: number): Promise<unknown> {
+  const host = "andiron@p1#p1";
+  const rows = (await cinder.management.manageableVolumes(admin, host)).filter((row) => row.managedId === undefined);
+  const sourceName = rows[target % Math.max(rows.length, 1)]?.name ?? "none";
+  return cinder.management.manageVolume(admin, { host, reference: { sourceName }, bootable: false });
+}
+
+test("any interleaving of requests, transfers and managing included, leaves usage equal to what exists", async (t) => {
   const fixture = await openFixture(t, { quotas: { volumes: 6, snapshots: 6, gigabytes: 20 } });
   const peer = await fixture.openPeer();
   const step = fc.record({
-    verb: fc.constantFrom("create", "clone", "extend", "delete", "cascade", "snapshot", "unsnapshot", "force", "revert"),
+    verb: fc.constantFrom(...verbs, ...movingVerbs),
     target: fc.nat(5),
     sizeGib: fc.integer({ min: 1, max: 5 }),
     viaPeer: fc.boolean(),
@@ -72,6 +88,12 @@ test("any interleaving of creates, deletes, extends, snapshots and reverts leave
         return cinder.snapshots.create(member, { volumeId, allowInUse: false });
       case "unsnapshot":
         return cinder.snapshots.delete(member, snapshotId);
+      case "give":
+        return give(cinder, volumeId);
+      case "let-go":
+        return cinder.management.unmanageVolume(admin, volumeId);
+      case "take-in":
+        return takeIn(cinder, target);
       case "revert":
         return cinder.volumeActions.revert(member, volumeId, snapshotId);
       default:
@@ -91,6 +113,7 @@ test("any interleaving of creates, deletes, extends, snapshots and reverts leave
       const sums = await listed(fixture.cinder);
       assert.deepEqual(await charged(fixture.cinder), sums);
       assert.deepEqual(await charged(peer, "___DEFAULT__"), sums);
+      assert.deepEqual(await charged(peer, "", stranger), await listed(peer, stranger));
       for (const { volume } of (await fixture.cinder.volumes.list(member, defaultListQuery)).items) {
         const own = { ...defaultListQuery, filters: { volume_id: [volume.id] } };
         assert.equal((await fixture.cinder.snapshots.list(member, own)).items.length, volume.snapshotCount);
