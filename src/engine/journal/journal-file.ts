@@ -115,7 +115,7 @@ export class JournalFile {
     return placed;
   }
 
-  /** Writes index and footer and syncs: the file is a segment now. Rejects with the system's error, a failed sync as journal_poisoned. */
+  /** Writes index and footer and syncs: the file is a segment now. Rejects with the system's error; a failed sync poisons. */
   async seal(final: boolean): Promise<void> {
     const index = encodeIndex(this.#entries, this.firstSequence);
     const footer = encodeFooter({
