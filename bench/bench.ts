@@ -1,6 +1,6 @@
 // The benchmarks' command line:
 //
-//     npm run bench -- data [--json] [--quick] [--only ROW] [--record]     our figures beside the peers', as ratios
+//     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record]     our figures beside the peers', as ratios
 //     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
 //     npm run bench -- rows                                                 the names that --only understands
 //
@@ -16,11 +16,13 @@ import { aptLine, ensurePeers } from "../scripts/peers.ts";
 import { makeRunDirectory, removeRun, runVariable, runsPath, sweepDeadRuns } from "../scripts/run-directory.ts";
 import { dataRowNames, measureData } from "./data.ts";
 import { recordRun } from "./history.ts";
+import type { Scale } from "./lab.ts";
 import { fullScale, quickScale } from "./lab.ts";
 import { measureProfile } from "./profile.ts";
 import { formatRows } from "./row.ts";
 
-const usage = "usage: npm run bench -- data [--json] [--quick] [--only ROW] [--record] | profile [--quick] [--only PHASE] | rows";
+const usage =
+  "usage: npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record] | profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
 for (const name of sweepDeadRuns(runsPath())) say(`swept what the dead run ${name} left`);
@@ -39,9 +41,17 @@ try {
   process.exitCode = 1;
 }
 
+/** --rounds makes a run shorter and its ranges mean less. */
+function scaleOf({ quick, rounds }: { readonly quick: boolean; readonly rounds?: string | undefined }): Scale {
+  const scale = quick ? quickScale : fullScale;
+  if (rounds === undefined) return scale;
+  if (!/^[1-9]\d?$/.test(rounds)) throw new Error(`--rounds takes a number from 1 to 99, not ${rounds}`);
+  return { ...scale, rounds: Number(rounds) };
+}
+
 async function main(argv: string[]): Promise<number> {
   const flag = { type: "boolean", default: false } as const;
-  const options = { json: flag, quick: flag, record: flag, only: { type: "string" } } as const;
+  const options = { json: flag, quick: flag, record: flag, only: { type: "string" }, rounds: { type: "string" } } as const;
   const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
   const bench = positionals[0];
   if (positionals.length !== 1 || !["data", "profile", "rows"].includes(bench ?? "")) {
@@ -57,7 +67,7 @@ async function main(argv: string[]): Promise<number> {
     say(`programs to be compared with are missing (${reason}). To install them, as root:\n  ${aptLine(missing)}`);
     return 1;
   }
-  const scale = values.quick ? quickScale : fullScale;
+  const scale = scaleOf(values);
   if (bench === "profile") {
     console.log(await measureProfile({ scale, only: values.only, say }));
     return 0;
