@@ -22,7 +22,8 @@ import { measureProfile } from "./profile.ts";
 import { formatRows } from "./row.ts";
 
 const usage =
-  "usage: npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record] | profile [--quick] [--only PHASE] | rows";
+  "usage: npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record] | " +
+  "profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
 for (const name of sweepDeadRuns(runsPath())) say(`swept what the dead run ${name} left`);
