@@ -3,6 +3,7 @@
 
 import type { Random } from "../src/common/random.ts";
 import { AndironError } from "../src/common/errors.ts";
+import { systemCodeOf } from "../src/engine/backend/file-errors.ts";
 import { withRetries } from "../src/engine/backend/retrying.ts";
 import type { EngineSettings } from "../src/engine/engine-context.ts";
 import { KiB, MiB } from "../src/engine/limits.ts";
@@ -70,6 +71,18 @@ export class SimProcess {
   async start(): Promise<void> {
     await this.control.start();
     await this.router.start();
+  }
+
+  /** A service that cannot sync its state directory does not start: it says so and ends. */
+  async startOrDie(): Promise<void> {
+    try {
+      await this.start();
+    } catch (error) {
+      if (this.world.disk.faults.syncFailShare === 0 || systemCodeOf(error) !== "EIO") throw error;
+      this.world.note(`cannot start: ${describeError(error)}`);
+      this.life.kill();
+      await this.life.sleep(0); // the dead go no further
+    }
   }
 
   async stop(): Promise<void> {

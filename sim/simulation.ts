@@ -121,7 +121,7 @@ class Run {
   }
 
   async #work(process: SimProcess): Promise<void> {
-    await process.start();
+    await process.startOrDie();
     await this.#catchUp(process);
     this.#world.note("caught up");
     const workers = Array.from({ length: guests }, () => new Guest(process, this.#ledger).work());
