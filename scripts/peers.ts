@@ -20,6 +20,7 @@ export const peerPackages: readonly string[] = [
   "python3-openstackclient", // openstack
   "qemu-system-x86", // the test guest
   "qemu-utils", // qemu-img, qemu-io, qemu-nbd
+  "rabbitmq-server", // the message broker of Glance and Cinder in the tests
   "syslinux", // makes the test guest's disk bootable
 ];
 
