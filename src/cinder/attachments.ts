@@ -26,7 +26,7 @@ import { runQuery } from "./collection-query.ts";
 import { attachmentNotFound, invalidVolume, resourceConflict } from "./faults.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import type { Attachment, Connector, Volume } from "./model.ts";
-import { isVisible, readAttachment, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
+import { isVisible, readAttachment, readAttachments, readVolume, searchedProject, type CinderPorts } from "./ports.ts";
 import { attachmentShape } from "./shapes.ts";
 import { isErrorStatus } from "./status.ts";
 import type { Attachments, CreateAttachment } from "./verbs.ts";
@@ -66,9 +66,8 @@ export class AttachmentService implements Attachments {
   async list(context: RequestContext, query: ListQuery): Promise<Page<Attachment>> {
     await this.#ports.index.fresh();
     const { attachments } = this.#ports.index;
-    const everyone = context.isAdmin && query.allTenants;
-    const list = everyone ? attachments.all : attachments.ofProject(context.projectId);
-    return runQuery(list, attachmentShape, query, (id) => {
+    const search = attachments.search(query, searchedProject(context, query));
+    return runQuery(search.list, attachmentShape, search.query, (id) => {
       const attachment = attachments.get(id);
       return attachment !== undefined && isVisible(context, attachment) ? attachment : undefined;
     });

@@ -1,6 +1,8 @@
-// All records of one kind in memory, findable by id, and in order of creation: all, by project, and by volume where that
-// makes sense. Fed by the record index only.
+// All records of one kind in memory, findable by id, and in order of creation: all, and by the values of the fields that
+// lists are asked for by (project, volume, name, status), so that a filtered list costs what it finds, not what there is.
+// Fed by the record index only.
 
+import type { ListQuery } from "./list-query.ts";
 import { OrderedList, type Ordered } from "./ordered-list.ts";
 import { encodeId, parseRecord, type Kind } from "./records.ts";
 
@@ -93,65 +95,104 @@ export class Collection<T extends { readonly v: 1 }> {
 
 const nothing = new OrderedList<never>();
 
+/** Where to look for what a query asks for: every record of the answer is in the list, and passes the query. */
+export interface Search<T extends Ordered> {
+  readonly list: OrderedList<T>;
+  readonly query: ListQuery;
+}
+
+/** A list for each value of one text field. What has no text there is in none. */
+class ValueLists<T extends Ordered> {
+  readonly #field: string;
+  readonly #lists = new Map<string, OrderedList<T>>();
+
+  constructor(field: string) {
+    this.#field = field;
+  }
+
+  of(value: string): OrderedList<T> {
+    return this.#lists.get(value) ?? nothing;
+  }
+
+  clear(): void {
+    this.#lists.clear();
+  }
+
+  change(before: T | undefined, after: T | undefined, loading: boolean): void {
+    const [old, value] = [this.#valueOf(before), this.#valueOf(after)];
+    if (old !== undefined && old !== value) {
+      const list = this.#lists.get(old);
+      list?.delete(before!);
+      if (list?.size === 0) this.#lists.delete(old);
+    }
+    if (value === undefined) return;
+    let list = this.#lists.get(value);
+    if (list === undefined) this.#lists.set(value, (list = new OrderedList<T>()));
+    if (before === undefined && loading) list.append(after!);
+    else list.put(after!);
+  }
+
+  #valueOf(record: T | undefined): string | undefined {
+    const value = (record as Readonly<Record<string, unknown>> | undefined)?.[this.#field];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  }
+}
+
 export class ListedCollection<T extends Listed> extends Collection<T> {
   #all = new OrderedList<T>();
-  readonly #byProject = new Map<string, OrderedList<T>>();
-  readonly #byVolume = new Map<string, OrderedList<T>>();
+  readonly #byProject = new ValueLists<T>("projectId");
+  readonly #byVolume = new ValueLists<T>("volumeId");
+  /** By the name of the filter. */
+  readonly #byFilter: ReadonlyMap<string, ValueLists<T>>;
+  readonly #lists: readonly ValueLists<T>[];
   /** True while a load brings records in any order. */
   loading = false;
+
+  constructor(kind: Kind<T>, texts: SharedTexts) {
+    super(kind, texts);
+    const filters = Object.entries(kind.filters ?? {}).map(([name, field]) => [name, new ValueLists<T>(field)] as const);
+    this.#byFilter = new Map([...filters, ["volume_id", this.#byVolume]]);
+    this.#lists = [this.#byProject, ...this.#byFilter.values()];
+  }
 
   get all(): OrderedList<T> {
     return this.#all;
   }
 
   ofProject(projectId: string): OrderedList<T> {
-    return this.#byProject.get(projectId) ?? nothing;
+    return this.#byProject.of(projectId);
   }
 
   ofVolume(volumeId: string): OrderedList<T> {
-    return this.#byVolume.get(volumeId) ?? nothing;
+    return this.#byVolume.of(volumeId);
+  }
+
+  /** The shortest list that has what passes `query` among the records of the project, or of all where none is named. */
+  search(query: ListQuery, projectId: string | undefined): Search<T> {
+    const [named, ...others] = query.filters["project_id"] ?? [];
+    const project = projectId ?? (others.length === 0 ? named : undefined);
+    const whole = project === undefined ? this.#all : this.ofProject(project);
+    let list = whole;
+    for (const [name, lists] of this.#byFilter) {
+      const [value, ...more] = query.filters[name] ?? [];
+      if (value === undefined || value === "" || more.length > 0) continue;
+      const candidate = lists.of(value);
+      if (candidate.size < list.size) list = candidate;
+    }
+    if (list === whole || projectId === undefined) return { list, query };
+    return { list, query: { ...query, filters: { ...query.filters, project_id: [projectId] } } };
   }
 
   override clear(): void {
     super.clear();
     this.#all = new OrderedList<T>();
-    this.#byProject.clear();
-    this.#byVolume.clear();
+    for (const lists of this.#lists) lists.clear();
   }
 
   protected override changed(before: T | undefined, after: T | undefined): void {
-    if (before !== undefined && before.projectId !== after?.projectId) remove(this.#byProject, before.projectId, before);
-    if (before !== undefined && after === undefined) {
-      this.#all.delete(before);
-      if (before.volumeId !== undefined) remove(this.#byVolume, before.volumeId, before);
-    }
-    if (after === undefined) return;
-    const add = before === undefined && this.loading ? append : insert;
-    add(this.#all, after);
-    add(listOf(this.#byProject, after.projectId), after);
-    if (after.volumeId !== undefined) add(listOf(this.#byVolume, after.volumeId), after);
+    for (const lists of this.#lists) lists.change(before, after, this.loading);
+    if (after === undefined) this.#all.delete(before!);
+    else if (before === undefined && this.loading) this.#all.append(after);
+    else this.#all.put(after);
   }
-}
-
-function append<T extends Ordered>(list: OrderedList<T>, item: T): void {
-  list.append(item);
-}
-
-function insert<T extends Ordered>(list: OrderedList<T>, item: T): void {
-  list.put(item);
-}
-
-function listOf<T extends Ordered>(lists: Map<string, OrderedList<T>>, key: string): OrderedList<T> {
-  let list = lists.get(key);
-  if (list === undefined) {
-    list = new OrderedList<T>();
-    lists.set(key, list);
-  }
-  return list;
-}
-
-function remove<T extends Ordered>(lists: Map<string, OrderedList<T>>, key: string, item: T): void {
-  const list = lists.get(key);
-  list?.delete(item);
-  if (list?.size === 0) lists.delete(key);
 }

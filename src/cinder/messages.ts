@@ -6,7 +6,7 @@ import { messageNotFound } from "./faults.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { cinderLimits, type Message } from "./model.ts";
 import { ownTarget } from "./policy.ts";
-import { isVisible, type CinderPorts } from "./ports.ts";
+import { isVisible, searchedProject, type CinderPorts } from "./ports.ts";
 import { deleteRecord, messageKind, readRecord } from "./records.ts";
 import { messageShape } from "./shapes.ts";
 import type { Messages } from "./verbs.ts";
@@ -24,8 +24,8 @@ export class MessageService implements Messages {
     this.#ports.policy.enforce(context, "message:get_all", ownTarget(context));
     await this.#ports.index.fresh();
     const { messages } = this.#ports.index;
-    const list = context.isAdmin && query.allTenants ? messages.all : messages.ofProject(context.projectId);
-    return runQuery(list, messageShape, query, (id) => {
+    const search = messages.search(query, searchedProject(context, query));
+    return runQuery(search.list, messageShape, search.query, (id) => {
       const message = messages.get(id);
       return message !== undefined && isVisible(context, message) ? message : undefined;
     });

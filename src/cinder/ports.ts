@@ -7,6 +7,7 @@ import type { Control } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
+import type { ListQuery } from "./list-query.ts";
 import type { Attachment, LogLevel, Snapshot, Volume } from "./model.ts";
 import type { Policy } from "./policy.ts";
 import type { QuotaLedger } from "./quota-ledger.ts";
@@ -47,6 +48,11 @@ export interface CinderPorts {
 
 export function isVisible(context: RequestContext, record: { readonly projectId: string }): boolean {
   return context.isAdmin || record.projectId === context.projectId;
+}
+
+/** The project that a list is about; undefined: all of them. */
+export function searchedProject(context: RequestContext, query: ListQuery): string | undefined {
+  return context.isAdmin && query.allTenants ? undefined : context.projectId;
 }
 
 export async function readVolume(tx: Tx, context: RequestContext, id: string): Promise<Volume> {

@@ -6,10 +6,14 @@ import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type * as model from "./model.ts";
 
-/** A kind of record. `shared` names the text fields that many records have in common: the index keeps each text once. */
+/**
+ * A kind of record. `shared` names the text fields that many records have in common: the index keeps each text once.
+ * `filters` names, by the list filter, the text fields that lists are often asked for by: the index has them ready.
+ */
 export interface Kind<T extends { readonly v: 1 }> {
   readonly prefix: string;
   readonly shared: readonly string[];
+  readonly filters?: Readonly<Record<string, string>>;
   /** Never set: ties the kind to its record type. */
   readonly sample?: T;
 }
@@ -21,13 +25,18 @@ export interface TypeName {
 }
 
 const owned = ["projectId", "userId", "typeId", "host", "availabilityZone", "status", "attachStatus"];
+const byText = { name: "name", status: "status" };
 
 export const rootPrefix = "cinder/";
 /** Written by every transaction of this folder, read by none: its revision is that of our key space. */
 export const markerKey = "cinder/revision";
 
-export const volumeKind: Kind<model.Volume> = { prefix: "cinder/volume/", shared: owned };
-export const snapshotKind: Kind<model.Snapshot> = { prefix: "cinder/snapshot/", shared: [...owned, "volumeId", "progress"] };
+export const volumeKind: Kind<model.Volume> = { prefix: "cinder/volume/", shared: owned, filters: byText };
+export const snapshotKind: Kind<model.Snapshot> = {
+  prefix: "cinder/snapshot/",
+  shared: [...owned, "volumeId", "progress"],
+  filters: byText,
+};
 export const attachmentKind: Kind<model.Attachment> = {
   prefix: "cinder/attachment/",
   shared: ["projectId", "userId", "volumeId", "status", "attachedHost", "mountpoint"],

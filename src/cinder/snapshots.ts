@@ -9,9 +9,8 @@ import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { RecordMetadata } from "./metadata-verbs.ts";
 import { findSnapshot, snapshotMetadataOwner } from "./metadata-owners.ts";
 import type { Snapshot, Volume } from "./model.ts";
-import type { OrderedList } from "./ordered-list.ts";
 import { type PolicyRule, ownTarget } from "./policy.ts";
-import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
+import { isVisible, readSnapshot, readVolume, searchedProject, type CinderPorts } from "./ports.ts";
 import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { snapshotShape } from "./shapes.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
@@ -53,7 +52,8 @@ export class SnapshotService implements Snapshots {
     this.#ports.policy.enforce(context, "volume:get_all_snapshots", ownTarget(context));
     await this.#ports.index.fresh();
     const { snapshots } = this.#ports.index;
-    return runQuery(this.#listFor(context, query), snapshotShape, query, (id) => {
+    const search = snapshots.search(query, searchedProject(context, query));
+    return runQuery(search.list, snapshotShape, search.query, (id) => {
       const snapshot = snapshots.get(id);
       return snapshot !== undefined && isVisible(context, snapshot) ? snapshot : undefined;
     });
@@ -131,15 +131,6 @@ export class SnapshotService implements Snapshots {
     const others = this.#ports.index.snapshots.ofVolume(volume.id);
     const lastMs = others.at(others.size - 1)?.createdAtMs ?? 0;
     return Math.max(this.#ports.clock.wallMs(), lastMs + 1);
-  }
-
-  #listFor(context: RequestContext, query: ListQuery): OrderedList<Snapshot> {
-    const { snapshots } = this.#ports.index;
-    const [volumeId, ...others] = query.filters["volume_id"] ?? [];
-    if (context.isAdmin && query.allTenants) {
-      return volumeId !== undefined && others.length === 0 ? snapshots.ofVolume(volumeId) : snapshots.all;
-    }
-    return snapshots.ofProject(context.projectId);
   }
 }
 

@@ -17,7 +17,7 @@ import { checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Snapshot, type Transfer, type Volume } from "./model.ts";
 import type { CreatedTransfer, CreateTransfer, Transfers } from "./operator-verbs.ts";
 import { ownTarget } from "./policy.ts";
-import { isVisible, readVolume, type CinderPorts } from "./ports.ts";
+import { isVisible, readVolume, searchedProject, type CinderPorts } from "./ports.ts";
 import { deleteRecord, readRecord, snapshotKind, transferKind, volumeKind, writeRecord } from "./records.ts";
 import { transferShape } from "./shapes.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
@@ -35,8 +35,8 @@ export class TransferService implements Transfers {
     this.#ports.policy.enforce(context, "volume:get_all_transfers", ownTarget(context));
     await this.#ports.index.fresh();
     const { transfers } = this.#ports.index;
-    const list = context.isAdmin && query.allTenants ? transfers.all : transfers.ofProject(context.projectId);
-    return runQuery(list, transferShape, query, (id) => {
+    const search = transfers.search(query, searchedProject(context, query));
+    return runQuery(search.list, transferShape, search.query, (id) => {
       const transfer = transfers.get(id);
       return transfer !== undefined && isVisible(context, transfer) ? transfer : undefined;
     });

@@ -7,9 +7,8 @@ import { volumeMetadataOwner } from "./metadata-owners.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { RecordMetadata } from "./metadata-verbs.ts";
 import type { Volume } from "./model.ts";
-import type { OrderedList } from "./ordered-list.ts";
 import { type PolicyRule, ownTarget } from "./policy.ts";
-import { findVolume, isVisible, readVolume, type CinderPorts } from "./ports.ts";
+import { findVolume, isVisible, readVolume, searchedProject, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
 import { volumeShape } from "./shapes.ts";
 import { checkUpdate } from "./status.ts";
@@ -37,7 +36,8 @@ export class VolumeService implements Volumes {
     this.#ports.policy.enforce(context, "volume:get_all", ownTarget(context));
     await this.#ports.index.fresh();
     const { volumes } = this.#ports.index;
-    const page = runQuery(this.#listFor(context, query), volumeShape, query, (id) => {
+    const search = volumes.search(query, searchedProject(context, query));
+    const page = runQuery(search.list, volumeShape, search.query, (id) => {
       const volume = volumes.get(id);
       return volume !== undefined && isVisible(context, volume) ? volume : undefined;
     });
@@ -90,7 +90,8 @@ export class VolumeService implements Volumes {
   async summary(context: RequestContext, query: ListQuery): Promise<VolumeSummary> {
     this.#ports.policy.enforce(context, "volume:get_all", ownTarget(context));
     await this.#ports.index.fresh();
-    const volumes = filterAll(this.#listFor(context, query), volumeShape, query);
+    const search = this.#ports.index.volumes.search(query, searchedProject(context, query));
+    const volumes = filterAll(search.list, volumeShape, search.query);
     const valuesOf = new Map<string, Set<string>>();
     let totalGib = 0;
     for (const volume of volumes) {
@@ -102,13 +103,6 @@ export class VolumeService implements Volumes {
     }
     const metadata = Object.fromEntries([...valuesOf].map(([key, values]) => [key, [...values].sort()]));
     return { count: volumes.length, totalGib, metadata };
-  }
-
-  #listFor(context: RequestContext, query: ListQuery): OrderedList<Volume> {
-    const { volumes } = this.#ports.index;
-    if (!context.isAdmin || !query.allTenants) return volumes.ofProject(context.projectId);
-    const [project, ...others] = query.filters["project_id"] ?? [];
-    return project !== undefined && others.length === 0 ? volumes.ofProject(project) : volumes.all;
   }
 
   #detail(volume: Volume): VolumeDetail {
