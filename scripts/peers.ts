@@ -6,18 +6,23 @@ import { fileURLToPath } from "node:url";
 
 export const peerPackages: readonly string[] = [
   "busybox-static", // the userland of the test guest
+  "cinder-api", // Debian's Cinder, the reference that the API is compared with
+  "cinder-scheduler",
+  "cinder-volume",
   "cpio", // packs the test guest's initial file system
   "dosfstools", // mkfs.vfat, the test guest's disk
   "e2fsprogs", // mkfs.ext4, e2fsck
   "fio", // fio --ioengine=nbd --verify
   "gnutls-bin", // certtool, for TLS on NBD
   "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
+  "mariadb-server", // the database of Debian's Cinder
   "mtools", // mcopy, fills the test guest's disk
   "nbdkit", // an NBD server to be compared with
   "openssl",
   "python3-keystone", // the real Keystone of test/keystone
   "python3-libnbd", // nbdsh
   "python3-openstackclient", // openstack
+  "python3-pymysql", // from Debian's Cinder to MariaDB
   "qemu-system-x86", // the test guest
   "qemu-utils", // qemu-img, qemu-io, qemu-nbd
   "rabbitmq-server", // the message broker of Glance and Cinder in the tests

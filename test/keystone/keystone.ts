@@ -162,6 +162,8 @@ export class Keystone {
       `expiration = ${expirationSeconds}`,
       "[fernet_tokens]",
       `key_repository = ${keys("fernet-keys")}`,
+      "[fernet_receipts]",
+      `key_repository = ${keys("fernet-keys")}`,
       "[credential]",
       `key_repository = ${keys("credential-keys")}`,
       "[cache]",
