@@ -92,6 +92,7 @@ export async function openApi(test: TestContext, options: ApiFixtureOptions = {}
     listen: { host: "127.0.0.1", port: 0, option: "osapi_volume_listen_port" },
     document,
     publicEndpoint: "",
+    parsesProxyHeaders: false,
     listLimitMax: 1000,
     bodyBytesMax: 114_688,
     disableByFilePath: "",

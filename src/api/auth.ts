@@ -9,7 +9,7 @@ export type Identity = Caller;
 
 export interface AuthRequest {
   readonly method: string;
-  /** Without the query. */
+  /** Of the client's URL, without the query: with what a proxy has taken away in front, as far as it says so. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   /** The project that the URL names, if it does. */

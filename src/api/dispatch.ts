@@ -17,6 +17,7 @@ import { readQuery } from "./list-query.ts";
 import { negotiateMinor } from "./microversion.ts";
 import type { Operation } from "./operations.ts";
 import { readJsonBody } from "./request-body.ts";
+import type { RequestUrl } from "./request-url.ts";
 import type { Route, RouteTable } from "./route-table.ts";
 import { describeVersions } from "./versions.ts";
 
@@ -33,9 +34,7 @@ export interface DispatchPorts {
 export interface Exchange {
   readonly requestId: string;
   readonly globalRequestId: string | undefined;
-  readonly path: string;
-  readonly query: string;
-  readonly origin: string;
+  readonly url: RequestUrl;
   context?: RequestContext;
   /** Set once the microversion is settled. */
   minor?: number;
@@ -51,21 +50,22 @@ const noBody: JsonObject = Object.freeze({});
 /** Serves everything below /v3. */
 export async function dispatch(ports: DispatchPorts, request: IncomingMessage, exchange: Exchange): Promise<Dispatched> {
   const method = request.method ?? "";
-  const isRoot = method === "GET" && (exchange.path === "/v3/" || exchange.path === "/v3");
-  const match = isRoot ? undefined : ports.routes.match(method, exchange.path);
+  const { path, prefix, origin, query } = exchange.url;
+  const isRoot = method === "GET" && (path === "/v3/" || path === "/v3");
+  const match = isRoot ? undefined : ports.routes.match(method, path);
   const identity = await ports.authenticator.authenticate({
     method,
-    path: exchange.path,
+    path: prefix + path,
     headers: request.headers,
     urlProjectId: match?.projectId,
   });
   const context = makeContext(exchange, identity);
   exchange.context = context;
-  if (match === undefined && !isRoot) throw new RouteNotFound(exchange.path);
+  if (match === undefined && !isRoot) throw new RouteNotFound(path);
   const header = request.headers["openstack-api-version"];
   const minor = negotiateMinor(Array.isArray(header) ? header.join(",") : header);
   exchange.minor = minor;
-  if (match === undefined) return { status: 200, body: describeVersions(new Links(exchange.origin, undefined)) };
+  if (match === undefined) return { status: 200, body: describeVersions(new Links(origin, undefined)) };
   if (match.projectId !== undefined && match.projectId !== context.projectId) throw badRequest("Malformed request url");
 
   const { operation, body } = await chooseOperation(ports, request, match.route, minor);
@@ -77,10 +77,10 @@ export async function dispatch(ports: DispatchPorts, request: IncomingMessage, e
     context,
     minor,
     params: match.params,
-    query: readQuery(exchange.query),
+    query: readQuery(query),
     body: body === undefined ? noBody : (body as JsonObject),
     headers: request.headers,
-    links: new Links(exchange.origin, match.projectId),
+    links: new Links(origin, match.projectId),
     listLimitMax: ports.listLimitMax,
   });
   return { status: operation.status, ...answer };

@@ -1,5 +1,4 @@
-// The URLs in answers. They begin with public_endpoint when that is set, else with what the client itself asked for; the
-// project stands in them when it stood in the request.
+// The URLs in answers. They begin as request-url.ts says; the project stands in them when it stood in the request.
 
 export interface Link {
   readonly rel: string;
@@ -37,11 +36,4 @@ export class Links {
   version(): string {
     return `${this.#origin}/v3/`;
   }
-}
-
-/** Where links of an answer begin. `host` is the Host header; `endpoint` public_endpoint, empty when it is not set. */
-export function originOf(endpoint: string, host: string | undefined, encrypted: boolean): string {
-  if (endpoint !== "") return endpoint.replace(/\/+$/, "");
-  const safe = host !== undefined && /^[A-Za-z0-9.:[\]_-]{1,255}$/.test(host) ? host : "localhost";
-  return `${encrypted ? "https" : "http"}://${safe}`;
 }

@@ -9,7 +9,8 @@
 // - drain() takes no new connections, finishes what is under way and lets idle connections go.
 // It does not know what the answers mean.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import express from "express";
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
@@ -23,10 +24,11 @@ import { type Dispatched, type Exchange, dispatch, type DispatchPorts } from "./
 import { answerFault } from "./faults.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
 import { answerHealthcheck } from "./healthcheck.ts";
-import { Links, originOf } from "./links.ts";
+import { Links } from "./links.ts";
 import { minorHeaders } from "./microversion.ts";
 import type { ApiDocument } from "./operations.ts";
 import { checkContentLength } from "./request-body.ts";
+import { RequestUrls } from "./request-url.ts";
 import { RouteTable } from "./route-table.ts";
 import { describeVersions } from "./versions.ts";
 
@@ -41,8 +43,12 @@ export interface ApiServerOptions {
   readonly listen: ListenAddress;
   /** openapi.yaml, by loadApiDocument(). */
   readonly document: ApiDocument;
-  /** public_endpoint; empty when links shall begin with the Host header. */
+  /** How to serve HTTPS; HTTP without it. */
+  readonly tls?: ApiTls;
+  /** public_endpoint; empty when links shall begin with what the client asked for. */
   readonly publicEndpoint: string;
+  /** [oslo_middleware] enable_proxy_headers_parsing. */
+  readonly parsesProxyHeaders: boolean;
   /** osapi_max_limit. */
   readonly listLimitMax: number;
   /** osapi_max_request_body_size. */
@@ -58,6 +64,14 @@ export interface ApiServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly timeouts?: Partial<ApiTimeouts>;
+}
+
+export interface ApiTls {
+  /** PEM: certificate with its chain, and private key. */
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** PEM: who signs clients' certificates. When given, clients must show one. */
+  readonly clientCa?: Buffer;
 }
 
 /** How long a client may take, in milliseconds. */
@@ -100,7 +114,8 @@ class HttpApiServer implements ApiServer {
   readonly id = "api-server";
   readonly #options: ApiServerOptions;
   readonly #ports: DispatchPorts;
-  readonly #server: Server;
+  readonly #urls: RequestUrls;
+  readonly #server: Server | TlsServer;
   #port = 0;
   #draining = false;
 
@@ -109,17 +124,9 @@ class HttpApiServer implements ApiServer {
     const { document, cinder, authenticator, bodyBytesMax, listLimitMax } = options;
     const handlers = checkHandlers(document);
     this.#ports = { cinder, authenticator, handlers, bodyBytesMax, listLimitMax, routes: new RouteTable(document.operations) };
+    this.#urls = new RequestUrls(options);
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
-    this.#server = createServer(
-      {
-        headersTimeout: timeouts.headMs,
-        requestTimeout: timeouts.requestMs,
-        keepAliveTimeout: timeouts.idleMs,
-        connectionsCheckingInterval: timeouts.checkMs,
-        maxHeaderSize: limits.headBytesMax,
-      },
-      this.#makeApplication(),
-    );
+    this.#server = openServer(timeouts, options.tls, this.#makeApplication());
     this.#server.timeout = timeouts.stallMs;
     this.#server.maxHeadersCount = limits.headersMax;
     this.#server.maxConnections = limits.connectionsMax;
@@ -178,28 +185,24 @@ class HttpApiServer implements ApiServer {
   }
 
   #begin(request: IncomingMessage): Exchange {
-    const url = request.url ?? "/";
-    const mark = url.indexOf("?");
     const globalId = request.headers["x-openstack-request-id"];
-    const encrypted = "encrypted" in request.socket;
     return {
       requestId: `req-${this.#options.random.uuid()}`,
       globalRequestId: typeof globalId === "string" && requestIdPattern.test(globalId) ? globalId : undefined,
-      path: mark < 0 ? url : url.slice(0, mark),
-      query: mark < 0 ? "" : url.slice(mark + 1),
-      origin: originOf(this.#options.publicEndpoint, request.headers.host, encrypted),
+      url: this.#urls.read(request),
     };
   }
 
   async #answer(request: IncomingMessage, exchange: Exchange): Promise<Dispatched> {
     const method = request.method ?? "";
-    if (exchange.path === "/healthcheck" && (method === "GET" || method === "HEAD")) return this.#answerHealth(request);
-    if (exchange.path === "/metrics" && method === "GET") {
+    const { path, origin } = exchange.url;
+    if (path === "/healthcheck" && (method === "GET" || method === "HEAD")) return this.#answerHealth(request);
+    if (path === "/metrics" && method === "GET") {
       const { contentType, text } = await this.#options.metrics.render();
       return { status: 200, text, headers: { "content-type": contentType } };
     }
-    if (exchange.path === "/" && method === "GET") {
-      return { status: 300, body: describeVersions(new Links(exchange.origin, undefined)) };
+    if (path === "/" && method === "GET") {
+      return { status: 300, body: describeVersions(new Links(origin, undefined)) };
     }
     checkContentLength(request, this.#options.bodyBytesMax);
     return dispatch(this.#ports, request, exchange);
@@ -227,9 +230,23 @@ class HttpApiServer implements ApiServer {
     metrics.requestDone(exchange.operation?.id ?? "none", status, seconds);
     const who = exchange.context ?? { requestId: exchange.requestId };
     const line = `"${request.method} ${request.url} HTTP/${request.httpVersion}"`;
-    const address = request.socket.remoteAddress ?? "-";
-    log.forRequest(who).info(`${address} ${line} status: ${status} len: ${sentBytes} time: ${seconds.toFixed(7)}`);
+    log.forRequest(who).info(`${exchange.url.client} ${line} status: ${status} len: ${sentBytes} time: ${seconds.toFixed(7)}`);
   }
+}
+
+function openServer(timeouts: ApiTimeouts, tls: ApiTls | undefined, application: express.Express): Server | TlsServer {
+  const options: ServerOptions = {
+    headersTimeout: timeouts.headMs,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.idleMs,
+    connectionsCheckingInterval: timeouts.checkMs,
+    maxHeaderSize: limits.headBytesMax,
+  };
+  if (tls === undefined) return createServer(options, application);
+  const { cert, key, clientCa } = tls;
+  const verified = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  const secure = { cert, key, minVersion: "TLSv1.2", handshakeTimeout: timeouts.headMs, ...verified } as const;
+  return createTlsServer({ ...options, ...secure }, application);
 }
 
 /** Writes the answer; returns the length of its body in bytes. A client that has gone away gets nothing. */

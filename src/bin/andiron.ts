@@ -32,12 +32,13 @@ async function main(setup: ProcessSetup): Promise<number> {
       ...(tcp !== undefined && "port" in tcp ? tcp : {}),
       ...(unix !== undefined && "path" in unix ? { unix: unix.path } : {}),
     };
-    const endpoints = { api: { host: config.DEFAULT.osapi_volume_listen, port: api.server.port }, nbd };
+    const scheme = config.DEFAULT.osapi_volume_use_ssl ? "https" : "http";
+    const endpoints = { api: { scheme, host: config.DEFAULT.osapi_volume_listen, port: api.server.port }, nbd };
     const path = endpointsPath(config);
     await writeFile(`${path}.new`, `${JSON.stringify(endpoints)}\n`);
     await rename(`${path}.new`, path);
     log.info(
-      `serving the Block Storage API on http://${endpoints.api.host}:${endpoints.api.port}/v3, ` +
+      `serving the Block Storage API on ${scheme}://${endpoints.api.host}:${endpoints.api.port}/v3, ` +
         `NBD on ${config.nbd.listen}:${"port" in nbd ? nbd.port : 0}`,
     );
   };

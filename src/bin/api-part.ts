@@ -18,6 +18,7 @@ import type { ObjectBackend } from "../engine/backend/backend.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { makeKeystonePart } from "./keystone-part.ts";
+import { readApiTls } from "./pem-files.ts";
 
 export interface ApiPartOptions {
   readonly config: Config;
@@ -54,10 +55,13 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   });
   const { osapi_volume_listen, osapi_volume_listen_port, public_endpoint, osapi_max_limit, osapi_max_request_body_size } =
     config.DEFAULT;
+  const tls = await readApiTls(config);
   const server = createApiServer({
     listen: { host: osapi_volume_listen, port: osapi_volume_listen_port, option: "[DEFAULT] osapi_volume_listen_port" },
     document: await loadApiDocument(documentPath),
+    ...(tls === undefined ? {} : { tls }),
     publicEndpoint: public_endpoint,
+    parsesProxyHeaders: config.oslo_middleware.enable_proxy_headers_parsing,
     listLimitMax: osapi_max_limit,
     bodyBytesMax: osapi_max_request_body_size,
     disableByFilePath: config.healthcheck.disable_by_file_path,

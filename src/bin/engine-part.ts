@@ -1,6 +1,6 @@
 // The engine's side of a process: backends with their decorators, the storage router, the NBD server in front of it.
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../common/clock.ts";
 import type { BackendValues, Config } from "../common/config.ts";
@@ -23,6 +23,7 @@ import type { ServerTls } from "../nbd/tls.ts";
 import { atomically } from "../registry/atomic.ts";
 import type { Registry } from "../registry/registry.ts";
 import { nbdMetrics } from "./nbd-metrics.ts";
+import { readPemFile } from "./pem-files.ts";
 
 export interface EnginePartOptions {
   readonly config: Config;
@@ -165,13 +166,7 @@ async function makeNbdServer(config: Config, router: StorageRouter, log: Logger,
 
 async function readTls(config: Config): Promise<ServerTls> {
   const { tls_cert_file, tls_key_file, tls_ca_file, tls_verify_peer } = config.nbd;
-  const read = async (option: string, path: string): Promise<Buffer> => {
-    try {
-      return await readFile(path);
-    } catch (error) {
-      throw new AndironError("config_invalid", `cannot read [nbd] ${option} ${JSON.stringify(path)}`, { cause: error });
-    }
-  };
+  const read = (option: string, path: string): Promise<Buffer> => readPemFile(`[nbd] ${option}`, path);
   const cert = await read("tls_cert_file", tls_cert_file);
   const key = await read("tls_key_file", tls_key_file);
   return tls_verify_peer ? { cert, key, clientCa: await read("tls_ca_file", tls_ca_file) } : { cert, key };

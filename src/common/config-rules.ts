@@ -17,7 +17,8 @@ export interface CheckedConfig extends OptionValues {
 
 /** Every rule that `config` breaks. */
 export function checkTogether(config: CheckedConfig): BrokenRule[] {
-  return [...checkAuth(config), ...checkKeystone(config), ...checkBackends(config), ...checkTls(config), ...checkJournal(config)];
+  const rules = [checkAuth, checkKeystone, checkBackends, checkTls, checkApiTls, checkEndpoint, checkJournal];
+  return rules.flatMap((rule) => rule(config));
 }
 
 /** True for an address that only this machine reaches. A name other than localhost is not trusted to be one. */
@@ -89,6 +90,22 @@ function checkTls({ nbd }: CheckedConfig): BrokenRule[] {
     ...(nbd.tls_mode === "off" ? [] : [...missing("tls_cert_file", why), ...missing("tls_key_file", why)]),
     ...(nbd.tls_mode !== "off" && nbd.tls_verify_peer ? missing("tls_ca_file", "tls_verify_peer = true") : []),
   ];
+}
+
+function checkApiTls({ DEFAULT: { osapi_volume_use_ssl }, ssl }: CheckedConfig): BrokenRule[] {
+  if (!osapi_volume_use_ssl) return [];
+  const missing = (["cert_file", "key_file"] as const).filter((name) => ssl[name] === "");
+  return missing.map((name) => ({ group: "ssl", name, problem: "must be set: osapi_volume_use_ssl = true" }));
+}
+
+/** Links are public_endpoint and what follows, so it must be a URL that something can be put behind. */
+function checkEndpoint({ DEFAULT: { public_endpoint: url } }: CheckedConfig): BrokenRule[] {
+  if (url === "") return [];
+  const broken = (problem: string): BrokenRule[] => [
+    { group: "DEFAULT", name: "public_endpoint", problem: `is ${url}, ${problem}` },
+  ];
+  if (!URL.canParse(url) || !/^https?:\/\/[^?#]+$/i.test(url)) return broken("which is no http or https URL");
+  return /\/v3\/*$/.test(url) ? broken("and must end before /v3") : [];
 }
 
 function checkJournal({ engine: { journal_bytes_max, segment_bytes } }: CheckedConfig): BrokenRule[] {

@@ -184,6 +184,22 @@ test("TLS needs a certificate and a key, and verified clients an authority", () 
   load(...pair);
 });
 
+test("HTTPS needs a certificate and a key, and nothing else does", () => {
+  const problems = problemsOf("osapi_volume_use_ssl = true");
+  assert.match(problems, /\[ssl\] cert_file: must be set: osapi_volume_use_ssl = true\n.*\[ssl\] key_file: must be set/);
+  const config = load("osapi_volume_use_ssl = on", "[ssl]", "cert_file = /c", "key_file = /k");
+  assert.equal(config.ssl.ca_file, "");
+  load("[ssl]", "cert_file = /c");
+});
+
+test("public_endpoint is a URL that links can go on from", () => {
+  for (const url of ["cloud.example", "ftp://cloud", "https://cloud/?a=b", "/volume", "https://", "https://cloud/#x"]) {
+    assert.match(problemsOf(`public_endpoint = ${url}`), /\[DEFAULT\] public_endpoint: .*no http or https URL/, url);
+  }
+  assert.match(problemsOf("public_endpoint = https://cloud/volume/v3/"), /must end before \/v3/);
+  for (const url of ["https://cloud", "http://cloud:8776/", "https://[::1]:8776/volume"]) load(`public_endpoint = ${url}`);
+});
+
 test("a file that cannot be read is named", () => {
   assert.throws(() => loadFiles(join(folder, "absent.conf")), /config_invalid|cannot read .*absent\.conf/);
 });

@@ -40,9 +40,14 @@ export const optionGroups = {
   DEFAULT: {
     osapi_volume_listen: host("127.0.0.1", "Address on which the Block Storage API listens."),
     osapi_volume_listen_port: port(8776, "Port on which the Block Storage API listens."),
+    osapi_volume_use_ssl: bool(false, "Serve the API over HTTPS, with the files of [ssl]."),
     osapi_max_limit: int(1000, "The most items that one answer to a list request holds.", { min: 1, max: 10_000 }),
     osapi_max_request_body_size: int(114_688, "The longest request body that the API reads, in bytes.", { min: 1024 }),
-    public_endpoint: string("", "URL under which clients reach the API, for links in answers. Empty: the request's own."),
+    public_endpoint: string(
+      "",
+      "URL under which clients reach the API, without /v3, for links in answers. When it has a path, such as /volume, the API " +
+        "answers below that path too. Empty: the request's own.",
+    ),
     host: string("$hostname", "Name of this host in service lists and pool names. Unique in the cloud, and stable."),
     state_path: path("$default_state_path", "Directory of everything that this host keeps. One service at a time uses it."),
     my_ip: host("127.0.0.1", "Address of this host that other hosts reach."),
@@ -74,6 +79,18 @@ export const optionGroups = {
     service_down_time: int(60, "Seconds without a sign of life after which a service is listed as down.", { min: 1 }),
     graceful_shutdown_timeout: int(60, "Seconds that a stopping process gives its requests to finish. 0: no limit.", { min: 0 }),
     message_ttl: int(2_592_000, "Seconds for which a user message is kept.", { min: 1 }),
+  },
+  ssl: {
+    cert_file: path("", "PEM file with the API's certificate and its chain."),
+    key_file: path("", "PEM file with the API's private key, without a passphrase."),
+    ca_file: path("", "PEM file with the authorities that sign clients' certificates. When set, clients must show one."),
+  },
+  oslo_middleware: {
+    enable_proxy_headers_parsing: bool(
+      false,
+      "Believe Forwarded or X-Forwarded-Proto, -Host, -Port and -For, and X-Forwarded-Prefix. Only behind a proxy that sets " +
+        "them itself and drops what clients send.",
+    ),
   },
   registry: {
     connection: path(

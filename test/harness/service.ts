@@ -20,7 +20,7 @@ export interface Address {
 }
 
 export interface Endpoints {
-  readonly api: Address;
+  readonly api: Address & { readonly scheme: "http" | "https" };
   readonly nbd: Address & { readonly unix?: string };
 }
 
