@@ -8,11 +8,13 @@ export const peerPackages: readonly string[] = [
   "busybox-static", // the userland of the test guest
   "cinder-api", // Debian's Cinder, the reference that the API is compared with
   "cinder-scheduler",
+  "cinder-tempest-plugin", // Tempest's tests that Cinder has itself
   "cinder-volume",
   "cpio", // packs the test guest's initial file system
   "dosfstools", // mkfs.vfat, the test guest's disk
   "e2fsprogs", // mkfs.ext4, e2fsck
   "fio", // fio --ioengine=nbd --verify
+  "glance-common", // the real Glance of test/cloud
   "gnutls-bin", // certtool, for TLS on NBD
   "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
   "mariadb-server", // the database of Debian's Cinder
@@ -26,7 +28,11 @@ export const peerPackages: readonly string[] = [
   "qemu-system-x86", // the test guest
   "qemu-utils", // qemu-img, qemu-io, qemu-nbd
   "rabbitmq-server", // the message broker of Glance and Cinder in the tests
+  "subunit", // subunit2csv, reads Tempest's results
   "syslinux", // makes the test guest's disk bootable
+  "tempest", // OpenStack's own tests of the API
+  "uwsgi-core", // serves Keystone and Glance
+  "uwsgi-plugin-python3",
 ];
 
 export interface PeerState {

@@ -56,9 +56,7 @@ describe("behind a real Keystone", { skip: missing !== undefined && `${missing} 
     });
     nova.listen(0, "127.0.0.1");
     await once(nova, "listening");
-    const computeId = await keystone.create("service", { name: "nova", type: "compute" });
-    const novaUrl = `http://127.0.0.1:${(nova.address() as AddressInfo).port}/v2.1`;
-    await keystone.create("endpoint", { service_id: computeId, interface: "public", region_id: "RegionOne", url: novaUrl });
+    await keystone.publish("compute", `http://127.0.0.1:${(nova.address() as AddressInfo).port}/v2.1`);
     // The client looks for an image service when it makes a volume, even when it needs none.
     images = createServer((request, response) => {
       const links = [{ rel: "self", href: `http://${request.headers.host}/v2/` }];
@@ -68,11 +66,8 @@ describe("behind a real Keystone", { skip: missing !== undefined && `${missing} 
     images.listen(0, "127.0.0.1");
     await once(images, "listening");
     const imagesUrl = `http://127.0.0.1:${(images.address() as AddressInfo).port}`;
-    for (const type of ["block-storage", "image"]) {
-      const serviceId = await keystone.create("service", { name: type, type });
-      const url = type === "image" ? imagesUrl : `http://${host}:${port}/v3/$(project_id)s`;
-      await keystone.create("endpoint", { service_id: serviceId, interface: "public", region_id: "RegionOne", url });
-    }
+    await keystone.publish("image", imagesUrl);
+    await keystone.publish("block-storage", `http://${host}:${port}/v3/$(project_id)s`);
   });
   after(async () => {
     for (const server of [images, nova]) {

@@ -1,14 +1,13 @@
 // A private Keystone: Debian's, over an SQLite file in a directory of its own, on a free port, without systemd. With the users
 // and projects that tests need made through its API. Ends with dispose(), and with the test's process.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
+import type { Daemon } from "../cloud/daemon.ts";
+import { serveWsgi } from "../cloud/wsgi-server.ts";
 import { runOk } from "../harness/command.ts";
 
 export const password = "a test's password";
@@ -28,7 +27,7 @@ type Kind = "user" | "project" | "role" | "service" | "endpoint";
 
 export class Keystone {
   readonly #folder: string;
-  readonly #children: ChildProcess[] = [];
+  readonly #daemons: Daemon[] = [];
   #url = "";
   #shortUrl = "";
   #admin = "";
@@ -56,7 +55,6 @@ export class Keystone {
     database.exec("PRAGMA journal_mode = WAL");
     database.close();
     this.#url = await this.serve("long");
-    this.#shortUrl = await this.serve("short");
     const urls = ["public", "internal", "admin"].flatMap((name) => [`--bootstrap-${name}-url`, this.#url]);
     await this.#manage("bootstrap", "--bootstrap-password", password, "--bootstrap-region-id", "RegionOne", ...urls);
     this.#admin = await this.issue("admin", "admin");
@@ -64,12 +62,7 @@ export class Keystone {
 
   /** Ends what listens, as if Keystone's machine were gone. */
   async stop(): Promise<void> {
-    for (const child of this.#children.splice(0)) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    }
+    for (const daemon of this.#daemons.splice(0)) await daemon.kill();
   }
 
   async dispose(): Promise<void> {
@@ -114,16 +107,25 @@ export class Keystone {
   }
 
   /** A token of the user in the project. `short`: it expires after 2 seconds. */
-  issue(user: string, project: string, { short = false } = {}): Promise<string> {
+  async issue(user: string, project: string, { short = false } = {}): Promise<string> {
     const domain = { id: "default" };
     const identity = { methods: ["password"], password: { user: { name: user, domain, password } } };
     return this.authenticate({ identity, scope: { project: { name: project, domain } } }, short);
   }
 
   async authenticate(auth: unknown, short = false): Promise<string> {
+    if (short && this.#shortUrl === "") this.#shortUrl = await this.serve("short");
     const { status, token, body } = await this.send("POST", `${short ? this.#shortUrl : this.#url}/auth/tokens`, { auth });
     if (status !== 201) throw new Error(`Keystone answers ${status} to an authentication: ${JSON.stringify(body)}`);
     return token;
+  }
+
+  /** Puts a service into the catalogue, with the three interfaces of one URL. */
+  async publish(type: string, url: string): Promise<void> {
+    const serviceId = await this.create("service", { name: type, type });
+    for (const name of ["public", "internal", "admin"]) {
+      await this.create("endpoint", { service_id: serviceId, interface: name, region_id: "RegionOne", url });
+    }
   }
 
   async revoke(token: string): Promise<void> {
@@ -131,18 +133,15 @@ export class Keystone {
     if (status !== 204) throw new Error(`Keystone answers ${status} to a revocation`);
   }
 
-  /** Starts one more process over the same data; resolves with its URL. */
+  /** Starts one more server over the same data; resolves with its URL. */
   async serve(name: "long" | "short"): Promise<string> {
-    const script = join(import.meta.dirname, "keystone_server.py");
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "/usr/bin/python3", script], {
-      env: { ...process.env, OS_KEYSTONE_CONFIG_DIR: join(this.#folder, name) },
-      stdio: ["ignore", "pipe", "inherit"],
+    const { daemon, url } = await serveWsgi({
+      script: "/usr/bin/keystone-wsgi-public",
+      env: { OS_KEYSTONE_CONFIG_DIR: join(this.#folder, name) },
+      logFile: join(this.#folder, `uwsgi-${this.#daemons.length}.log`),
     });
-    this.#children.push(child);
-    const lines = createInterface({ input: child.stdout });
-    const port = await Promise.race([once(lines, "line"), once(child, "exit").then(() => ["0"])]);
-    if (port[0] === "0") throw new Error("Keystone did not start");
-    return `http://127.0.0.1:${port[0]}/v3`;
+    this.#daemons.push(daemon);
+    return `${url}/v3`;
   }
 
   async #configure(name: string, expirationSeconds: number): Promise<void> {

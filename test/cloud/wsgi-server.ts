@@ -1,0 +1,44 @@
+// Serves a WSGI script of an OpenStack service with Debian's uWSGI: one process of several threads, which share one cache,
+// on a port of 127.0.0.1 that the kernel chooses. Resolves when the application is loaded; the caller asks it something.
+
+import { readFile } from "node:fs/promises";
+import { Daemon } from "./daemon.ts";
+
+export interface WsgiOptions {
+  /** The service's script, such as /usr/bin/glance-wsgi-api. */
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly logFile: string;
+}
+
+export interface WsgiServer {
+  readonly daemon: Daemon;
+  /** "http://127.0.0.1:PORT". */
+  readonly url: string;
+}
+
+const threads = 4;
+const options = [
+  ["--plugin", "python3"],
+  ["--http-socket", "127.0.0.1:0"],
+  ["--listen", "64"],
+  ["--buffer-size", "65535"],
+  ["--threads", `${threads}`],
+  ["--enable-threads", "--need-app", "--disable-logging"],
+].flat();
+
+export async function serveWsgi({ script, env, logFile }: WsgiOptions): Promise<WsgiServer> {
+  const daemon = new Daemon("uwsgi-core", [...options, "--wsgi-file", script], { env, logFile });
+  let port: string | undefined;
+  try {
+    await daemon.waitUntil(async () => {
+      const log = await readFile(logFile, "utf8");
+      port = /bound to TCP address 127\.0\.0\.1:(\d+) \(port auto-assigned\)/.exec(log)?.[1];
+      return port !== undefined && /^WSGI app 0 \(mountpoint=''\) ready/m.test(log);
+    });
+  } catch (error) {
+    await daemon.kill();
+    throw error;
+  }
+  return { daemon, url: `http://127.0.0.1:${port}` };
+}
