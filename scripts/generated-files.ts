@@ -1,21 +1,25 @@
 // The files of the repository that a program writes: `npm run gen` writes them, `npm run check` says which are stale.
-// A new one is a row here. Rendering is pure and quick: it runs in every check.
+// A new one is a row here. Rendering runs no test and is quick: it runs in every check.
 
 import { type CounterRow, type HistogramRow, counterTable, gaugeTable, histogramTable } from "../src/common/metric-table.ts";
 import { defaultChecks } from "../src/cinder/policy/rule-table.ts";
 import type { Option } from "../src/common/option-types.ts";
 import { backendOptions, optionGroups } from "../src/common/options.ts";
+import { loadCoverage, renderCoverage } from "./api-coverage.ts";
 
 export interface GeneratedFile {
   readonly path: string;
   readonly render: () => string;
 }
 
+const coverage = await loadCoverage();
+
 export const generatedFiles: readonly GeneratedFile[] = [
   { path: "etc/andiron/andiron.conf.sample", render: renderSample },
   { path: "etc/andiron/policy.yaml.sample", render: renderPolicySample },
   { path: "docs/config.md", render: renderConfigDocs },
   { path: "docs/metrics.md", render: renderMetricDocs },
+  { path: "docs/api-coverage.md", render: () => renderCoverage(coverage) },
 ];
 
 type Group = Readonly<Record<string, Option<unknown>>>;

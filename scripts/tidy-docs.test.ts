@@ -16,6 +16,8 @@ test("a generated file that is missing or changed by hand is stale", () => {
   assert.equal(findStale([{ path: "a.md", text: "right\n" }], generated).length, 0);
   assert.equal(findStale([{ path: "a.md", text: "wrong\n" }], generated).length, 1);
   assert.equal(findStale([], generated).length, 1);
+  const render = (): string => assert.fail("why");
+  assert.match(findStale([], [{ path: "a.md", render }])[0]!.problem, /cannot be written: .*why/);
 });
 
 test("options and metrics that the docs leave out are found, and what we generate leaves none out", () => {

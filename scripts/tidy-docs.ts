@@ -9,7 +9,11 @@ import { type Finding, type SourceFile, isTest } from "./source-tree.ts";
 
 export function findStale(files: readonly SourceFile[], generated: readonly GeneratedFile[]): Finding[] {
   return generated.flatMap(({ path, render }) => {
-    return textOf(files, path) === render() ? [] : [{ path, problem: "is not what its program writes: run `npm run gen`" }];
+    try {
+      return textOf(files, path) === render() ? [] : [{ path, problem: "is not what its program writes: run `npm run gen`" }];
+    } catch (error) {
+      return [{ path, problem: `cannot be written: ${String(error)}` }];
+    }
   });
 }
 

@@ -52,19 +52,23 @@ export interface ApiFixture extends CinderFixture {
   readonly url: string;
   readonly server: ApiServer;
   readonly document: ApiDocument;
-  /** Ids of the operations that have answered with success. */
-  readonly succeeded: Set<string>;
   readonly errors: { readonly message: string; readonly fields: LogFields | undefined }[];
   readonly lines: string[];
   /** One request; the answer of a success is checked against the API description. One at a time. */
   call(method: string, path: string, options?: CallOptions): Promise<Reply>;
-  /** The same, below /v3/demo; fails unless the status is `status`. */
+  /** The same in a project, with or without it in the URL, as `namesProject` says. */
+  callIn(projectId: string, method: string, path: string, options?: CallOptions): Promise<Reply>;
+  /** The same in the project demo; fails unless the status is `status`. */
   expect(status: number, method: string, path: string, options?: CallOptions): Promise<JsonReply>;
 }
 
 export interface ApiFixtureOptions extends FixtureOptions {
   readonly authenticator?: Authenticator;
   readonly server?: Partial<ApiServerOptions>;
+  /** Whether URLs bear the project (the default); else a token of noauth does. */
+  readonly namesProject?: boolean;
+  /** Told of every answer of an operation, after it was checked. */
+  readonly onAnswer?: (operationId: string, status: number) => void;
 }
 
 let loading: Promise<ApiDocument> | undefined;
@@ -79,7 +83,6 @@ export async function openApi(test: TestContext, options: ApiFixtureOptions = {}
   const fixture = await openFixture(test, { quotas: { volumes: 1000, snapshots: 1000, gigabytes: 100_000 }, ...options });
   const errors: ApiFixture["errors"] = [];
   const lines: string[] = [];
-  const succeeded = new Set<string>();
   let lastOperation = "none";
   const log: Logger = {
     ...silentLogger,
@@ -121,16 +124,20 @@ export async function openApi(test: TestContext, options: ApiFixtureOptions = {}
     if (operationId !== "none" && reply.status < 400) {
       const problem = document.checkResponse(operationId, reply.status, reply.status === 204 ? null : reply.json);
       assert.equal(problem, undefined, `${method} ${path}: ${problem} in ${reply.text}`);
-      succeeded.add(operationId);
     }
+    if (operationId !== "none") options.onAnswer?.(operationId, reply.status);
     return reply;
   };
+  const callIn: ApiFixture["callIn"] = (projectId, method, path, asked = {}) => {
+    if (options.namesProject ?? true) return call(method, `/v3/${projectId}${path}`, asked);
+    return call(method, `/v3${path}`, { ...asked, headers: { "x-auth-token": `admin:${projectId}`, ...asked.headers } });
+  };
   const expect = async (status: number, method: string, path: string, asked?: CallOptions): Promise<JsonReply> => {
-    const reply = await call(method, `/v3/demo${path}`, asked);
+    const reply = await callIn("demo", method, path, asked);
     assert.equal(reply.status, status, `${method} ${path}: ${reply.text}`);
     return reply.json;
   };
-  return { ...fixture, url, server, document, succeeded, errors, lines, call, expect };
+  return { ...fixture, url, server, document, errors, lines, call, callIn, expect };
 }
 
 async function send(dispatcher: Agent, method: string, url: string, { version, headers, body }: CallOptions): Promise<Reply> {

@@ -6,12 +6,13 @@
 // - Nothing is coerced: a number given as text stays text.
 
 import addFormats from "ajv-formats";
-import { OpenAPIBackend } from "openapi-backend";
+import { OpenAPIBackend, OpenAPIRouter } from "openapi-backend";
 import { AndironError } from "../common/errors.ts";
 import { parseMinor } from "./microversion.ts";
 import { describeSchemaError } from "./schema-errors.ts";
 
-export interface Operation {
+/** What openapi.yaml says of an operation. */
+export interface OperationFacts {
   readonly id: string;
   /** Upper case. */
   readonly method: string;
@@ -24,6 +25,17 @@ export interface Operation {
   /** Status of success. */
   readonly status: number;
   readonly takesBody: boolean;
+  /** Why it never succeeds, when it does not. */
+  readonly refusal: string | undefined;
+  /** Policy rules that can refuse it, first the one that is always asked; none: any token will do. */
+  readonly rules: readonly string[];
+  /** Policy rules that leave fields out of its answer. */
+  readonly fieldRules: readonly string[];
+  /** Whether it wants no token. */
+  readonly open: boolean;
+}
+
+export interface Operation extends OperationFacts {
   /** What is wrong with a body, in Cinder's words; undefined when nothing is. */
   checkBody(body: unknown): string | undefined;
 }
@@ -49,43 +61,60 @@ export async function loadApiDocument(path: string): Promise<ApiDocument> {
       customizeAjv: (ajv) => addFormats.default(ajv, ["uuid", "date-time"]),
     });
     await backend.init();
-    const operations = backend.getOperations().map((entry): Operation => {
-      const id = entry.operationId;
-      if (id === undefined) throw new TypeError(`an operation without operationId: ${entry.method} ${entry.path}`);
-      return makeOperation(backend, { ...entry, operationId: id });
-    });
+    const operations = backend
+      .getOperations()
+      .map(factsOf)
+      .map((facts): Operation => {
+        return { ...facts, checkBody: facts.takesBody ? compileBodyCheck(backend, facts.id) : acceptBody };
+      });
     return { operations, checkResponse: (id, status, body) => checkResponse(backend, id, status, body) };
   } catch (cause) {
     throw new AndironError("config_invalid", `the API description ${path} cannot be used`, { cause });
   }
 }
 
+/** The facts alone, which is quick: nothing is compiled. */
+export async function loadOperationFacts(path: string): Promise<readonly OperationFacts[]> {
+  const definition = await new OpenAPIBackend({ definition: path }).loadDocument();
+  return new OpenAPIRouter({ definition }).getOperations().map(factsOf);
+}
+
 interface Entry {
-  readonly operationId: string;
+  readonly operationId?: string;
   readonly method: string;
   readonly path: string;
   readonly requestBody?: unknown;
   readonly responses?: unknown;
+  readonly security?: readonly unknown[];
+  readonly "x-since"?: string;
+  readonly "x-handler"?: string;
+  readonly "x-refuses"?: string;
+  readonly "x-policy"?: readonly string[];
+  readonly "x-field-policy"?: readonly string[];
 }
 
-function makeOperation(backend: OpenAPIBackend, entry: Entry): Operation {
-  const extensions = entry as Entry & { readonly "x-since"?: string; readonly "x-handler"?: string };
+function factsOf(entry: Entry): OperationFacts {
+  const { operationId: id } = entry;
+  if (id === undefined) throw new TypeError(`an operation without operationId: ${entry.method} ${entry.path}`);
   const [path = "", selector] = entry.path.split("#");
   const isVersion = selector !== undefined && /^3\.\d+$/.test(selector);
   const status = Object.keys(Object(entry.responses))
     .map(Number)
     .find((code) => code < 400);
-  if (status === undefined) throw new TypeError(`${entry.operationId} never succeeds`);
+  if (status === undefined) throw new TypeError(`${id} never succeeds`);
   return {
-    id: entry.operationId,
+    id,
     method: entry.method.toUpperCase(),
     path,
     action: isVersion ? undefined : selector,
-    sinceMinor: parseMinor(extensions["x-since"] ?? "3.0"),
-    handlerId: extensions["x-handler"] ?? entry.operationId,
+    sinceMinor: parseMinor(entry["x-since"] ?? "3.0"),
+    handlerId: entry["x-handler"] ?? id,
     status,
     takesBody: entry.requestBody !== undefined,
-    checkBody: entry.requestBody === undefined ? acceptBody : compileBodyCheck(backend, entry.operationId),
+    refusal: entry["x-refuses"],
+    rules: entry["x-policy"] ?? [],
+    fieldRules: entry["x-field-policy"] ?? [],
+    open: entry.security?.length === 0,
   };
 }
 

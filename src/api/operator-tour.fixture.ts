@@ -4,16 +4,6 @@
 import assert from "node:assert/strict";
 import { type ApiFixture, type JsonReply, itemsAt, textAt } from "./api-fixture.ts";
 
-/** Operations that never succeed, since routers neither replicate nor cluster: the stops below check how they refuse. */
-export const refusedOperations: readonly string[] = [
-  "completeVolumeExtension",
-  "enableCluster",
-  "failoverHost",
-  "failoverService",
-  "showCluster",
-  "updateCluster",
-];
-
 async function createType(api: ApiFixture, name: string): Promise<string> {
   return textAt(await api.expect(200, "POST", "/types", { body: { volume_type: { name } } }), "volume_type", "id");
 }
@@ -156,11 +146,11 @@ async function tourTransfers(api: ApiFixture): Promise<void> {
 async function accept(api: ApiFixture, base: string, created: JsonReply, volumeId: string): Promise<void> {
   const path = `${base}/${textAt(created, "transfer", "id")}/accept`;
   await api.expect(400, "POST", path, { body: { accept: { auth_key: "wrong" } } });
-  const accepted = await api.call("POST", `/v3/other${path}`, {
+  const accepted = await api.callIn("other", "POST", path, {
     body: { accept: { auth_key: textAt(created, "transfer", "auth_key") } },
   });
   assert.equal(accepted.status, 202, accepted.text);
-  const shown = await api.call("GET", `/v3/other/volumes/${volumeId}`);
+  const shown = await api.callIn("other", "GET", `/volumes/${volumeId}`);
   assert.equal(shown.json["volume"]!["os-vol-tenant-attr:tenant_id"], "other");
   await api.expect(202, "DELETE", `/volumes/${volumeId}`);
 }

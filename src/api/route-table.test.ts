@@ -7,7 +7,8 @@ import type { Operation } from "./operations.ts";
 import { RouteTable } from "./route-table.ts";
 
 function operation(id: string, method: string, path: string, given: Partial<Operation> = {}): Operation {
-  const rest = { action: undefined, sinceMinor: 0, handlerId: id, status: 200, takesBody: false, checkBody: () => undefined };
+  const says = { status: 200, takesBody: false, refusal: undefined, rules: [], fieldRules: [], open: false };
+  const rest = { action: undefined, sinceMinor: 0, handlerId: id, ...says, checkBody: () => undefined };
   return { id, method, path, ...rest, ...given };
 }
 
