@@ -13,7 +13,7 @@ import { type Authenticator, noAuth } from "./auth.ts";
 import { type ApiDocument, loadApiDocument } from "./operations.ts";
 import { type ApiServer, type ApiServerOptions, createApiServer } from "./server.ts";
 
-const documentPath = fileURLToPath(new URL("../../openapi.yaml", import.meta.url));
+export const documentPath = fileURLToPath(new URL("../../openapi.yaml", import.meta.url));
 
 export interface Reply {
   readonly status: number;

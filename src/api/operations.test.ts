@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadDocument } from "./api-fixture.ts";
+import { documentPath, loadDocument } from "./api-fixture.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
+import { loadApiDocument } from "./operations.ts";
 
 /** Operations whose success has no JSON: their ids begin with what they do. */
 const withoutJson = new RegExp(
@@ -23,6 +24,13 @@ test("every handler serves an operation, and every operation below /v3 has one",
   const { operations } = await loadDocument();
   const served = operations.filter(({ path }) => path.startsWith("/v3/") && path !== "/v3/");
   assert.deepEqual(Object.keys(allHandlers).sort(), [...new Set(served.map(({ handlerId }) => handlerId))].sort());
+});
+
+test("the schemas are schemas, and every body's compiles", async () => {
+  const { operations } = await loadApiDocument(documentPath, { validateSchemas: true });
+  const withBody = operations.filter(({ takesBody }) => takesBody);
+  assert.ok(withBody.length > 50);
+  for (const { id, checkBody } of withBody) assert.doesNotThrow(() => checkBody({ nothing: 1 }), id);
 });
 
 test("operation ids are unique", async () => {

@@ -1,5 +1,6 @@
-// The operations of openapi.yaml, with their compiled request validators: openapi-backend reads, resolves and compiles the
-// document once, at the start. Its router is not used (it tries every operation, by a new regular expression each time).
+// The operations of openapi.yaml with the checks of their bodies: openapi-backend reads and resolves the document at the start,
+// and compiles an operation's check when the first body comes for it (all of them cost seconds). Its router is not used (it tries
+// every operation, by a new regular expression each time).
 //
 // - An operation is chosen before its body is checked (by action key and microversion), so an error is about that body.
 // - Query parameters are not checked by schema: what Cinder refuses there depends on microversion and role (list-query.ts).
@@ -50,14 +51,17 @@ type BodyCheck = (body: unknown) => string | undefined;
 
 const acceptBody: BodyCheck = () => undefined;
 
-/** Reads openapi.yaml at `path`. Rejects with config_invalid when it cannot be read or compiled. */
-export async function loadApiDocument(path: string): Promise<ApiDocument> {
+/**
+ * Reads openapi.yaml at `path`. Rejects with config_invalid when it cannot be read. `validateSchemas` is for a test: our own
+ * schemas are not proven right at every start.
+ */
+export async function loadApiDocument(path: string, { validateSchemas = false } = {}): Promise<ApiDocument> {
   try {
     const backend = new OpenAPIBackend({
       definition: await new OpenAPIBackend({ definition: path }).loadDocument(),
       quick: true, // responses are compiled when a test asks for them
       strict: true,
-      ajvOpts: { strict: false, allErrors: false, verbose: true },
+      ajvOpts: { strict: false, allErrors: false, verbose: true, meta: validateSchemas, validateSchema: validateSchemas },
       customizeAjv: (ajv) => addFormats.default(ajv, ["uuid", "date-time"]),
     });
     await backend.init();
@@ -65,7 +69,7 @@ export async function loadApiDocument(path: string): Promise<ApiDocument> {
       .getOperations()
       .map(factsOf)
       .map((facts): Operation => {
-        return { ...facts, checkBody: facts.takesBody ? compileBodyCheck(backend, facts.id) : acceptBody };
+        return { ...facts, checkBody: facts.takesBody ? lazyBodyCheck(backend, facts.id) : acceptBody };
       });
     return { operations, checkResponse: (id, status, body) => checkResponse(backend, id, status, body) };
   } catch (cause) {
@@ -116,6 +120,11 @@ function factsOf(entry: Entry): OperationFacts {
     fieldRules: entry["x-field-policy"] ?? [],
     open: entry.security?.length === 0,
   };
+}
+
+function lazyBodyCheck(backend: OpenAPIBackend, operationId: string): BodyCheck {
+  let check: BodyCheck | undefined;
+  return (body) => (check ??= compileBodyCheck(backend, operationId))(body);
 }
 
 /** openapi-backend makes two validators of an operation with a body: first the body's, then the parameters'. */
