@@ -1,6 +1,7 @@
 // The benchmarks' command line:
 //
 //     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record]     our figures beside the peers', as ratios
+//     npm run bench -- api (the same options)                               the Block Storage API beside Debian's Cinder
 //     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
 //     npm run bench -- rows                                                 the names that --only understands
 //
@@ -14,15 +15,15 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { aptLine, ensurePeers } from "../scripts/peers.ts";
 import { makeRunDirectory, removeRun, runVariable, runsPath, sweepDeadRuns } from "../scripts/run-directory.ts";
+import { apiBenchRowNames, fullApiScale, measureApiBeside, quickApiScale } from "./api.ts";
 import { dataRowNames, measureData } from "./data.ts";
 import { recordRun } from "./history.ts";
-import type { Scale } from "./lab.ts";
 import { fullScale, quickScale } from "./lab.ts";
 import { measureProfile } from "./profile.ts";
 import { formatRows } from "./row.ts";
 
 const usage =
-  "usage: npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record] | " +
+  "usage: npm run bench -- data|api [--json] [--quick] [--rounds N] [--only ROW] [--record] | " +
   "profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
@@ -43,8 +44,7 @@ try {
 }
 
 /** --rounds makes a run shorter and its ranges mean less. */
-function scaleOf({ quick, rounds }: { readonly quick: boolean; readonly rounds?: string | undefined }): Scale {
-  const scale = quick ? quickScale : fullScale;
+function withRounds<T extends { readonly rounds: number }>(scale: T, rounds: string | undefined): T {
   if (rounds === undefined) return scale;
   if (!/^[1-9]\d?$/.test(rounds)) throw new Error(`--rounds takes a number from 1 to 99, not ${rounds}`);
   return { ...scale, rounds: Number(rounds) };
@@ -55,12 +55,12 @@ async function main(argv: string[]): Promise<number> {
   const options = { json: flag, quick: flag, record: flag, only: { type: "string" }, rounds: { type: "string" } } as const;
   const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
   const bench = positionals[0];
-  if (positionals.length !== 1 || !["data", "profile", "rows"].includes(bench ?? "")) {
+  if (positionals.length !== 1 || !["data", "api", "profile", "rows"].includes(bench ?? "")) {
     say(usage);
     return 2;
   }
   if (bench === "rows") {
-    console.log(dataRowNames.join("\n"));
+    console.log([...dataRowNames, ...apiBenchRowNames].join("\n"));
     return 0;
   }
   const { missing, reason } = ensurePeers(say);
@@ -68,13 +68,17 @@ async function main(argv: string[]): Promise<number> {
     say(`programs to be compared with are missing (${reason}). To install them, as root:\n  ${aptLine(missing)}`);
     return 1;
   }
-  const scale = scaleOf(values);
+  const { only, quick, rounds } = values;
+  const scale = withRounds(quick ? quickScale : fullScale, rounds);
   if (bench === "profile") {
-    console.log(await measureProfile({ scale, only: values.only, say }));
+    console.log(await measureProfile({ scale, only, say }));
     return 0;
   }
-  const rows = await measureData({ scale, only: values.only, say });
-  if (values.record) await recordRun("data", values.quick, rows);
+  const rows =
+    bench === "api"
+      ? await measureApiBeside({ only, say }, withRounds(quick ? quickApiScale : fullApiScale, rounds))
+      : await measureData({ scale, only, say });
+  if (values.record) await recordRun(bench === "api" ? "api" : "data", quick, rows);
   console.log(values.json ? JSON.stringify({ rows }) : formatRows(rows));
   return 0;
 }

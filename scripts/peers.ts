@@ -33,6 +33,7 @@ export const peerPackages: readonly string[] = [
   "tempest", // OpenStack's own tests of the API
   "uwsgi-core", // serves Keystone and Glance
   "uwsgi-plugin-python3",
+  "wrk", // the load of the API benchmark
 ];
 
 export interface PeerState {
