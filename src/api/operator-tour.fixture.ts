@@ -211,7 +211,7 @@ async function tourHints(api: ApiFixture): Promise<void> {
 async function tourManagement(api: ApiFixture): Promise<void> {
   const pool = textAt(await api.expect(200, "GET", "/scheduler-stats/get_pools"), "pools", "0", "name");
   const query = `?host=${encodeURIComponent(pool)}&limit=1000`;
-  const id = await createVolume(api, { name: "managed" });
+  let id = await createVolume(api, { name: "managed" });
   const lists = [
     ["/os-volume-manage", "3.0"],
     ["/manageable_volumes", "3.8"],
@@ -227,6 +227,7 @@ async function tourManagement(api: ApiFixture): Promise<void> {
     const volume = { host: pool, ref: { "source-name": `volume-${id}` }, name: "back", bootable: true };
     const taken = await api.expect(202, "POST", path, { version, body: { volume } });
     assert.equal(taken["volume"]!["bootable"], "true");
+    id = textAt(taken, "volume", "id");
     await api.expect(400, "POST", path, { version, body: { volume } });
     await api.expect(400, "POST", path, { version, body: { volume: { ...volume, ref: "nothing" } } });
     const detail = itemsAt(await api.expect(200, "GET", `${path}/detail${query}`, { version }), "manageable-volumes");

@@ -12,17 +12,22 @@ test("a volume that is let go keeps its vDisk, frees its quota, and can be taken
   const { cinder, control } = await openFixture(t);
   const { volume } = await cinder.volumes.create(member, { sizeGib: 3, name: "mine" });
   await assert.rejects(cinder.management.unmanageVolume(member, volume.id), refused(/^Policy doesn't allow/));
-  for (const reference of [{ sourceName: "mine" }, { sourceName: `volume-${volume.id}` }, { sourceId: volume.id }]) {
-    await cinder.management.unmanageVolume(admin, volume.id);
-    assert.equal((await control.vdisk(volume.id))?.sizeBytes, 3 * 2 ** 30);
+  let id = volume.id;
+  for (const call of [() => ({ sourceName: "mine" }), () => ({ sourceName: `volume-${id}` }), () => ({ sourceId: id })]) {
+    const reference = call();
+    await cinder.management.unmanageVolume(admin, id);
+    assert.equal((await control.vdisk(id))?.sizeBytes, 3 * 2 ** 30);
     assert.equal((await cinder.quotas.show(admin, "demo"))["gigabytes"]?.inUse, 0);
     const [row] = await cinder.management.manageableVolumes(admin, host);
     assert.deepEqual(row, { name: "mine", sizeGib: 3 });
     const { volume: again } = await cinder.management.manageVolume(admin, { host, reference, bootable: false, name: "mine" });
-    assert.deepEqual([again.id, again.sizeGib, again.status, again.host], [volume.id, 3, "available", host]);
+    assert.deepEqual([again.sizeGib, again.status, again.host], [3, "available", host]);
+    assert.notEqual(again.id, id, "it is another volume than the one that was let go");
+    assert.equal(await control.vdisk(id), undefined);
+    id = again.id;
     assert.equal((await cinder.quotas.show(admin, "demo"))["gigabytes"]?.inUse, 3);
     const [managed] = await cinder.management.manageableVolumes(admin, host);
-    assert.deepEqual([managed?.managedId, managed?.reasonNotSafe], [volume.id, "already managed"]);
+    assert.deepEqual([managed?.managedId, managed?.reasonNotSafe], [id, "already managed"]);
   }
 });
 
@@ -65,6 +70,11 @@ test("a volume with snapshots or a connection is not let go; a snapshot is, and 
   assert.equal((await cinder.volumes.show(member, volume.id)).volume.snapshotCount, 1);
   assert.equal((await cinder.quotas.show(admin, "demo"))["snapshots"]?.inUse, 1);
   await assert.rejects(cinder.management.manageSnapshot(admin, { volumeId: volume.id, reference }), refused(/already managed/));
+  await cinder.management.unmanageSnapshot(admin, snapshot.id);
+  await cinder.management.unmanageVolume(admin, volume.id);
+  const byId = { sourceId: volume.id };
+  const again = await cinder.management.manageVolume(admin, { host, reference: byId, bootable: false });
+  await cinder.management.manageSnapshot(admin, { volumeId: again.volume.id, reference });
   await cinder.attachments.create(member, { volumeId: other.volume.id, connector: { host: "h" } });
   await assert.rejects(cinder.management.unmanageVolume(admin, other.volume.id), refused(/must not be migrating, attached/));
 });

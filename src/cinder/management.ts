@@ -1,8 +1,9 @@
 // Taking vDisks and snapshots of the engine in as volumes and snapshots, and letting them go without deleting them.
 //
-//   vDisk, no volume ── manage ──► available volume of the vDisk's id ── unmanage ──► vDisk, no volume
+//   vDisk, no volume ── manage ──► available volume ── unmanage ──► vDisk, no volume
 //
-// A volume's vDisk has the volume's id, so that "managed" means: there is a volume of that id. What is taken in is read by the
+// A volume's vDisk has the volume's id, so that "managed" means: there is a volume of that id. A volume is never the one that
+// was let go before: taking a vDisk in gives it the new volume's id. A snapshot keeps its own. What is taken in is read by the
 // transaction that makes the volume: it can't vanish, be exported or be taken twice meanwhile.
 
 import type { SnapshotRow, VdiskName, VdiskRow } from "../engine/control.ts";
@@ -85,10 +86,12 @@ export class ManagementService implements Management {
       if ((await readRecord(tx, volumeKind, vdisk.id)) !== undefined) {
         throw invalid(`Unable to manage existing volume. Volume ${vdisk.id} already managed.`);
       }
-      const volume = this.#adopted(context, request, vdisk, type, volumeHost(this.#ports.settings, pool));
+      const id = this.#ports.random.uuid();
+      const volume = this.#adopted(context, request, { ...vdisk, id }, type, volumeHost(this.#ports.settings, pool));
       const { projectId, typeId, sizeGib } = volume;
       await this.#ports.ledger.charge(tx, { projectId, typeId, volumes: 1, gigabytes: sizeGib });
-      if (volume.name !== null) await this.#ports.control.renameVdisk(tx, volume.id, vdiskName(volume.id, volume.name));
+      await this.#ports.control.rekeyVdisk(tx, vdisk.id, id);
+      await this.#ports.control.renameVdisk(tx, id, vdiskName(id, volume.name));
       writeRecord(tx, volumeKind, volume.id, volume);
       return { volume, typeName: type.name, attachments: [] };
     });

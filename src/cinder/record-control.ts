@@ -136,6 +136,15 @@ export class RecordControl implements Control {
     return found;
   }
 
+  async rekeyVdisk(tx: Tx, vdiskId: string, newId: string): Promise<void> {
+    const vdisk = await this.#idleVdisk(tx, vdiskId);
+    for (const { id, vdiskId: of } of await this.snapshots(vdisk.pool, 1000)) {
+      if (of === vdiskId) tx.put(snapshotKey(id), JSON.stringify({ ...(await this.#snapshot(tx, id)), vdiskId: newId }));
+    }
+    tx.delete(vdiskKey(vdiskId));
+    this.#put(tx, { ...vdisk, id: newId });
+  }
+
   async findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow> {
     return { name: `snapshot-${snapshotId}`, ...(await this.#snapshot(tx, snapshotId)) };
   }

@@ -133,6 +133,8 @@ export interface Control {
   findVdisk(tx: Tx, pool: string, called: VdiskName): Promise<VdiskRow>;
   /** The same for a snapshot, of any state. snapshot_not_found. */
   findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow>;
+  /** Gives a vDisk that no router has open another id, and its snapshots with it. vdisk_busy, vdisk_exists. */
+  rekeyVdisk(tx: Tx, vdiskId: string, newId: string): Promise<void>;
   /** At most `countMax` of the pool, by id. Costs a look at all records. */
   vdisks(pool: string, countMax: number): Promise<VdiskRow[]>;
   snapshots(pool: string, countMax: number): Promise<SnapshotRow[]>;

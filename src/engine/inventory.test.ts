@@ -42,3 +42,32 @@ test("vDisks are listed and found by name and id, unless they are exported; snap
     await rig.close();
   }
 });
+
+test("a vDisk that no router has open gets another id, and its snapshots go with it", { timeout: 30_000 }, async () => {
+  const rig = await EngineRig.open();
+  try {
+    const id = await rig.createDisk(4 * MiB);
+    const other = await rig.createDisk(4 * MiB);
+    const snapshotId = await rig.snapshot(id);
+    const othersSnapshotId = await rig.snapshot(other);
+    const rekey = (from: string, to: string): Promise<unknown> => rig.atomically((tx) => rig.control.rekeyVdisk(tx, from, to));
+    await assert.rejects(rekey(id, other), coded("vdisk_exists"));
+    await assert.rejects(rekey("nothing", "new"), coded("vdisk_not_found"));
+    const opened = await rig.open(other);
+    assert.ok(opened);
+    await assert.rejects(rekey(other, "new"), coded("vdisk_busy"));
+    await rig.detach(other);
+
+    const newId = "99999999-9999-4999-8999-999999999999";
+    await rekey(id, newId);
+    assert.equal(await rig.control.vdisk(id), undefined);
+    assert.equal((await rig.control.vdisk(newId))?.name, `disk-${id}`);
+    assert.equal((await rig.control.snapshot(snapshotId))?.vdiskId, newId);
+    assert.equal((await rig.control.snapshot(othersSnapshotId))?.vdiskId, other);
+    const found = await rig.atomically((tx) => rig.control.findVdisk(tx, rigPool, { name: `disk-${id}` }));
+    assert.equal(found.id, newId);
+    await rig.atomically((tx) => rig.control.revertVdisk(tx, newId, snapshotId));
+  } finally {
+    await rig.close();
+  }
+});

@@ -42,6 +42,26 @@ export async function findVdisk(tx: Tx, pool: string, called: VdiskName): Promis
   return { id, name: record.name, sizeBytes: record.sizeBytes, state: record.state, exported: false };
 }
 
+/**
+ * Gives the vDisk another id. Refused while a router has it open: the router knows it by the old one. Its snapshots are looked
+ * for outside of the transaction; one that is made meanwhile reads the vDisk's record, which is gone afterwards.
+ */
+export async function rekeyVdisk(tx: Tx, registry: Registry, vdiskId: string, newId: string): Promise<void> {
+  if ((await tx.get(keys.vdisk(newId))) !== undefined) throw new AndironError("vdisk_exists", `vDisk ${newId} exists`);
+  const vdisk = await edits.getVdisk(tx, vdiskId);
+  const log = await edits.getLog(tx, vdisk.log);
+  if (vdisk.exports.length > 0 || log.owner !== null) throw new AndironError("vdisk_busy", `vDisk ${vdiskId} is open`);
+  for await (const { id, vdisk: of } of scan<SnapshotRecord>(registry, keys.snapshots)) {
+    if (of !== vdiskId) continue;
+    const snapshot = await edits.findSnapshot(tx, id);
+    if (snapshot !== undefined) edits.putSnapshot(tx, { ...snapshot, vdisk: newId });
+  }
+  tx.delete(keys.vdisk(vdiskId));
+  edits.putVdisk(tx, { ...vdisk, id: newId });
+  edits.putLog(tx, { ...log, vdisk: newId });
+  tx.put(keys.name(vdisk.pool, vdisk.name), JSON.stringify({ v: 1, vdisk: newId }));
+}
+
 async function findByName(tx: Tx, pool: string, name: string): Promise<string> {
   const key = keys.name(pool, name);
   const text = isKeyPart(name) ? await tx.get(key) : undefined;

@@ -203,6 +203,10 @@ export class RecordControl implements Control {
     return inventory.findVdisk(tx, pool, called);
   }
 
+  rekeyVdisk(tx: Tx, vdiskId: string, newId: string): Promise<void> {
+    return inventory.rekeyVdisk(tx, this.#options.registry, vdiskId, newId);
+  }
+
   async findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow> {
     const { id, vdisk, name, sizeBytes, state } = await edits.getSnapshot(tx, snapshotId);
     return { id, vdiskId: vdisk, name, sizeBytes, state };

@@ -24,9 +24,14 @@ export async function getLog(tx: Tx, id: string): Promise<LogRecord> {
 }
 
 export async function getSnapshot(tx: Tx, id: string): Promise<SnapshotRecord> {
+  const snapshot = await findSnapshot(tx, id);
+  if (snapshot === undefined) throw new AndironError("snapshot_not_found", `snapshot ${id} does not exist`);
+  return snapshot;
+}
+
+export async function findSnapshot(tx: Tx, id: string): Promise<SnapshotRecord | undefined> {
   const text = await tx.get(keys.snapshot(id));
-  if (text === undefined) throw new AndironError("snapshot_not_found", `snapshot ${id} does not exist`);
-  return parseRecord<SnapshotRecord>(keys.snapshot(id), text);
+  return text === undefined ? undefined : parseRecord<SnapshotRecord>(keys.snapshot(id), text);
 }
 
 export const putVdisk = (tx: Tx, record: VdiskRecord): void => tx.put(keys.vdisk(record.id), JSON.stringify(record));
