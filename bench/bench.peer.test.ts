@@ -7,7 +7,7 @@ import { missingCommand, run } from "../test/harness/command.ts";
 import type { Row } from "./row.ts";
 
 const program = resolve(import.meta.dirname, "bench.ts");
-const missing = await missingCommand(["fio", "nbdkit", "nbdcopy", "qemu-nbd", "qemu-img", "setpriv"]);
+const missing = await missingCommand(["fio", "nbdkit", "nbdcopy", "qemu-nbd", "qemu-img", "setpriv", "wrk", "keystone-manage"]);
 const skip = missing === undefined ? false : `${missing} is not installed`;
 
 test("data --json prints one object of rows and nothing else, one for each peer", { skip, timeout: 120_000 }, async () => {
@@ -33,4 +33,16 @@ test("a row that does not exist is refused with the names of those that do", { s
   assert.equal(code, 1);
   assert.equal(stdout, "");
   assert.match(stderr, /random read hot QD32/);
+});
+
+test("api --json measures a crowd beside a hundred", { skip, timeout: 600_000 }, async () => {
+  const args = [program, "api", "--json", "--quick", "--only", "crowded: GET"];
+  const { code, stdout, stderr } = await run(process.execPath, args, { timeoutMs: 600_000 });
+  assert.equal(code, 0, stderr);
+  const { rows } = JSON.parse(stdout) as { rows: Row[] };
+  assert.deepEqual(
+    rows.map(({ name, peerName, unit, aim }) => ({ name, peerName, unit, aim })),
+    [{ name: "crowded: GET a volume", peerName: "with 100", unit: "ms", aim: 0.5 }],
+  );
+  assert.ok(rows[0]!.ours > 0 && rows[0]!.peer > 0);
 });
