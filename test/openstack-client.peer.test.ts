@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { BlockStorage } from "./harness/block-storage.ts";
 import { missingCommand } from "./harness/command.ts";
 import { OpenstackClient } from "./harness/openstack-client.ts";
+import { watchOperations } from "./harness/operation-record.ts";
 import { prepareAndiron, type AndironProcess } from "./harness/service.ts";
 
 interface ShownVolume {
@@ -39,6 +40,7 @@ describe("the openstack client", { skip: skip && `${skip} is not installed`, tim
     client = new OpenstackClient(api.url);
   });
   after(() => service.dispose());
+  watchOperations(import.meta.filename, () => service);
 
   /** What is left of earlier tests would change lists and sums. */
   async function deleteAll(): Promise<void> {

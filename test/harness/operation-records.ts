@@ -1,0 +1,174 @@
+// Records in the states that the requests of all operations (src/api/operation-requests.fixture.ts) need to succeed: each is
+// made when its name is asked for, through the API, by an administrator of the project.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+
+type Json = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** One request of the administrator below /v3, at a microversion that has everything; fails unless it succeeds. */
+export type Send = (method: string, path: string, body?: unknown) => Promise<Json>;
+
+/** What does not follow from the name of a record alone: the state in which an operation wants its record. */
+const states: Readonly<Record<string, string>> = {
+  unreserveVolume: "reserved",
+  beginDetachingVolume: "attached",
+  rollDetachingVolume: "detaching",
+  detachVolume: "attached",
+  forceDetachVolume: "attached",
+  unsetImageMetadata: "described",
+  updateSnapshotStatus: "creating",
+  manageSnapshot: "unmanaged snapshot",
+  manageOldSnapshot: "unmanaged snapshot",
+  completeAttachment: "connected",
+  listTypeAccess: "private",
+  addTypeAccess: "private",
+  removeTypeAccess: "shared",
+  showTypeEncryptionItem: "encrypted",
+  updateTypeEncryption: "encrypted",
+  deleteTypeEncryption: "encrypted",
+  showProjectDefaultType: "default",
+  unsetProjectDefaultType: "default",
+  disassociateQosSpecs: "associated",
+  thawService: "frozen",
+};
+
+/** Keys that are there for everybody to see. */
+const keys: Readonly<Record<string, string>> = { showVolumeEncryptionItem: "encryption_key_id", showExtraSpec: "multiattach" };
+
+type Names = Map<string, string>;
+
+export class OperationRecords {
+  readonly #send: Send;
+  readonly #projectId: string;
+  #host = "";
+  #pool = "";
+  #badTypeId = "";
+
+  constructor(send: Send, projectId: string) {
+    this.#send = send;
+    this.#projectId = projectId;
+  }
+
+  async start(): Promise<void> {
+    const { pools } = await this.#send("GET", "/scheduler-stats/get_pools");
+    this.#pool = String((pools as unknown as { name: string }[])[0]!.name);
+    this.#host = this.#pool.split("#")[0]!;
+    const volume_type = { name: "odd", extra_specs: { volume_backend_name: "nowhere" } };
+    this.#badTypeId = idOf(await this.#send("POST", "/types", { volume_type }), "volume_type");
+  }
+
+  /** What stands for `names`, made anew. */
+  async make(operationId: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const state = states[operationId] ?? "";
+    const made: Names = new Map([
+      ["host", this.#host],
+      ["host_name", this.#host],
+      ["pool", this.#pool],
+      ["target_project_id", this.#projectId],
+      ["class_name", "default"],
+      ["alias", "os-services"],
+      ["cluster_name", "c"],
+      ["key", keys[operationId] ?? "key"],
+      ["unique", randomUUID()],
+    ]);
+    const needs = (...some: readonly string[]): boolean => some.some((name) => names.includes(name));
+    if (state === "frozen") await this.#send("PUT", "/os-services/freeze", { host: this.#host });
+    if (needs("snapshot_id") || state === "unmanaged snapshot") await this.#makeSnapshot(made, state);
+    else if (needs("volume_id", "source_name", "attachment_id", "transfer_id", "message_id")) {
+      await this.#makeVolume(made, state, names);
+    }
+    if (needs("type_id") || state === "default") await this.#makeType(made, state, operationId);
+    if (needs("qos_id")) await this.#makeQos(made, state);
+    if (needs("group_type_id")) {
+      const given = { group_type: { name: randomUUID(), group_specs: { key: "b" } } };
+      made.set("group_type_id", idOf(await this.#send("POST", "/group_types", given), "group_type"));
+    }
+    return made;
+  }
+
+  /** After an operation that may have taken the service out of service. */
+  async serveAgain(operationId: string): Promise<void> {
+    if (operationId === "freezeService") await this.#send("PUT", "/os-services/thaw", { host: this.#host });
+    await this.#send("PUT", "/os-services/enable", { host: this.#host, binary: "cinder-volume" });
+  }
+
+  async #makeVolume(made: Names, state: string, names: readonly string[]): Promise<string> {
+    const isFailing = names.includes("message_id");
+    const volume = { size: 1, metadata: { key: "b" }, ...(isFailing ? { volume_type: this.#badTypeId } : {}) };
+    const id = idOf(await this.#send("POST", "/volumes", { volume }), "volume");
+    await this.#settle(`/volumes/${id}`, "volume", isFailing ? "error" : "available");
+    made.set("volume_id", id);
+    const act = (action: object): Promise<Json> => this.#send("POST", `/volumes/${id}/action`, action);
+    if (state === "reserved") await act({ "os-reserve": null });
+    if (state === "attached" || state === "detaching") await act({ "os-attach": { host_name: "h", mountpoint: "/dev/vdb" } });
+    if (state === "detaching") await act({ "os-begin_detaching": null });
+    if (state === "described") await act({ "os-set_image_metadata": { metadata: { key: "b" } } });
+    if (names.includes("source_name")) {
+      await act({ "os-unmanage": null });
+      made.set("source_name", `volume-${id}`);
+    }
+    if (isFailing) {
+      const { messages } = await this.#send("GET", `/messages?resource_uuid=${id}`);
+      made.set("message_id", (messages as unknown as { id: string }[])[0]!.id);
+    }
+    if (names.includes("attachment_id")) {
+      const connector = state === "connected" ? { connector: { host: "compute1" } } : {};
+      const given = { attachment: { volume_uuid: id, ...connector } };
+      made.set("attachment_id", idOf(await this.#send("POST", "/attachments", given), "attachment"));
+    }
+    if (names.includes("transfer_id")) {
+      const { transfer } = await this.#send("POST", "/volume-transfers", { transfer: { volume_id: id } });
+      made.set("transfer_id", String(transfer!["id"]));
+      made.set("auth_key", String(transfer!["auth_key"]));
+    }
+    return id;
+  }
+
+  async #makeSnapshot(made: Names, state: string): Promise<void> {
+    const volumeId = await this.#makeVolume(made, "", []);
+    const snapshot = { volume_id: volumeId, metadata: { key: "b" } };
+    const id = idOf(await this.#send("POST", "/snapshots", { snapshot }), "snapshot");
+    await this.#settle(`/snapshots/${id}`, "snapshot", "available");
+    made.set("snapshot_id", id);
+    if (state === "creating") await this.#send("POST", `/snapshots/${id}/action`, { "os-reset_status": { status: "creating" } });
+    if (state !== "unmanaged snapshot") return;
+    await this.#send("POST", `/snapshots/${id}/action`, { "os-unmanage": null });
+    made.set("source_name", `_snapshot-${id}`);
+  }
+
+  async #makeType(made: Names, state: string, operationId: string): Promise<void> {
+    const isPrivate = state === "private" || state === "shared";
+    const extra_specs = { key: "b", multiattach: "<is> False" };
+    const given = { name: randomUUID(), extra_specs, "os-volume-type-access:is_public": !isPrivate };
+    const id = idOf(await this.#send("POST", "/types", { volume_type: given }), "volume_type");
+    made.set("type_id", id);
+    if (state === "shared") await this.#send("POST", `/types/${id}/action`, { addProjectAccess: { project: "p" } });
+    if (state === "default") {
+      await this.#send("PUT", `/default-types/${this.#projectId}`, { default_type: { volume_type: id } });
+    }
+    if (state !== "encrypted") return;
+    const encryption = { provider: "luks", control_location: "front-end", cipher: "aes-xts-plain64", key_size: 256 };
+    const { encryption: saved } = await this.#send("POST", `/types/${id}/encryption`, { encryption });
+    made.set("encryption_id", operationId.endsWith("Item") ? "cipher" : String(saved!["encryption_id"]));
+  }
+
+  async #makeQos(made: Names, state: string): Promise<void> {
+    const given = { qos_specs: { name: randomUUID(), key: "b" } };
+    const id = idOf(await this.#send("POST", "/qos-specs", given), "qos_specs");
+    made.set("qos_id", id);
+    if (state === "associated") await this.#send("GET", `/qos-specs/${id}/associate?vol_type_id=${made.get("type_id")}`);
+  }
+
+  async #settle(path: string, key: string, status: string): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      const shown = (await this.#send("GET", path))[key]!["status"];
+      if (shown === status) return;
+      assert.ok(tries < 1000 && /^(creating|available)$/.test(String(shown)), `${path} is ${String(shown)}, not ${status}`);
+    }
+  }
+}
+
+function idOf(body: Json, key: string): string {
+  return String(body[key]!["id"]);
+}
