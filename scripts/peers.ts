@@ -11,19 +11,23 @@ export const peerPackages: readonly string[] = [
   "cinder-tempest-plugin", // Tempest's tests that Cinder has itself
   "cinder-volume",
   "cpio", // packs the test guest's initial file system
+  "curl",
   "dosfstools", // mkfs.vfat, the test guest's disk
   "e2fsprogs", // mkfs.ext4, e2fsck
   "fio", // fio --ioengine=nbd --verify
   "glance-common", // the real Glance of test/cloud
   "gnutls-bin", // certtool, for TLS on NBD
+  "haproxy", // in front of the API
   "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
   "mariadb-server", // the database of Debian's Cinder
   "mtools", // mcopy, fills the test guest's disk
   "nbdkit", // an NBD server to be compared with
   "openssl",
+  "python3-cinderclient", // cinder
   "python3-keystone", // the real Keystone of test/keystone
   "python3-libnbd", // nbdsh
   "python3-openstackclient", // openstack
+  "python3-openstacksdk", // import openstack
   "python3-pymysql", // from Debian's Cinder to MariaDB
   "qemu-system-x86", // the test guest
   "qemu-utils", // qemu-img, qemu-io, qemu-nbd
