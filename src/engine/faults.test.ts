@@ -99,6 +99,30 @@ test(
   },
 );
 
+test("while syncs hang writers wait at the journal's limit, though no file could be sealed", { timeout: 60_000 }, async () => {
+  const settings = { journalBytesMax: 1 * MiB, segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB };
+  await withRig({ settings }, {}, async ({ rig, disk }) => {
+    const id = await rig.createDisk(64 * MiB);
+    const session = await rig.open(id);
+    await writePieces(session.device, 0, 1);
+    const { promise, resolve: release } = Promise.withResolvers<void>();
+    disk.syncGate = promise;
+    let done = 1;
+    const writer = (async () => {
+      for (; done < 80; done++) await session.device.write(done * pieceBytes, piece(done), noFua);
+    })();
+    while (!rig.router.budget.isFull && done < 80) await systemClock.sleep(10);
+    await systemClock.sleep(200);
+    const before = done;
+    release();
+    await writer;
+    assert.ok(before * pieceBytes < 2 * MiB, `${before} pieces were written`);
+    await checkPieces(rig, id, Array(80).keys());
+    await rig.detach(id);
+    assert.equal(rig.router.budget.bytes, 0);
+  });
+});
+
 test("two disks at the journal's limit do not wait for each other", { timeout: 20_000 }, async () => {
   const settings = { journalBytesMax: 1 * MiB, segmentBytes: 64 * KiB, checkpointBytes: 128 * KiB };
   await withRig({ settings }, {}, async ({ rig, backend }) => {

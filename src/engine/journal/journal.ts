@@ -35,6 +35,8 @@ export interface JournalOptions {
   readonly handles: SegmentHandles;
   readonly clock: Clock;
   readonly random: Random;
+  /** A file takes no more records; it will be sealed, unless the journal is given up. */
+  readonly onFull: (file: JournalFile) => void;
   /** A file became a segment: sealed and synced. In order. */
   readonly onSealed: (sealed: JournalFile) => void;
   readonly onCreated: (file: JournalFile) => void;
@@ -268,6 +270,7 @@ export class Journal {
 
   #seal(file: JournalFile, final: boolean): void {
     this.#sealing.push(file);
+    this.#options.onFull(file);
     this.#sealChain = this.#sealChain.then(async () => {
       if (!(await this.#sealNow(file, final))) return;
       this.#sealing.shift();

@@ -53,6 +53,7 @@ async function begin(segmentBytes = 64 * KiB): Promise<Written> {
     clock: { ...systemClock, after: () => ({ cancel: () => undefined }) },
     random: seededRandom(directories),
     onCreated: () => undefined,
+    onFull: () => undefined,
     onSealed: () => undefined,
     onDiscarded: () => undefined,
   });

@@ -1,4 +1,4 @@
-// How much of the local disk the journals of a router may fill: sealed and unsealed files that no checkpoint covers yet.
+// How much of the local disk the journals of a router may fill: full files, sealed or not, that no checkpoint covers yet.
 //
 // - Writers slow down smoothly above the soft mark and wait at the limit; nothing that was acknowledged is dropped.
 // - Above the soft mark the disks are asked to checkpoint, so that files can go.

@@ -1,9 +1,10 @@
-// The sealed files of one open log that are still local: each goes to the backend, in any order, and is let go once a
+// The full files of one open log that are still local: each is sealed, goes to the backend, in any order, and is let go once a
 // checkpoint covers it.
 //
-//     sealed ──upload (again and again until it is there)──► uploaded ──checkpoint committed──► released (file unlinked)
+//     full ──► sealed ──upload (again and again until it is there)──► uploaded ──checkpoint committed──► released (file unlinked)
 //
-// Until then it is read locally, and it counts against the journal's budget.
+// Until then it is read locally, and it counts against the journal's budget: from the moment it is full, so that a disk whose
+// syncs are slow holds writers up, too. A log has one more file, which is not full.
 
 import { AndironError } from "../../common/errors.ts";
 import type { PoolContext } from "../engine-context.ts";
@@ -32,6 +33,8 @@ const retryMsMax = 10_000;
 export class LocalSegments {
   readonly #context: PoolContext;
   readonly #segments: { readonly local: LocalSegment; readonly uploaded: Promise<void> }[] = [];
+  /** What is counted of files that are full but not sealed, by handle. */
+  readonly #full = new Map<number, number>();
   #abandoned = false;
   #bytes = 0;
 
@@ -43,9 +46,16 @@ export class LocalSegments {
     return this.#bytes;
   }
 
+  /** A file of that length takes no more records. */
+  full(handle: number, bytes: number): void {
+    this.#full.set(handle, bytes);
+    this.#count(bytes);
+  }
+
   add(local: LocalSegment): void {
-    this.#bytes += local.bytes;
-    this.#context.budget.take(local.bytes);
+    const counted = this.#full.get(local.handle) ?? 0;
+    this.#full.delete(local.handle);
+    this.#count(local.bytes - counted);
     const uploaded = this.#upload(local);
     uploaded.catch(() => undefined);
     this.#segments.push({ local, uploaded });
@@ -79,12 +89,23 @@ export class LocalSegments {
   abandon(): void {
     this.#abandoned = true;
     for (const { local } of this.#segments.splice(0)) this.#forget(local);
+    for (const bytes of this.#full.values()) this.#uncount(bytes);
+    this.#full.clear();
     this.#context.budget.wake();
   }
 
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#context.budget.take(bytes);
+  }
+
+  #uncount(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#context.budget.give(bytes);
+  }
+
   #forget(local: LocalSegment): void {
-    this.#bytes -= local.bytes;
-    this.#context.budget.give(local.bytes);
+    this.#uncount(local.bytes);
     this.#context.segments.setLocal(local.handle, undefined);
     local.file.close();
   }

@@ -216,6 +216,7 @@ export class OpenLog {
       clock: this.#context.clock,
       random: this.#context.random,
       onCreated: (file) => this.#context.segments.setLocal(file.handle, file.file),
+      onFull: (file) => this.locals.full(file.handle, file.length),
       onSealed: (file) => this.#sealed(file),
       onDiscarded: (file) => this.#context.segments.setLocal(file.handle, undefined),
     });
