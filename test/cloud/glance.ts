@@ -4,7 +4,6 @@
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { runOk } from "../harness/command.ts";
 import { type Keystone, password } from "../keystone/keystone.ts";
 import type { RabbitMq } from "./rabbitmq.ts";
@@ -46,10 +45,6 @@ export class Glance {
     await this.#configure();
     const configuration = join(this.#folder, "glance-api.conf");
     await runOk("glance-manage", ["--config-file", configuration, "db_sync"]);
-    // Without it a reader keeps a writer waiting.
-    const database = new DatabaseSync(join(this.#folder, "glance.db"));
-    database.exec("PRAGMA journal_mode = WAL");
-    database.close();
     this.#server = await serveWsgi({
       script: "/usr/bin/glance-wsgi-api",
       env: { OS_GLANCE_CONFIG_DIR: this.#folder },

@@ -1,5 +1,6 @@
-// Serves a WSGI script of an OpenStack service with Debian's uWSGI: one process of several threads, which share one cache,
-// on a port of 127.0.0.1 that the kernel chooses. Resolves when the application is loaded; the caller asks it something.
+// Serves a WSGI script of an OpenStack service with Debian's uWSGI on a port of 127.0.0.1 that the kernel chooses. One request
+// at a time: SQLite fails a transaction that has read, and then writes, when another one has written meanwhile. Resolves when
+// the application is loaded.
 
 import { readFile } from "node:fs/promises";
 import { Daemon } from "./daemon.ts";
@@ -17,13 +18,11 @@ export interface WsgiServer {
   readonly url: string;
 }
 
-const threads = 4;
 const options = [
   ["--plugin", "python3"],
   ["--http-socket", "127.0.0.1:0"],
   ["--listen", "64"],
   ["--buffer-size", "65535"],
-  ["--threads", `${threads}`],
   ["--enable-threads", "--need-app", "--disable-logging"],
 ].flat();
 
