@@ -66,7 +66,7 @@ function withPeers(found: readonly string[]): { files: readonly string[]; comple
 }
 
 function findTests(): string[] {
-  return ["src", "test", "scripts", "bench", "sim"].flatMap((folder) => listFiles(join(root, folder))).sort();
+  return ["src", "test", "tempest-tests", "scripts", "bench", "sim"].flatMap((folder) => listFiles(join(root, folder))).sort();
 }
 
 function listFiles(folder: string): string[] {
