@@ -9,7 +9,8 @@ import { prepareCloud } from "../test/cloud/cloud.ts";
 import { everything, readLists, runTempest } from "./runner.ts";
 import { countResults, findComplaints } from "./verdict.ts";
 
-const regex = process.argv[2] ?? everything;
+const wanted = process.argv[2];
+const regex = wanted === undefined ? everything : `(?=${everything})(?=.*(?:${wanted}))`;
 const say = (line: string): void => console.error(`tempest: ${line}`);
 const slowestShown = 10;
 
