@@ -62,4 +62,7 @@ export const messageListRules: ListRules = { ...rules, filters: new Set(resource
 /** Lists without filters of their own. */
 export const unfilteredListRules: ListRules = { ...rules, filters: new Set(["host", "is_public"]), likeSinceMinor: never };
 
+/** Cinder has no list of allowed filters for transfers: clients find them by name. */
+export const transferListRules: ListRules = { ...unfilteredListRules, filters: new Set(["id", "name", "volume_id"]) };
+
 export const typeListRules: ListRules = { ...rules, filters: new Set(resourceFilters.volume_type), likeSinceMinor: never };

@@ -331,6 +331,24 @@ test("who may not is told so: no token 401, no right 403", async (t) => {
   assert.equal(textAt(foreign.json, "badRequest", "message"), "Invalid filters foo are found in query options.");
 });
 
+test("a member finds a transfer by its name, as clients do", async (t) => {
+  const member: Identity = { userId: "ann", projectId: "demo", roles: ["member", "reader"], isAdmin: false, serviceRoles: [] };
+  const api = await openApi(t, { authenticator: { authenticate: () => member } });
+  const { volume } = await api.expect(202, "POST", "/volumes", { body: { volume: { size: 1 } } });
+  const body = { transfer: { volume_id: textAt(volume, "id"), name: "gift" } };
+  const version = "3.65";
+  await api.expect(202, "POST", "/volume-transfers", { version, body });
+  for (const base of ["/volume-transfers", "/os-volume-transfer"]) {
+    for (const [name, found] of [
+      ["gift", 1],
+      ["other", 0],
+    ] as const) {
+      const listed = await api.expect(200, "GET", `${base}/detail?all_tenants=1&name=${name}`, { version });
+      assert.equal(itemsAt(listed, "transfers").length, found, `${base} ${name}`);
+    }
+  }
+});
+
 test("the health check says why the process is out of service", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "andiron-api-"));
   t.after(() => rm(directory, { recursive: true, force: true }));

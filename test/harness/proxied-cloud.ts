@@ -2,7 +2,7 @@
 // The catalogue names it by both types that clients look for, in a region with both and in one with each alone.
 //
 // The clients look for an image service when they make a volume, and for a server when they attach one: a few lines of HTTP
-// stand for both. They say that a server is there, whatever its id, and that it has no volumes; nothing else.
+// stand for both. They say that a server is there, whatever its id, that it has no volumes, and that compute limits nothing.
 
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -102,6 +102,9 @@ function answerAsNeighbour(path: string, host: string): { readonly status: numbe
   };
   const server = /^\/v2\.1\/servers\/([\w-]+)$/.exec(path)?.[1];
   if (server !== undefined) return { status: 200, body: { server: { id: server, name: server, links: [] } } };
+  const project = /^\/v2\.1\/os-quota-sets\/(\w+)(?:\/defaults)?$/.exec(path)?.[1];
+  if (project !== undefined) return { status: 200, body: { quota_set: { id: project } } };
+  if (path.startsWith("/v2.1/limits")) return { status: 200, body: { limits: { absolute: {}, rate: [] } } };
   if (path === "/v2.1" || path === "/v2.1/") {
     return { status: 200, body: { version: version("v2.1", "/v2.1/", { version: "2.90", min_version: "2.1" }) } };
   }

@@ -3,14 +3,14 @@
 import type { Transfer } from "../../cinder/model.ts";
 import { readBoolean } from "../booleans.ts";
 import { type Answer, type Call, type Handlers, bodyObject, emptyAnswer, pathParameter } from "../call.ts";
-import { unfilteredListRules } from "../resource-filters.ts";
+import { transferListRules } from "../resource-filters.ts";
 import { viewTransfer, viewTransferEntry } from "../views/transfer.ts";
 import { answerList } from "./paging.ts";
 
 const idOf = (call: Call): string => pathParameter(call, "transfer_id");
 const snapshotsMinor = 55;
 const listForm = {
-  rules: unfilteredListRules,
+  rules: transferListRules,
   key: "transfers",
   linksKey: "transfers_links",
   idOf: (transfer: Transfer) => transfer.id,
