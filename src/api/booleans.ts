@@ -22,6 +22,6 @@ export function readBooleanParameter(query: URLSearchParams, name: string): bool
   const text = query.get(name);
   if (text === null) return false;
   const value = parseBoolean(text);
-  if (value === undefined) throw badRequest(`Invalid value '${text.slice(0, 255)}' for ${name}. Accepted values: a boolean.`);
+  if (value === undefined) throw badRequest(`Value '${text.slice(0, 255)}' for '${name}' is not a boolean.`);
   return value;
 }

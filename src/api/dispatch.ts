@@ -14,7 +14,7 @@ import type { Answer, Handlers, JsonObject } from "./call.ts";
 import { RouteNotFound, badRequest, nothingThere } from "./http-fault.ts";
 import { Links } from "./links.ts";
 import { readQuery } from "./list-query.ts";
-import { negotiateMinor } from "./microversion.ts";
+import { negotiateRequest } from "./microversion.ts";
 import type { Operation } from "./operations.ts";
 import { readJsonBody } from "./request-body.ts";
 import type { RequestUrl } from "./request-url.ts";
@@ -62,8 +62,7 @@ export async function dispatch(ports: DispatchPorts, request: IncomingMessage, e
   const context = makeContext(exchange, identity);
   exchange.context = context;
   if (match === undefined && !isRoot) throw new RouteNotFound(path);
-  const header = request.headers["openstack-api-version"];
-  const minor = negotiateMinor(Array.isArray(header) ? header.join(",") : header);
+  const minor = negotiateRequest(request);
   exchange.minor = minor;
   if (match === undefined) return { status: 200, body: describeVersions(new Links(origin, undefined)) };
   if (match.projectId !== undefined && match.projectId !== context.projectId) throw badRequest("Malformed request url");

@@ -26,7 +26,7 @@ for (const [header, minor] of accepted) {
 const refused: readonly (readonly [string, number, string, string | undefined])[] = [
   ["volume 3.72", 406, "Version 3.72 is not supported by the API. Minimum is 3.0 and maximum is 3.71.", "volume 3.72"],
   ["volume 3.99", 406, "Version 3.99 is not supported by the API. Minimum is 3.0 and maximum is 3.71.", "volume 3.99"],
-  ["volume 2.0", 406, "Version 2.0 is not supported by the API. Minimum is 3.0 and maximum is 3.71.", "volume 2.0"],
+  ["volume 2.0", 406, "Version 2.0 is not supported by the API. Minimum is 3.0 and maximum is 3.71.", undefined],
   ["volume 4.1", 406, "Version 4.1 is not supported by the API. Minimum is 3.0 and maximum is 3.71.", "volume 4.1"],
   ["volume abc", 400, "API Version String abc is of invalid format. Must be of format MajorNum.MinorNum.", undefined],
   ["volume 3.01", 400, "API Version String 3.01 is of invalid format. Must be of format MajorNum.MinorNum.", undefined],

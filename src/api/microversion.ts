@@ -1,6 +1,7 @@
 // Microversion negotiation (Cinder's rules; the header is OpenStack-API-Version). The major version is always 3, so inside
 // api/ a microversion is its minor number: 27 means 3.27.
 
+import type { IncomingMessage } from "node:http";
 import { HttpFault, badRequest } from "./http-fault.ts";
 
 export const minorMin = 0;
@@ -29,7 +30,18 @@ export function negotiateMinor(header: string | undefined): number {
   const minor = Number(match[2]);
   if (match[1] === "3" && minor <= minorMax) return minor;
   const message = `Version ${asked} is not supported by the API. Minimum is 3.${minorMin} and maximum is 3.${minorMax}.`;
-  throw new HttpFault(406, message, { headers: versionHeaders(asked) });
+  throw new HttpFault(406, message, isOfOldApi(asked) ? {} : { headers: versionHeaders(asked) });
+}
+
+/** Versions 1.0 and 2.0 had no header, and what contains them is taken for one of them. */
+function isOfOldApi(version: string): boolean {
+  return version.includes("1.0") || version.includes("2.0");
+}
+
+/** The minor version of a request. Throws as negotiateMinor() does. */
+export function negotiateRequest({ headers }: IncomingMessage): number {
+  const header = headers["openstack-api-version"];
+  return negotiateMinor(Array.isArray(header) ? header.join(",") : header);
 }
 
 /** The headers of every answer that went through negotiation. */

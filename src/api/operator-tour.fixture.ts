@@ -19,7 +19,7 @@ async function tourEncryption(api: ApiFixture): Promise<void> {
   const created = await api.expect(200, "POST", `${path}/encryption`, { body: { encryption } });
   const id = textAt(created, "encryption", "encryption_id");
   assert.equal(created["encryption"]!["key_size"], 256);
-  await api.expect(409, "POST", `${path}/encryption`, { body: { encryption } });
+  await api.expect(400, "POST", `${path}/encryption`, { body: { encryption } });
   await api.expect(400, "POST", `${path}/encryption`, { body: { encryption: { provider: "luks" } } });
   const change = { encryption: { key_size: 512 } };
   assert.deepEqual(await api.expect(200, "PUT", `${path}/encryption/${id}`, { body: change }), change);

@@ -42,7 +42,7 @@ const cases: readonly (readonly [string, unknown, string | undefined])[] = [
   [
     "updateVolumeStrict",
     { volume: {} },
-    "Invalid input for field/attribute volume. Value: {}. {} does not have enough properties",
+    "Invalid input for field/attribute volume. Value: {}. {} is not valid under any of the given schemas",
   ],
   ["updateVolume", { volume: {} }, undefined],
   [
@@ -68,5 +68,6 @@ for (const [operationId, body, problem] of cases) {
 test("a name of 300 characters is too long, whatever they are", () => {
   const operation = document.operations.find(({ id }) => id === "createVolume");
   assert.equal(operation?.checkBody({ volume: { size: 1, name: "😀".repeat(255) } }), undefined);
-  assert.match(operation?.checkBody({ volume: { size: 1, name: "é".repeat(256) } }) ?? "", /field\/attribute name.*is too long$/);
+  const problem = operation?.checkBody({ volume: { size: 1, name: "é".repeat(256) } });
+  assert.equal(problem, "Invalid input received: name has 256 characters, more than 255.");
 });

@@ -8,35 +8,51 @@ export interface SchemaError {
   readonly params?: unknown;
   /** The value that failed, with Ajv's `verbose`. */
   readonly data?: unknown;
+  /** The schema with the keyword, with Ajv's `verbose`. */
+  readonly parentSchema?: unknown;
 }
 
 const valueCharactersMax = 512;
 
 /**
- * One sentence for the failure that says most: the one deepest in the body, and there the cause of a failed alternative
- * rather than the failure of all of them.
+ * One sentence for the failure of a body: of alternatives that all failed, that of the whole, as jsonschema has it. Ajv stops
+ * at the first failure, so that there are several only for alternatives, the whole last.
  */
 export function describeSchemaError(errors: readonly SchemaError[]): string {
-  const depths = errors.map(({ instancePath }) => instancePath.split("/").length);
-  const deepest = errors.filter((_, at) => depths[at] === Math.max(...depths));
-  const error = deepest.find(({ keyword }) => keyword !== "oneOf" && keyword !== "anyOf" && keyword !== "type") ?? deepest.at(-1);
+  const error = errors.findLast(({ keyword }) => keyword === "oneOf" || keyword === "anyOf") ?? errors.at(-1);
   if (error === undefined) return "Malformed request body";
   const segments = error.instancePath.split("/").slice(2); // below /requestBody
   const field = segments.at(-1)?.replaceAll("~1", "/").replaceAll("~0", "~");
+  const told = toldProblem(error, field ?? "");
+  if (told !== undefined) return told;
   const reason = describeReason(error);
   return field === undefined
     ? reason
     : `Invalid input for field/attribute ${field}. Value: ${formatPlain(error.data)}. ${reason}`;
 }
 
-function describeReason({ keyword, params, data, message }: SchemaError): string {
+/** What the schema itself says of the failure, by its `x-problem`. */
+function toldProblem({ keyword, data, parentSchema }: SchemaError, field: string): string | undefined {
+  const problems = Object(Object(parentSchema)["x-problem"]) as Readonly<Record<string, unknown>>;
+  const text = problems[keyword];
+  if (typeof text !== "string") return undefined;
+  const length = typeof data === "string" ? [...data.trim()].length : 0;
+  const values: Readonly<Record<string, string>> = { field, value: formatPlain(data), length: String(length) };
+  return text.replaceAll(/\{(field|value|length)\}/g, (_, name: string) => values[name]!);
+}
+
+function describeReason({ keyword, params, data, message, parentSchema }: SchemaError): string {
   const limits = Object(params) as Readonly<Record<string, unknown>>;
   const value = formatPython(data);
   switch (keyword) {
     case "required":
       return `'${String(limits["missingProperty"])}' is a required property`;
-    case "additionalProperties":
+    case "additionalProperties": {
+      const patterns = Object.keys(Object(Object(parentSchema)["patternProperties"]) as object);
+      const name = formatPython(limits["additionalProperty"]);
+      if (patterns.length > 0) return `${name} does not match any of the regexes: ${patterns.map(formatPattern).join(", ")}`;
       return `Additional properties are not allowed ('${String(limits["additionalProperty"])}' was unexpected)`;
+    }
     case "type":
       return `${value} is not of type ${[limits["type"]]
         .flat()
@@ -94,6 +110,11 @@ function writePython(value: unknown, depth: number): string {
       .join(", ")}]`;
   const entries = Object.entries(value).slice(0, 32);
   return `{${entries.map(([key, item]) => `'${key}': ${writePython(item, depth + 1)}`).join(", ")}}`;
+}
+
+/** A hyphen in a class of characters need not be escaped in Python, and Cinder's are not. */
+function formatPattern(pattern: string): string {
+  return `'${pattern.replaceAll("\\-", "-")}'`;
 }
 
 function cut(text: string): string {

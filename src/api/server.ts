@@ -25,7 +25,7 @@ import { answerFault } from "./faults.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
 import { answerHealthcheck } from "./healthcheck.ts";
 import { Links } from "./links.ts";
-import { minorHeaders } from "./microversion.ts";
+import { minorHeaders, negotiateRequest } from "./microversion.ts";
 import type { ApiDocument } from "./operations.ts";
 import { checkContentLength } from "./request-body.ts";
 import { RequestUrls } from "./request-url.ts";
@@ -202,6 +202,7 @@ class HttpApiServer implements ApiServer {
       return { status: 200, text, headers: { "content-type": contentType } };
     }
     if (path === "/" && method === "GET") {
+      exchange.minor = negotiateRequest(request);
       return { status: 300, body: describeVersions(new Links(origin, undefined)) };
     }
     checkContentLength(request, this.#options.bodyBytesMax);

@@ -155,7 +155,7 @@ async function takeName(tx: Tx, name: string, id: string): Promise<void> {
 }
 
 function missingSpec(id: string, key: string): Error {
-  return notFound(`Group Type ${id} has no specs with key ${key}.`);
+  return notFound(`Group Type ${id} has no extra spec with key ${key}.`);
 }
 
 function checkGroupTypeTexts(texts: { readonly name?: string; readonly description?: string | null }): void {

@@ -100,7 +100,7 @@ export class LegacyAttachService implements LegacyAttach {
         attachedAtMs: nowMs,
         updatedAtMs: nowMs,
       };
-      const adminMetadata = { ...volume.adminMetadata, attached_mode: attachMode };
+      const adminMetadata = { readonly: "False", ...volume.adminMetadata, attached_mode: attachMode };
       const next: Volume = { ...volume, status: "in-use", attachStatus: "attached", adminMetadata };
       const all = [...rows.filter((row) => row.id !== attached.id), attached];
       writeAttachments(this.#ports, tx, next, all, [attached]);

@@ -83,13 +83,13 @@ test("a frozen backend takes no volumes until it thaws; failover is refused as w
   const { cinder } = await openFixture(t);
   const backend = "andiron@p1";
   await cinder.serviceActions.freeze(admin, backend);
-  await assert.rejects(cinder.serviceActions.freeze(admin, backend), refused(/already Frozen/));
+  await assert.rejects(cinder.serviceActions.freeze(admin, backend), refused(/frozen in .* must be False/));
   assert.equal((await cinder.volumes.create(member, { sizeGib: 1 })).volume.status, "error");
   await cinder.serviceActions.thaw(admin, backend);
   assert.equal((await cinder.volumes.create(member, { sizeGib: 1 })).volume.status, "available");
-  await assert.rejects(cinder.serviceActions.thaw(admin, "nowhere"), refused(/^Invalid input received: Service cinder-volume/));
+  await assert.rejects(cinder.serviceActions.thaw(admin, "nowhere"), refused(/^No service found with host=nowhere$/));
   await assert.rejects(cinder.serviceActions.failover(admin, backend), refused(/replication_status/));
-  await assert.rejects(cinder.serviceActions.freeze(member, backend), refused(/^Policy doesn't allow volume:freeze_host/));
+  await assert.rejects(cinder.serviceActions.freeze(member, backend), refused(/volume_extension:services:update/));
 });
 
 test("a log level is set here at once, and forgotten by the next process", async (t) => {

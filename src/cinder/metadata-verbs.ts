@@ -25,7 +25,7 @@ export interface MetadataOwner<T extends Described> {
   read(tx: Tx, context: RequestContext, id: string): Promise<T>;
   write(tx: Tx, record: T): void;
   /** Throws when the record's state forbids a change. */
-  checkState(record: T): void;
+  checkState(record: T, verb?: "Updating" | "Deleting"): void;
 }
 
 export class RecordMetadata<T extends Described> implements MetadataVerbs {
@@ -76,7 +76,7 @@ export class RecordMetadata<T extends Described> implements MetadataVerbs {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const record = await this.#owner.read(tx, context, id);
       this.#ports.policy.enforce(context, rule, record);
-      this.#owner.checkState(record);
+      this.#owner.checkState(record, rule === this.#owner.rules.delete ? "Deleting" : "Updating");
       const metadata = change(record.metadata);
       checkMetadata(metadata);
       this.#owner.write(tx, { ...record, metadata, updatedAtMs: this.#ports.clock.wallMs() });

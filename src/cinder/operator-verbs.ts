@@ -140,8 +140,8 @@ export interface ServiceActions {
   cleanUp(context: RequestContext, request: CleanupRequest): Promise<readonly CleanedService[]>;
   /** There are none, so that these only check who asks; `name` is never found. */
   clusters(context: RequestContext): Promise<readonly []>;
-  showCluster(context: RequestContext, name: string): Promise<never>;
-  updateCluster(context: RequestContext, name: string): Promise<never>;
+  showCluster(context: RequestContext, name: string, binary: string): Promise<never>;
+  updateCluster(context: RequestContext, name: string, binary: string): Promise<never>;
 }
 
 /** How a backend's thing is named by who wants to have it managed. */

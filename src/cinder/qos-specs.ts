@@ -6,7 +6,7 @@
 import type { Tx } from "../registry/atomic.ts";
 import { systemContext, type RequestContext } from "./context.ts";
 import { runQuery } from "./collection-query.ts";
-import { conflict, invalid, invalidInput, notFound, overLimit, qosNotFound, typeNotFound } from "./faults.ts";
+import { conflict, invalid, notFound, overLimit, qosNotFound, typeNotFound } from "./faults.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { checkMetadata, checkTexts, withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, qosConsumers, type Metadata, type QosSpecs, type VolumeType } from "./model.ts";
@@ -177,5 +177,7 @@ function readConsumer(text: string | undefined): QosSpecs["consumer"] | undefine
   if (text === undefined) return undefined;
   const known = qosConsumers.find((consumer) => consumer === text);
   if (known !== undefined) return known;
-  throw invalidInput(`Valid consumer of QoS specs are: [${qosConsumers.map((consumer) => `'${consumer}'`).join(", ")}]`);
+  throw invalid(
+    `Invalid qos specs: Valid consumer of QoS specs are: [${qosConsumers.map((consumer) => `'${consumer}'`).join(", ")}]`,
+  );
 }

@@ -115,7 +115,8 @@ export class QuotaService implements Quotas {
     await this.#ports.index.fresh();
     const keys = this.#keys();
     const unknown = Object.keys(limits).filter((name) => !keys.has(name));
-    if (unknown.length > 0) throw invalidInput(`Bad key(s) in quota set: ${unknown.join(", ")}`);
+    if (unknown.length > 0)
+      throw invalidInput(`Bad key(s) in quota ${kind === quotaKind ? "set" : "class set"}: ${unknown.join(", ")}`);
     const changes: Record<string, number> = {};
     for (const [name, limit] of Object.entries(limits)) {
       if (!Number.isSafeInteger(limit) || limit < -1) throw invalidInput(`Quota limit ${name} must be -1 or greater.`);

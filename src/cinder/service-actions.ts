@@ -2,7 +2,7 @@
 // here, answered as Cinder answers for a backend without it: replication (failover) and clusters.
 
 import type { RequestContext } from "./context.ts";
-import { type CinderFault, invalidInput, notFound, serviceNotFound } from "./faults.ts";
+import { CinderFault, invalidInput, notFound } from "./faults.ts";
 import { logLevels, type LogLevel } from "./model.ts";
 import type { CleanedService, CleanupRequest, LogTarget, ServiceActions, ServiceLogLevels } from "./operator-verbs.ts";
 import { ownTarget, type PolicyRule } from "./policy.ts";
@@ -23,19 +23,22 @@ export class ServiceActionService implements ServiceActions {
   }
 
   async freeze(context: RequestContext, host: string): Promise<void> {
+    this.#enforce(context, "volume_extension:services:update");
     this.#enforce(context, "volume:freeze_host");
     await this.#setFrozen(host, true);
   }
 
   async thaw(context: RequestContext, host: string): Promise<void> {
+    this.#enforce(context, "volume_extension:services:update");
     this.#enforce(context, "volume:thaw_host");
     await this.#setFrozen(host, false);
   }
 
   async failover(context: RequestContext, host: string): Promise<never> {
+    this.#enforce(context, "volume_extension:services:update");
     this.#enforce(context, "volume:failover_host");
     await this.#isFrozen(host);
-    throw invalidInput("replication_status in cinder-volume must be enabled or failed-over to failover.");
+    throw unchanged("replication_status", host, "['enabled', 'failed-over'] and must be up");
   }
 
   async setHostEnabled(context: RequestContext, host: string, enabled: boolean): Promise<void> {
@@ -48,7 +51,7 @@ export class ServiceActionService implements ServiceActions {
   }
 
   async logLevels(context: RequestContext, target: LogTarget): Promise<readonly ServiceLogLevels[]> {
-    this.#enforce(context, "volume_extension:services:index");
+    this.#enforce(context, "volume_extension:services:update");
     const shown = loggerName.startsWith(target.prefix ?? "");
     return (await this.#processes(target)).map(({ binary, host, level }) => ({
       binary,
@@ -60,7 +63,7 @@ export class ServiceActionService implements ServiceActions {
   async setLogLevel(context: RequestContext, target: LogTarget, level: string): Promise<void> {
     this.#enforce(context, "volume_extension:services:update");
     const known = logLevels.find((name) => name === level.toUpperCase());
-    if (known === undefined) throw invalidInput(`log level ${level} is invalid, valid levels are: ${logLevels.join(", ")}.`);
+    if (known === undefined) throw invalidInput(`${level} is not a valid log level.`);
     if (!loggerName.startsWith(target.prefix ?? "")) return;
     const hosts = new Set((await this.#processes(target)).map(({ host }) => host));
     for (const host of hosts) {
@@ -88,14 +91,14 @@ export class ServiceActionService implements ServiceActions {
     return [];
   }
 
-  async showCluster(context: RequestContext, name: string): Promise<never> {
+  async showCluster(context: RequestContext, name: string, binary: string): Promise<never> {
     this.#enforce(context, "clusters:get");
-    throw clusterNotFound(name);
+    throw clusterNotFound(name, binary);
   }
 
-  async updateCluster(context: RequestContext, name: string): Promise<never> {
+  async updateCluster(context: RequestContext, name: string, binary: string): Promise<never> {
     this.#enforce(context, "clusters:update");
-    throw clusterNotFound(name);
+    throw clusterNotFound(name, binary);
   }
 
   #enforce(context: RequestContext, rule: PolicyRule): void {
@@ -105,9 +108,9 @@ export class ServiceActionService implements ServiceActions {
   /** Cinder disables what it freezes, and says why in the same words. */
   async #setFrozen(host: string, frozen: boolean): Promise<void> {
     if ((await this.#isFrozen(host)) === frozen) {
-      throw invalidInput(frozen ? "Host is already Frozen." : "Host is already Thawed.");
+      throw unchanged("frozen", host, frozen ? "False" : "True");
     }
-    const disabledReason = frozen ? "frozen" : null;
+    const disabledReason = frozen ? "frozen" : "";
     await writeServiceState(this.#ports, { binary: "cinder-volume", host }, { frozen, disabled: frozen, disabledReason });
   }
 
@@ -115,7 +118,7 @@ export class ServiceActionService implements ServiceActions {
   async #isFrozen(host: string): Promise<boolean> {
     const rows = await readServiceRows(this.#ports);
     const row = rows.find((one) => one.binary === "cinder-volume" && one.host === host);
-    if (row?.volume === undefined) throw invalidInput(serviceNotFound("cinder-volume", host).message);
+    if (row?.volume === undefined) throw new CinderFault("invalid", `No service found with host=${host}`);
     return row.volume.frozen;
   }
 
@@ -135,6 +138,11 @@ export class ServiceActionService implements ServiceActions {
   }
 }
 
-function clusterNotFound(name: string): CinderFault {
-  return notFound(`Cluster ${name} could not be found.`);
+function clusterNotFound(name: string, binary: string): CinderFault {
+  return notFound(`Cluster {'binary': '${binary}', 'name': '${name}'} could not be found.`);
+}
+
+/** Cinder's one sentence for freeze, thaw and failover, which calls all of them failover. */
+function unchanged(field: string, host: string, wanted: string): CinderFault {
+  return invalidInput(`No service could be changed: ${field} in ['${host}'] must be ${wanted} to failover.`);
 }

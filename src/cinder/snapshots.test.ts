@@ -58,7 +58,10 @@ test("which volumes can be snapshotted", async (t) => {
   await volumeActions.resetStatus(admin, volumeId, { status: "error" });
   await assert.rejects(snapshots.create(member, { volumeId, allowInUse: true }), refused("invalid", /in error status/));
   await volumeActions.resetStatus(admin, volumeId, { status: "maintenance" });
-  await assert.rejects(snapshots.create(member, { volumeId, allowInUse: true }), refused("invalid", /in maintenance mode/));
+  await assert.rejects(
+    snapshots.create(member, { volumeId, allowInUse: true }),
+    refused("invalid", /when the volume is in maintenance mode/),
+  );
 });
 
 test("snapshot states by hand: reset, force delete, and what a driver may report", async (t) => {

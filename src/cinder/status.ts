@@ -52,9 +52,9 @@ export function checkUpdate(volume: Volume): void {
   if (volume.status === "maintenance") throw invalidVolume("The volume cannot be updated during maintenance.");
 }
 
-export function checkMetadataUpdate(volume: Volume): void {
+export function checkMetadataUpdate(volume: Volume, verb: "Updating" | "Deleting" = "Updating"): void {
   if (volume.status === "maintenance" || volume.status === "uploading") {
-    throw invalidVolume(`Updating volume metadata is not allowed for volumes in ${volume.status} status.`);
+    throw invalidVolume(`${verb} volume metadata is not allowed for volumes in ${volume.status} status.`);
   }
 }
 
@@ -93,10 +93,12 @@ export function checkBeginDetaching(volume: Volume): void {
 }
 
 export function checkSnapshotSource(volume: Volume, allowInUse: boolean): void {
-  if (volume.status === "maintenance") throw invalidVolume("The snapshot cannot be created in maintenance mode.");
+  if (volume.status === "maintenance")
+    throw invalidVolume("The snapshot cannot be created when the volume is in maintenance mode.");
   if (volume.status === "error") throw invalidVolume("The snapshot cannot be created when the volume is in error status.");
   if (volume.status === "available" || (allowInUse && volume.status === "in-use")) return;
-  throw invalidVolume(`Volume ${volume.id} status must be available, but current status is: ${volume.status}.`);
+  const wanted = allowInUse ? "available, in-use" : "available";
+  throw invalidVolume(`Volume ${volume.id} status must be ${wanted}, but current status is: ${volume.status}.`);
 }
 
 export function checkSnapshotDelete(snapshot: Snapshot): void {
@@ -150,9 +152,25 @@ export function resetAttachTarget(status: string): AttachStatus {
   return target;
 }
 
+/** In Cinder's order, which its message shows. */
+const shownSnapshotStatuses: readonly SnapshotStatus[] = [
+  "error",
+  "available",
+  "creating",
+  "deleting",
+  "deleted",
+  "updating",
+  "error_deleting",
+  "unmanaging",
+  "backing-up",
+  "restoring",
+];
+
 export function resetSnapshotTarget(status: string): SnapshotStatus {
   const target = snapshotStatuses.find((known) => known === status);
-  if (target === undefined) throw invalid(`Must specify a valid status; ${status} is not one of ${listed(snapshotStatuses)}.`);
+  if (target === undefined) {
+    throw invalid(`Snapshot status: ${status} is invalid, valid statuses are: ${listed(shownSnapshotStatuses)}.`);
+  }
   return target;
 }
 

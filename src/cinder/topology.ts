@@ -73,7 +73,7 @@ export class TopologyService implements Topology {
     const backend = host.split("#")[0];
     const pools = await this.#ports.control.pools();
     const pool = pools.find(({ name }) => backendName(this.#ports.settings, name) === backend);
-    if (pool === undefined) throw notFound(`Service cinder-volume could not be found on host ${host}.`);
+    if (pool === undefined) throw notFound(`Can't find service: ${host}`);
     const shown = this.#poolRow(pool).capabilities;
     return {
       namespace: `OS::Storage::Capabilities::${backend}`,
@@ -102,7 +102,7 @@ export class TopologyService implements Topology {
     this.#enforce(context, "volume_extension:hosts");
     const rows = await readServiceRows(this.#ports);
     if (!rows.some((row) => row.binary === "cinder-volume" && row.host === host)) {
-      throw notFound(`Host ${host} could not be found.`);
+      throw notFound(`Service cinder-volume could not be found on host ${host}.`);
     }
     const { volumes, snapshots } = this.#ports.index;
     const usages = new Map<string, HostUsage>();

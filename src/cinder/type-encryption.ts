@@ -35,7 +35,7 @@ export class TypeEncryptionService implements TypeEncryptions {
     const fresh = { id, cipher: null, keySize: null, createdAtMs, updatedAtMs: null };
     const type = await this.#change(typeId, "create", (present) => {
       if (present.encryption !== undefined) {
-        throw new CinderFault("conflict", `Volume type encryption for type ${typeId} already exists.`);
+        throw new CinderFault("invalid", `Volume type encryption for type ${typeId} already exists.`);
       }
       return { ...present, encryption: { ...fresh, ...request } };
     });
@@ -87,7 +87,7 @@ export class TypeEncryptionService implements TypeEncryptions {
   #change(typeId: string, verb: string, change: (type: VolumeType) => VolumeType): Promise<VolumeType> {
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const type = await readRecord(tx, typeKind, typeId);
-      if (type === undefined) throw typeNotFound(typeId);
+      if (type === undefined) throw verb === "delete" ? noEncryption(typeId) : typeNotFound(typeId);
       await this.#ports.index.fresh();
       if (this.#isUsed(typeId)) throw typeInUse(verb);
       const next = change(type);
@@ -103,7 +103,11 @@ function typeInUse(verb: string): CinderFault {
 
 function findEncryption(type: VolumeType): TypeEncryption {
   if (type.encryption !== undefined) return type.encryption;
-  throw notFound(`Volume type encryption for type ${type.id} does not exist.`);
+  throw noEncryption(type.id);
+}
+
+function noEncryption(typeId: string): CinderFault {
+  return notFound(`Volume type encryption for type ${typeId} does not exist.`);
 }
 
 function checkEncryption({ provider, cipher, keySize }: EncryptionChange): void {

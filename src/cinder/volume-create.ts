@@ -211,16 +211,19 @@ function originOfSnapshot(snapshot: Snapshot, volume: Volume | undefined): Origi
   };
 }
 
+const cannotComply = "The server could not comply with the request since it is either malformed or otherwise incorrect.";
+
 function chooseSize(request: CreateVolume, origin: Origin): number {
   const sizeGib = request.sizeGib ?? origin.sizeGib;
-  if (sizeGib === undefined || !Number.isSafeInteger(sizeGib) || sizeGib < 1) {
-    throw invalidInput(`Volume size '${String(sizeGib ?? "None")}' must be an integer and greater than 0`);
+  if (sizeGib === undefined) throw invalid(cannotComply);
+  if (!Number.isSafeInteger(sizeGib) || sizeGib < 1) {
+    throw invalidInput(`Volume size '${sizeGib}' must be an integer and greater than 0`);
   }
   if (sizeGib > cinderLimits.volumeGibMax) throw invalidInput(volumeTooLarge(sizeGib));
   if (origin.sizeGib !== undefined && sizeGib < origin.sizeGib) {
     throw invalidInput(
       request.snapshotId === undefined
-        ? `Volume size '${sizeGib}'GB cannot be smaller than original volume size ${origin.sizeGib}GB. ` +
+        ? `Volume size '${sizeGib}'GB cannot be smaller than original volume size  ${origin.sizeGib}GB. ` +
             "They must be >= original volume size."
         : `Volume size '${sizeGib}'GB cannot be smaller than the snapshot size ${origin.sizeGib}GB. ` +
             "They must be >= original snapshot size.",

@@ -121,9 +121,7 @@ export class VolumeTypeService implements VolumeTypes {
       return { ...type, retiring: true };
     });
     if (await this.#finishRetiring(id)) return;
-    throw invalid(
-      `Target volume type is still in use.: Volume Type ${id} deletion is not allowed with volumes present with the type.`,
-    );
+    throw invalid("Target volume type is still in use.");
   }
 
   /** Ends deletes that a dead process left half done; those under way elsewhere come to the same end. */

@@ -81,7 +81,7 @@ test("a volume is made of a snapshot or of a volume, and takes size, type and bo
   );
   await assert.rejects(cinder.volumes.create(member, { sizeGib: 2 ** 31 }), fault("invalid", /largest possible/));
   await assert.rejects(cinder.volumeActions.extend(member, volume.id, 2 ** 31, false), fault("invalid", /largest possible/));
-  await assert.rejects(cinder.volumes.create(member, {}), fault("invalid", /must be an integer and greater than 0/));
+  await assert.rejects(cinder.volumes.create(member, {}), fault("invalid", /malformed or otherwise incorrect/));
   await assert.rejects(
     cinder.volumes.create(member, { sizeGib: 1, availabilityZone: "mars" }),
     fault("invalid", "Availability zone 'mars' is invalid."),

@@ -123,6 +123,7 @@ export class ReferenceCinder {
         osapi_volume_workers: this.#options.apiWorkers ?? 1,
         state_path: join(this.#folder, "state"),
         api_paste_config: "/usr/share/cinder-common/api-paste.ini",
+        resource_query_filters_file: "/etc/cinder/resource_filters.json",
         enabled_backends: this.#backends.join(","),
         report_interval: 5,
       },

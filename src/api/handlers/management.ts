@@ -63,9 +63,13 @@ export const managementHandlers: Handlers = {
   },
 };
 
+/** From here on a cluster can be named instead; there is none. */
+const clusterMinor = 17;
+
 function readHost(call: Call): string {
   const host = call.query.get("host");
-  if (host === null) throw badRequest("Host must be specified in query parameters");
+  const wanted = call.minor >= clusterMinor ? "One and only one of cluster and host must be set." : "Host field is missing.";
+  if (host === null) throw invalidInput(wanted);
   return host;
 }
 

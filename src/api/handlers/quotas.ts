@@ -2,10 +2,12 @@
 
 import { readBooleanParameter } from "../booleans.ts";
 import { type Call, type Handlers, bodyInteger, bodyObject, emptyAnswer, pathParameter } from "../call.ts";
+import { badRequest } from "../http-fault.ts";
 import { viewQuotaSet } from "../views/quota-set.ts";
 
 const projectOf = (call: Call): string => pathParameter(call, "target_project_id");
 const limitsOfProjectMinor = 39;
+const limitMax = 2_147_483_647;
 
 export const quotaHandlers: Handlers = {
   async showQuotaSet(call) {
@@ -18,7 +20,7 @@ export const quotaHandlers: Handlers = {
     return { body: { quota_set: viewQuotaSet(quotas, projectOf(call), false) } };
   },
   async updateQuotaSet(call) {
-    const quotas = await call.cinder.quotas.set(call.context, projectOf(call), readLimits(call, "quota_set"));
+    const quotas = await call.cinder.quotas.set(call.context, projectOf(call), readQuotaSet(call));
     return { body: { quota_set: viewQuotaSet(quotas, undefined, false) } };
   },
   async deleteQuotaSet(call) {
@@ -36,10 +38,27 @@ export const quotaHandlers: Handlers = {
     };
   },
   async showLimits(call) {
-    const projectId = call.minor >= limitsOfProjectMinor ? (call.query.get("project_id") ?? undefined) : undefined;
+    const mayChoose = call.minor >= limitsOfProjectMinor && call.context.isAdmin;
+    const projectId = mayChoose ? (call.query.get("project_id") ?? undefined) : undefined;
     return { body: { limits: { rate: [], absolute: await call.cinder.quotas.limits(call.context, projectId) } } };
   },
 };
+
+/** The limits of a project, in the words of oslo.utils where one is none. */
+function readQuotaSet(call: Call): Record<string, number> {
+  const given = bodyObject(call.body, "quota_set");
+  const names = Object.keys(given).filter((name) => name !== "tenant_id" && name !== "id");
+  return Object.fromEntries(names.map((name) => [name, readLimit(name, given[name])]));
+}
+
+function readLimit(name: string, value: unknown): number {
+  const text = typeof value === "string" || typeof value === "number" ? String(value).trim() : "";
+  if (!/^[-+]?\d+$/.test(text)) throw badRequest(`${name} must be an integer`);
+  const limit = Number(text);
+  if (limit < -1) throw badRequest(`${name} must be >= -1`);
+  if (limit > limitMax) throw badRequest(`${name} must be <= ${limitMax}`);
+  return limit;
+}
 
 function readLimits(call: Call, key: string): Record<string, number> {
   const given = bodyObject(call.body, key);

@@ -1,30 +1,34 @@
 // Services: freeze, thaw, failover and log levels; hosts on and off; clusters, of which there are none; clean-up.
 
 import type { CleanedService, CleanupRequest, LogTarget } from "../../cinder/operator-verbs.ts";
-import { readBoolean } from "../booleans.ts";
+import { readBoolean, readBooleanParameter } from "../booleans.ts";
 import { type Call, type Handlers, type JsonObject, bodyInteger, bodyText, emptyAnswer, pathParameter } from "../call.ts";
 import { badRequest, invalidInput } from "../http-fault.ts";
 
 const clusterMinor = 26;
+const clusterFilters: readonly string[] = ["name", "binary", "is_up", "disabled", "num_hosts", "num_down_hosts"];
+const replicationFilters: readonly string[] = ["replication_status", "frozen", "active_backend_id"];
 
 export const serviceActionHandlers: Handlers = {
   async freezeService(call) {
-    await call.cinder.serviceActions.freeze(call.context, readHost(call));
+    await call.cinder.serviceActions.freeze(call.context, readHost(call, clusterMinor));
     return emptyAnswer;
   },
   async thawService(call) {
-    await call.cinder.serviceActions.thaw(call.context, readHost(call));
+    await call.cinder.serviceActions.thaw(call.context, readHost(call, clusterMinor));
     return emptyAnswer;
   },
+  async failoverHost(call) {
+    return call.cinder.serviceActions.failover(call.context, readHost(call, Number.POSITIVE_INFINITY));
+  },
   async failoverService(call) {
-    return call.cinder.serviceActions.failover(call.context, readHost(call));
+    return call.cinder.serviceActions.failover(call.context, readHost(call, 0));
   },
   async getServiceLogs(call) {
     return { body: { log_levels: await call.cinder.serviceActions.logLevels(call.context, readLogTarget(call)) } };
   },
   async setServiceLogs(call) {
-    const level = bodyText(call.body, "level");
-    if (level === undefined) throw invalidInput("level parameter value '' is not valid.");
+    const level = bodyText(call.body, "level") ?? "";
     await call.cinder.serviceActions.setLogLevel(call.context, readLogTarget(call), level);
     return emptyAnswer;
   },
@@ -36,13 +40,20 @@ export const serviceActionHandlers: Handlers = {
     return { body: { host, status: `${status}d` } };
   },
   async listClusters(call) {
-    return { body: { clusters: await call.cinder.serviceActions.clusters(call.context) } };
+    const clusters = await call.cinder.serviceActions.clusters(call.context);
+    const keys = call.minor < clusterMinor ? clusterFilters : [...clusterFilters, ...replicationFilters];
+    const invalid = [...new Set(call.query.keys())].filter((key) => !keys.includes(key));
+    if (invalid.length > 0) throw invalidInput(`Invalid filter keys: ${invalid.join(", ")}`);
+    for (const key of ["disabled", "is_up"]) readBooleanParameter(call.query, key);
+    return { body: { clusters } };
   },
   async showCluster(call) {
-    return call.cinder.serviceActions.showCluster(call.context, pathParameter(call, "cluster_name"));
+    const binary = call.query.get("binary") ?? "cinder-volume";
+    return call.cinder.serviceActions.showCluster(call.context, pathParameter(call, "cluster_name"), binary);
   },
   async updateCluster(call) {
-    return call.cinder.serviceActions.updateCluster(call.context, bodyText(call.body, "name") ?? "");
+    const binary = bodyText(call.body, "binary") ?? "cinder-volume";
+    return call.cinder.serviceActions.updateCluster(call.context, bodyText(call.body, "name") ?? "", binary);
   },
   async cleanUpWorkers(call) {
     const cleaning = await call.cinder.serviceActions.cleanUp(call.context, readCleanup(call.body));
@@ -50,13 +61,13 @@ export const serviceActionHandlers: Handlers = {
   },
 };
 
-/** The backend that is meant. Clusters may be named from 3.26 on, and there is none. */
-function readHost(call: Call): string {
+/** The backend that is meant. Clusters may be named from `sinceMinor` on, and there is none. */
+function readHost(call: Call, sinceMinor: number): string {
   const host = bodyText(call.body, "host");
-  const cluster = call.minor >= clusterMinor ? bodyText(call.body, "cluster") : undefined;
+  const cluster = call.minor >= sinceMinor ? bodyText(call.body, "cluster") : undefined;
   if (host !== undefined && cluster === undefined) return host;
   if (cluster !== undefined && host === undefined) throw badRequest(`Cluster ${cluster} could not be found.`);
-  throw invalidInput("One and only one of cluster and host must be set.");
+  throw invalidInput(call.minor >= sinceMinor ? "One and only one of cluster and host must be set." : "Host field is missing.");
 }
 
 function readLogTarget(call: Call): LogTarget {

@@ -73,7 +73,8 @@ function readForce(given: JsonObject, minor: number): boolean {
   if (minor < forceGoneMinor) return readBoolean(given["force"]);
   if ("force" in given && !readBoolean(given["force"])) {
     throw badRequest(
-      "Invalid input received: Since microversion 3.66 the 'force' flag is invalid for this request; it is always on.",
+      "Since microversion 3.66 the 'force' flag is invalid for this request.  For backward compatability, however, " +
+        "when the 'force' flag is passed with a value evaluating to True, it is silently ignored.",
     );
   }
   return true;

@@ -3,7 +3,7 @@
 import type { ServiceTarget } from "../../cinder/verbs.ts";
 import { readBooleanParameter } from "../booleans.ts";
 import { type Call, type Handlers, bodyText, pathParameter } from "../call.ts";
-import { HttpFault, badRequest } from "../http-fault.ts";
+import { HttpFault, badRequest, invalidInput } from "../http-fault.ts";
 import { resourceFilters } from "../resource-filters.ts";
 import { extensionViews } from "../views/extension.ts";
 import { viewHost, viewHostUsage, viewService } from "../views/service.ts";
@@ -22,18 +22,18 @@ export const serviceHandlers: Handlers = {
   async enableService(call) {
     const { host, binary } = readTarget(call);
     await call.cinder.topology.enableService(call.context, { host, binary });
-    return { body: { host, service: binary, disabled: false, binary, status: "enabled", disabled_reason: null } };
+    return { body: { host, ...namesOf(call), disabled: false, status: "enabled" } };
   },
   async disableService(call) {
     const { host, binary } = readTarget(call);
     await call.cinder.topology.disableService(call.context, { host, binary }, null);
-    return { body: { host, service: binary, disabled: true, binary, status: "disabled" } };
+    return { body: { host, ...namesOf(call), disabled: true, status: "disabled" } };
   },
   async disableServiceWithReason(call) {
     const { host, binary } = readTarget(call);
-    const reason = (bodyText(call.body, "disabled_reason") ?? "").trim();
+    const reason = bodyText(call.body, "disabled_reason") ?? null;
     await call.cinder.topology.disableService(call.context, { host, binary }, reason);
-    return { body: { host, service: binary, disabled: true, binary, status: "disabled", disabled_reason: reason } };
+    return { body: { host, ...namesOf(call), disabled: true, status: "disabled", disabled_reason: reason } };
   },
   async listHosts(call) {
     const rows = await call.cinder.topology.hosts(call.context);
@@ -84,8 +84,13 @@ export const discoveryHandlers: Handlers = {
 function readTarget(call: Call): ServiceTarget {
   const binary = bodyText(call.body, "binary") ?? bodyText(call.body, "service") ?? "";
   const host = bodyText(call.body, "host");
-  if (host === undefined) throw badRequest("Missing required element 'host' in request body.");
+  if (host === undefined) throw invalidInput("Host field is missing.");
   return { binary, host };
+}
+
+/** Both names of the service as they were given: of the two one is enough. */
+function namesOf(call: Call): { service: string; binary: string } {
+  return { service: bodyText(call.body, "service") ?? "", binary: bodyText(call.body, "binary") ?? "" };
 }
 
 /** Below the versions that have filters all pools are listed, as Cinder does. */

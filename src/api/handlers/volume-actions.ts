@@ -13,6 +13,7 @@ import {
   pathParameter,
 } from "../call.ts";
 import { badRequest } from "../http-fault.ts";
+import { formatPython } from "../schema-errors.ts";
 import { viewConnectionInfo } from "../views/attachment.ts";
 
 const idOf = (call: Call): string => pathParameter(call, "volume_id");
@@ -49,7 +50,8 @@ export const volumeActionHandlers: Handlers = {
     return emptyAnswer;
   },
   async revertVolume(call) {
-    const snapshotId = bodyText(bodyObject(call.body, "revert"), "snapshot_id") ?? "";
+    const given = bodyObject(call.body, "revert")["snapshot_id"];
+    const snapshotId = typeof given === "string" ? given : formatPython(given);
     await call.cinder.volumeActions.revert(call.context, idOf(call), snapshotId);
     return emptyAnswer;
   },

@@ -89,7 +89,7 @@ export const volumeHandlers: Handlers = {
   },
   async showVolumeEncryptionItem(call) {
     await call.cinder.volumes.encryptionKeyId(call.context, idOf(call));
-    return { text: pathParameter(call, "key") === "encryption_key_id" ? "None" : "", headers: { "content-type": "text/plain" } };
+    return { text: "", headers: { "content-type": "application/json" } };
   },
 };
 
@@ -127,7 +127,10 @@ function readHints(body: JsonObject): Pick<CreateVolume, "sameHost" | "different
 /** Refuses what Andiron has not; drops what the microversion has not. */
 function readCreate(given: JsonObject, minor: number): CreateVolume {
   if (given["multiattach"] != null && readBoolean(given["multiattach"])) {
-    throw badRequest("multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types.");
+    throw badRequest(
+      "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. " +
+        "Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.",
+    );
   }
   const image = bodyText(given, "imageRef") ?? bodyText(given, "image_id");
   if (image !== undefined) throw badRequest("Invalid image identifier or unable to access requested image.");

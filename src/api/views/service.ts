@@ -21,7 +21,8 @@ export function viewService(row: ServiceRow, minor: number): JsonObject {
   view["replication_status"] = row.volume.replicationStatus;
   view["active_backend_id"] = row.volume.activeBackendId;
   view["frozen"] = row.volume.frozen;
-  if (minor >= 49) view["backend_state"] = row.volume.backendState;
+  // The scheduler says it, and leaves disabled pools out.
+  if (minor >= 49) view["backend_state"] = row.status === "disabled" ? null : row.volume.backendState;
   return view;
 }
 
