@@ -23,6 +23,8 @@ const options = [
   ["--http-socket", "127.0.0.1:0"],
   ["--listen", "64"],
   ["--buffer-size", "65535"],
+  // It closes each connection: a client that is not told so may send its next request into one that is being closed.
+  ["--add-header", "Connection: close"],
   ["--enable-threads", "--need-app", "--disable-logging"],
 ].flat();
 
