@@ -194,6 +194,8 @@ for (const form of ["with the project in the URL", "without it"])
       await api.expect(200, "POST", path, { body: { metadata: { c: "d" } } });
       await api.expect(200, "PUT", path, { body: { metadata: { e: "f" } } });
       assert.deepEqual(await api.expect(200, "GET", path), { metadata: { e: "f" } });
+      assert.deepEqual(await api.expect(200, "PUT", path, { body: { metadata: {} } }), { metadata: {} });
+      await api.expect(200, "PUT", path, { body: { metadata: { e: "f" } } });
       assert.deepEqual(await api.expect(200, "GET", `${path}/e`), { meta: { e: "f" } });
       await api.expect(200, "PUT", `${path}/e`, { body: { meta: { e: "g" } } });
       await api.expect(200, "DELETE", `${path}/e`);
