@@ -112,10 +112,14 @@ function answerAsNeighbour(path: string, host: string): { readonly status: numbe
   return { status: 404, body: { itemNotFound: { code: 404, message: "Not here." } } };
 }
 
-/** Compute is in one region only: with it, the client asks for its quotas too. */
+/** Compute is in one region only: where it is not, the client does not ask it for quotas and limits. */
 async function fillCatalogue(keystone: Keystone, url: string, neighbours: string): Promise<void> {
   const { both, blockStorage, volumev3 } = regions;
   for (const id of [blockStorage, volumev3]) await keystone.send("POST", "/regions", { region: { id } });
+  const { body } = await keystone.send("GET", "/services?type=identity");
+  const [identity] = body["services"] as unknown as readonly { readonly id: string }[];
+  const identityEndpoint = { service_id: identity!.id, interface: "public", region_id: blockStorage, url: keystone.url };
+  await keystone.create("endpoint", identityEndpoint);
   for (const [type, endpoint, ...where] of [
     ["block-storage", `${url}/v3`, both, blockStorage],
     ["volumev3", `${url}/v3/%(project_id)s`, both, volumev3],
