@@ -71,8 +71,8 @@ const refusals: readonly (readonly [string, string, Asked?])[] = [
   ["created_at=soon", "Invalid soon operator", { minor: 60 }],
   ["created_at=gt:soon", "Invalid created_at value: soon is not an ISO 8601 time", { minor: 60 }],
   ["created_at=near:2020-01-01", "Invalid near operator", { minor: 60 }],
-  ["all_tenants=x", "Invalid value 'x' for all_tenants. Accepted values: a boolean."],
-  ["with_count=x", "Invalid value 'x' for with_count. Accepted values: a boolean.", { minor: 45 }],
+  ["all_tenants=x", "Value 'x' for 'all_tenants' is not a boolean."],
+  ["with_count=x", "Value 'x' for 'with_count' is not a boolean.", { minor: 45 }],
 ];
 
 for (const [text, message, asked] of refusals) {
