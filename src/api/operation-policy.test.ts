@@ -1,5 +1,5 @@
 // Every operation of openapi.yaml asks the first rule of its x-policy: with that one rule set to nobody ("!") the request is
-// refused with its name, though an administrator sends it, and a microversion earlier it is not there.
+// refused, in Cinder's words, though an administrator sends it, and a microversion earlier it is not there.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -24,7 +24,11 @@ test("every operation that has rules is refused by the first of them", async (t)
     const headers = { "content-type": "application/json" };
     const sent = { version, ...(body === undefined ? {} : { body, headers }) };
     const reply = await api.call(method, path.replace("/v3/", "/v3/demo/"), sent);
-    const message = `Policy doesn't allow ${rule} to be performed.`;
+    // Cinder names no rule where it looked for the project first.
+    const isOfDefaults = rule.startsWith("volume_extension:default_");
+    const message = isOfDefaults
+      ? "You are not authorized to perform this operation."
+      : `Policy doesn't allow ${rule} to be performed.`;
     assert.deepEqual(reply.json, { forbidden: { code: 403, message } }, operation.id);
     const before = operation.sinceMinor - 1;
     if (before < 0 || operation.handlerId !== operation.id) continue;

@@ -39,7 +39,7 @@ async function tourDefaultTypes(api: ApiFixture): Promise<void> {
   const body = { default_type: { volume_type: "usual" } };
   const record = { project_id: "demo", volume_type_id: id };
   assert.deepEqual(await api.expect(200, "PUT", "/default-types/demo", { version, body }), { default_type: record });
-  await api.expect(404, "PUT", "/default-types/demo", { version, body: { default_type: { volume_type: "nothing" } } });
+  await api.expect(400, "PUT", "/default-types/demo", { version, body: { default_type: { volume_type: "nothing" } } });
   assert.deepEqual(await api.expect(200, "GET", "/default-types/demo", { version }), { default_type: record });
   assert.deepEqual(await api.expect(200, "GET", "/default-types", { version }), { default_types: [record] });
   assert.equal(textAt(await api.expect(200, "GET", "/types/default"), "volume_type", "id"), id);

@@ -16,10 +16,12 @@ const valueCharactersMax = 512;
 
 /**
  * One sentence for the failure of a body: of alternatives that all failed, that of the whole, as jsonschema has it. Ajv stops
- * at the first failure, so that there are several only for alternatives, the whole last.
+ * at the first failure, so that there are several only for alternatives and names of properties, the whole last.
  */
 export function describeSchemaError(errors: readonly SchemaError[]): string {
-  const error = errors.findLast(({ keyword }) => keyword === "oneOf" || keyword === "anyOf") ?? errors.at(-1);
+  const error =
+    errors.findLast(({ keyword }) => keyword === "oneOf" || keyword === "anyOf") ??
+    errors.findLast(({ keyword }) => keyword !== "propertyNames");
   if (error === undefined) return "Malformed request body";
   const segments = error.instancePath.split("/").slice(2); // below /requestBody
   const field = segments.at(-1)?.replaceAll("~1", "/").replaceAll("~0", "~");

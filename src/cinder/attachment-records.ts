@@ -73,6 +73,7 @@ export async function connect(
     attachMode: connectionInfo.access_mode,
     attachedHost: textOf(connector, "host") ?? attachment.attachedHost,
     mountpoint: textOf(connector, "mountpoint") ?? attachment.mountpoint,
+    attachedAtMs: ports.clock.wallMs(),
     updatedAtMs: ports.clock.wallMs(),
   };
 }

@@ -43,6 +43,7 @@ test("reserve, connect, complete, delete: the volume follows and the export dies
   const connected = await attachments.update(member, reserved.id, connector);
   assert.equal(await statusOf(fixture, volumeId), "attaching");
   assert.deepEqual([connected.attachedHost, connected.mountpoint], ["compute1", "/dev/vdb"]);
+  assert.notEqual(connected.attachedAtMs, null, "the time is that of the connection");
   const info = connected.connectionInfo;
   assert.deepEqual([info?.driver_volume_type, info?.ports, info?.access_mode], ["nbd", ["10809"], "rw"]);
   assert.ok((info?.name.length ?? 0) >= 43);

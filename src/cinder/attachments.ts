@@ -105,7 +105,7 @@ export class AttachmentService implements Attachments {
       this.#ports.policy.enforce(context, "volume:attachment_complete", row);
       const volume = await readVolume(tx, context, row.volumeId);
       const nowMs = this.#ports.clock.wallMs();
-      const attached: Attachment = { ...row, status: "attached", attachedAtMs: nowMs, updatedAtMs: nowMs };
+      const attached: Attachment = { ...row, status: "attached", attachedAtMs: row.attachedAtMs ?? nowMs, updatedAtMs: nowMs };
       const rows = (await readAttachments(tx, volume)).map((other) => (other.id === id ? attached : other));
       writeAttachments(this.#ports, tx, { ...volume, status: "in-use", attachStatus: "attached" }, rows, [attached]);
     });

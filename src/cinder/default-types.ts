@@ -2,7 +2,7 @@
 // Whoever sets one writes the type's record too, so that a delete of the type sees it.
 
 import type { RequestContext } from "./context.ts";
-import { notFound, typeNameNotFound, type CinderFault } from "./faults.ts";
+import { CinderFault, invalid, notFound, typeNameNotFound } from "./faults.ts";
 import type { DefaultType } from "./model.ts";
 import type { DefaultTypes } from "./operator-verbs.ts";
 import type { CinderPorts } from "./ports.ts";
@@ -34,7 +34,7 @@ export class DefaultTypeService implements DefaultTypes {
     this.#enforce(context, "default_set_or_update", projectId);
     return this.#ports.store.commit(projectId, async (tx) => {
       const type = await readTypeByReference(tx, reference);
-      if (type === undefined || type.retiring !== undefined) throw typeNameNotFound(reference);
+      if (type === undefined || type.retiring !== undefined) throw invalid(typeNameNotFound(reference).message);
       const record: DefaultType = { v: 1, projectId, typeId: type.id };
       writeRecord(tx, defaultTypeKind, projectId, record);
       writeRecord(tx, typeKind, type.id, type);
@@ -54,7 +54,12 @@ export class DefaultTypeService implements DefaultTypes {
     verb: "default_get" | "default_get_all" | "default_set_or_update" | "default_unset",
     projectId: string,
   ): void {
-    this.#ports.policy.enforce(context, `volume_extension:${verb}`, { projectId });
+    try {
+      this.#ports.policy.enforce(context, `volume_extension:${verb}`, { projectId });
+    } catch (error) {
+      if (!(error instanceof CinderFault) || error.kind !== "forbidden") throw error;
+      throw new CinderFault("forbidden", "You are not authorized to perform this operation.", { cause: error });
+    }
   }
 }
 

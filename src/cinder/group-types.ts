@@ -121,7 +121,7 @@ export class GroupTypeService implements GroupTypes {
   async deleteSpec(context: RequestContext, id: string, key: string): Promise<void> {
     this.#enforce(context, "group:group_types_specs:delete");
     await this.#changeSpecs(id, (present) => {
-      if (!Object.hasOwn(present, key)) throw missingSpec(id, key);
+      if (!Object.hasOwn(present, key)) throw notFound(`Group Type ${id} has no specs with key ${key}.`);
       return withoutKey(present, key);
     });
   }

@@ -40,7 +40,7 @@ test("what can't be taken in is refused: no such vDisk, one that is a volume, no
   await assert.rejects(take({ sourceName: "../../x" }), refused(/invalid backend reference/));
   await assert.rejects(take({}), refused(/must have a 'source-name'/));
   await assert.rejects(take({ sourceId: volume.id }), refused(/already managed/));
-  await assert.rejects(take({ sourceId: volume.id }, "andiron@p2#p2"), refused(/^Service cinder-volume could not be found/));
+  await assert.rejects(take({ sourceId: volume.id }, "andiron@p2#p2"), refused(/^Host 'andiron@p2#p2' not found$/));
   await cinder.management.unmanageVolume(admin, volume.id);
   await cinder.volumes.create(member, { sizeGib: 1 });
   await assert.rejects(take({ sourceId: volume.id }), refused(/^VolumeLimitExceeded/));

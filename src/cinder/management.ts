@@ -11,7 +11,7 @@ import type { Tx } from "../registry/atomic.ts";
 import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
-import { invalid, invalidInput, invalidSnapshot, serviceNotFound, typeNameNotFound } from "./faults.ts";
+import { invalid, invalidInput, invalidSnapshot, serviceNotFound } from "./faults.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import type { Management, ManageableRow, ManageSnapshot, ManageVolume, Reference } from "./operator-verbs.ts";
@@ -77,7 +77,7 @@ export class ManagementService implements Management {
     this.#ports.policy.enforce(context, "volume_extension:volume_manage", ownTarget(context));
     checkTexts(request);
     checkMetadata(request.metadata ?? {});
-    const pool = await this.#findPool(request.host);
+    const pool = await this.#findPool(request.host, (host) => invalid(`Host '${host}' not found`));
     const zone = request.availabilityZone ?? this.#ports.settings.availabilityZone;
     if (zone !== this.#ports.settings.availabilityZone) throw invalid(`Availability zone '${zone}' is invalid.`);
     return this.#ports.store.commit(context.projectId, async (tx) => {
@@ -98,11 +98,11 @@ export class ManagementService implements Management {
   }
 
   async manageSnapshot(context: RequestContext, request: ManageSnapshot): Promise<Snapshot> {
-    this.#ports.policy.enforce(context, "snapshot_extension:snapshot_manage", ownTarget(context));
     checkTexts(request);
     checkMetadata(request.metadata ?? {});
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const volume = await readVolume(tx, context, request.volumeId);
+      this.#ports.policy.enforce(context, "snapshot_extension:snapshot_manage", volume);
       const cut = await this.#findCut(tx, request.reference);
       if ((await readRecord(tx, snapshotKind, cut.id)) !== undefined) {
         throw invalid(`Unable to manage existing snapshot. Snapshot ${cut.id} already managed.`);
@@ -188,7 +188,9 @@ export class ManagementService implements Management {
   async #chooseType(tx: Tx, context: RequestContext, reference: string | undefined): Promise<VolumeType> {
     if (reference === undefined) return readDefaultType(tx, this.#ports.settings, context.projectId);
     const type = await readTypeByReference(tx, reference);
-    if (type === undefined || !isTypeUsable(context, type)) throw typeNameNotFound(reference);
+    if (type === undefined || !isTypeUsable(context, type)) {
+      throw invalid(`Invalid volume type: Cannot find requested '${reference}' volume type`);
+    }
     return type;
   }
 
@@ -220,11 +222,11 @@ export class ManagementService implements Management {
     }
   }
 
-  async #findPool(host: string): Promise<string> {
+  async #findPool(host: string, missing = (name: string) => serviceNotFound("cinder-volume", name)): Promise<string> {
     const pools = await this.#ports.control.pools();
     const { settings } = this.#ports;
     const found = pools.find(({ name }) => host === volumeHost(settings, name) || host === backendName(settings, name));
-    if (found === undefined) throw serviceNotFound("cinder-volume", host);
+    if (found === undefined) throw missing(host);
     return found.name;
   }
 }

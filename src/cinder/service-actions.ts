@@ -46,7 +46,7 @@ export class ServiceActionService implements ServiceActions {
     const rows = (await readServiceRows(this.#ports)).filter((row) => row.host === host);
     if (rows.length === 0) throw notFound(`Host ${host} could not be found.`);
     for (const { binary } of rows) {
-      await writeServiceState(this.#ports, { binary, host }, { disabled: !enabled, disabledReason: null });
+      await writeServiceState(this.#ports, { binary, host }, { disabled: !enabled });
     }
   }
 

@@ -16,7 +16,7 @@
 // here wherever the tables do not name it.
 
 import { conflict, invalid, invalidInput, invalidSnapshot, invalidVolume } from "./faults.ts";
-import { attachStatuses, cinderLimits, snapshotStatuses, volumeStatuses } from "./model.ts";
+import { attachStatuses, cinderLimits, snapshotStatuses } from "./model.ts";
 import type { Attachment, AttachStatus, Snapshot, SnapshotStatus, Volume, VolumeStatus } from "./model.ts";
 
 export function isErrorStatus(status: string): boolean {
@@ -135,10 +135,45 @@ function listed(names: readonly string[]): string {
   return `(${names.map((name) => `'${name}'`).join(", ")})`;
 }
 
+/** In Cinder's order, which its message shows. */
+const shownVolumeStatuses: readonly VolumeStatus[] = [
+  "creating",
+  "available",
+  "deleting",
+  "error",
+  "error_deleting",
+  "error_managing",
+  "managing",
+  "attaching",
+  "in-use",
+  "detaching",
+  "maintenance",
+  "restoring-backup",
+  "error_restoring",
+  "reserved",
+  "awaiting-transfer",
+  "backing-up",
+  "error_backing-up",
+  "error_extending",
+  "downloading",
+  "uploading",
+  "retyping",
+  "extending",
+];
+
+const migrationStatuses = ["migrating", "error", "success", "completing", "none", "starting"];
+
+/** Throws "invalid" for what os-reset_status does not take as a migration_status. */
+export function checkMigrationStatus(status: string): void {
+  if (migrationStatuses.includes(status)) return;
+  throw invalid(`Volume migration status: ${status} is invalid, valid statuses are: ${listed(migrationStatuses)}.`);
+}
+
 /** os-reset_status of a volume: the name as a status, or the refusal. `hasAttachments` counts rows of any state. */
 export function resetTarget(status: string, hasAttachments: boolean): VolumeStatus {
-  const target = volumeStatuses.find((known) => known === status);
-  if (target === undefined) throw invalid(`Volume status: ${status} is invalid, valid statuses are: ${listed(volumeStatuses)}.`);
+  const target = shownVolumeStatuses.find((known) => known === status);
+  if (target === undefined)
+    throw invalid(`Volume status: ${status} is invalid, valid statuses are: ${listed(shownVolumeStatuses)}.`);
   if (target === "deleting") throw invalid("Cannot reset-state to deleting");
   if (target === "in-use" && !hasAttachments) {
     throw invalid("Cannot reset-state to in-use because volume does not have any attachments.");
@@ -147,8 +182,10 @@ export function resetTarget(status: string, hasAttachments: boolean): VolumeStat
 }
 
 export function resetAttachTarget(status: string): AttachStatus {
-  const target = attachStatuses.find((known) => known === status);
-  if (target === undefined) throw invalid(`Invalid value '${status}' for 'attach_status'.`);
+  const target = attachStatuses.find((known) => known === status && (known === "attached" || known === "detached"));
+  if (target === undefined) {
+    throw invalid(`Volume attach status: ${status} is invalid, valid statuses are: ['attached', 'detached'].`);
+  }
   return target;
 }
 

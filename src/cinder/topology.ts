@@ -136,13 +136,14 @@ export class TopologyService implements Topology {
     this.#ports.policy.enforce(context, rule, ownTarget(context));
   }
 
+  /** A reason stays until there is another, as in Cinder. */
   async #setDisabled(context: RequestContext, target: ServiceTarget, disabled: boolean, reason: string | null): Promise<void> {
     this.#enforce(context, "volume_extension:services:update");
     const rows = await readServiceRows(this.#ports);
     if (!rows.some((row) => row.binary === target.binary && row.host === target.host)) {
       throw notFound(`Service ${target.binary} could not be found on host ${target.host}.`);
     }
-    await writeServiceState(this.#ports, target, { disabled, disabledReason: reason });
+    await writeServiceState(this.#ports, target, { disabled, ...(reason === null ? {} : { disabledReason: reason }) });
   }
 
   #poolRow(pool: PoolInfo): PoolRow {

@@ -9,8 +9,10 @@ export function checkExtraSpecs(extraSpecs: Metadata): void {
   const entries = Object.entries(extraSpecs);
   if (entries.length > cinderLimits.extraSpecsMax) throw invalid(`More than ${cinderLimits.extraSpecsMax} extra specs.`);
   for (const [key, value] of entries) {
-    if (!/^[\w.:-]{1,255}$/.test(key)) {
-      throw invalid("Key names can only contain alphanumeric characters, underscores, periods, colons and hyphens.");
+    if (!/^[\w.:/ -]{1,255}$/.test(key)) {
+      throw invalid(
+        "Key names can only contain alphanumeric characters, underscores, periods, colons, hyphens, slashes and spaces.",
+      );
     }
     if (value.length > cinderLimits.metadataTextMax) {
       throw invalid(`Extra spec ${key} has ${value.length} characters, more than ${cinderLimits.metadataTextMax}.`);

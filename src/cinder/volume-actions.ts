@@ -3,18 +3,25 @@
 import type { Tx } from "../registry/atomic.ts";
 import { dropAttachments } from "./attachment-records.ts";
 import type { RequestContext } from "./context.ts";
-import { invalid, invalidVolume, notFound } from "./faults.ts";
+import { invalidVolume, notFound, type CinderFault } from "./faults.ts";
 import { checkMetadata, withoutKey } from "./metadata-rules.ts";
 import type { Metadata, Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
 import { findVolume, readVolume, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
-import { checkExtend, checkReadOnlyUpdate, checkRevert, checkUpdate, resetAttachTarget, resetTarget } from "./status.ts";
+import {
+  checkExtend,
+  checkMetadataUpdate,
+  checkMigrationStatus,
+  checkReadOnlyUpdate,
+  checkRevert,
+  checkUpdate,
+  resetAttachTarget,
+  resetTarget,
+} from "./status.ts";
 import type { StatusReset, VolumeActions } from "./verbs.ts";
 import { gibBytes } from "./volume-create.ts";
 import type { VolumeDeletion } from "./volume-delete.ts";
-
-const migrationStatuses = ["migrating", "error", "success", "completing", "none", "starting"];
 
 export class VolumeActionService implements VolumeActions {
   readonly #ports: CinderPorts;
@@ -55,7 +62,7 @@ export class VolumeActionService implements VolumeActions {
         next = { ...next, status: resetTarget(reset.status, volume.attachmentIds.length > 0) };
       }
       if (reset.migrationStatus !== undefined) {
-        if (!migrationStatuses.includes(reset.migrationStatus)) throw invalid("Must specify a valid migration status");
+        checkMigrationStatus(reset.migrationStatus);
         next = { ...next, migrationStatus: reset.migrationStatus === "none" ? null : reset.migrationStatus };
       }
       if (reset.attachStatus !== undefined) {
@@ -104,13 +111,14 @@ export class VolumeActionService implements VolumeActions {
     await this.#ports.index.fresh();
     const volume = findVolume(this.#ports, context, id);
     this.#ports.policy.enforce(context, "volume:get_volume_metadata", volume);
+    if (Object.keys(volume.imageMetadata).length === 0) throw imageMetadataNotFound(id);
     return volume.imageMetadata;
   }
 
   async setImageMetadata(context: RequestContext, id: string, metadata: Metadata): Promise<Metadata> {
     const rule = "volume_extension:volume_image_metadata:set";
     const volume = await this.#change(context, id, rule, (present) => {
-      checkImageMetadataUpdate(present);
+      checkMetadataUpdate(present);
       const imageMetadata = { ...present.imageMetadata, ...metadata };
       checkMetadata(imageMetadata);
       return { ...present, imageMetadata };
@@ -120,8 +128,8 @@ export class VolumeActionService implements VolumeActions {
 
   async unsetImageMetadata(context: RequestContext, id: string, key: string): Promise<void> {
     await this.#change(context, id, "volume_extension:volume_image_metadata:remove", (volume) => {
-      checkImageMetadataUpdate(volume);
-      if (!Object.hasOwn(volume.imageMetadata, key)) throw notFound("Metadata item was not found.");
+      if (!Object.hasOwn(volume.imageMetadata, key)) throw imageMetadataNotFound(id);
+      checkMetadataUpdate(volume, "Deleting");
       return { ...volume, imageMetadata: withoutKey(volume.imageMetadata, key) };
     });
   }
@@ -142,7 +150,6 @@ export class VolumeActionService implements VolumeActions {
   }
 }
 
-function checkImageMetadataUpdate(volume: Volume): void {
-  if (volume.status !== "maintenance" && volume.status !== "uploading") return;
-  throw invalidVolume(`Updating volume image metadata is not allowed for volumes in ${volume.status} status.`);
+function imageMetadataNotFound(id: string): CinderFault {
+  return notFound(`Glance metadata for volume/snapshot ${id} cannot be found.`);
 }

@@ -55,9 +55,6 @@ export async function createVolume(ports: CinderPorts, context: RequestContext, 
   if (context.projectId === "") throw invalid("A volume needs a project, and the token is of none.");
   checkTexts(request);
   checkMetadata(request.metadata ?? {});
-  if (request.snapshotId !== undefined && request.sourceVolumeId !== undefined) {
-    throw invalidInput("May specify only one of snapshot, imageRef or source volume");
-  }
   if (request.sameHost !== undefined || request.differentHost !== undefined) await ports.index.fresh();
   const pools = await ports.control.pools();
   const ids = { volume: ports.random.uuid(), message: ports.random.uuid() };
@@ -189,6 +186,10 @@ export function vdiskName(volumeId: string, name: string | null): string {
 async function readOrigin(tx: Tx, context: RequestContext, request: CreateVolume): Promise<Origin> {
   if (request.snapshotId !== undefined) {
     const snapshot = await readSnapshot(tx, context, request.snapshotId);
+    if (request.sourceVolumeId !== undefined) {
+      await readVolume(tx, context, request.sourceVolumeId);
+      throw invalidInput("May specify only one of snapshot, imageRef or source volume");
+    }
     checkSnapshotAsSource(snapshot);
     return originOfSnapshot(snapshot, await readRecord(tx, volumeKind, snapshot.volumeId));
   }

@@ -89,7 +89,7 @@ test("extra specs: users see their part, administrators all", async (t) => {
     refused("not-found", /^Volume Type .* has no extra specs with key secret\.$/),
   );
   assert.deepEqual(await volumeTypes.setExtraSpecs(admin, type.id, { "capabilities:a": "1" }), { "capabilities:a": "1" });
-  await assert.rejects(volumeTypes.setExtraSpecs(admin, type.id, { "a b": "1" }), refused("invalid", /^Key names can only/));
+  await assert.rejects(volumeTypes.setExtraSpecs(admin, type.id, { "a*b": "1" }), refused("invalid", /^Key names can only/));
   await volumeTypes.deleteExtraSpec(admin, type.id, "secret");
   await assert.rejects(volumeTypes.deleteExtraSpec(admin, type.id, "secret"), refused("not-found", /secret/));
   const found = await volumeTypes.list(admin, defaultListQuery, { extraSpecs: { "capabilities:a": "1" } });

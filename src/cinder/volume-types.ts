@@ -159,6 +159,7 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   async deleteExtraSpec(context: RequestContext, id: string, key: string): Promise<void> {
+    await this.#find(context, id);
     this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:delete", ownTarget(context));
     await this.#changeSpecs(id, (present) => withoutSpec(present, id, key));
   }

@@ -23,7 +23,7 @@ export const managementHandlers: Handlers = {
   async manageVolume(call) {
     const given = bodyObject(call.body, "volume");
     const host = bodyText(given, "host");
-    if (host === undefined) throw invalidInput("One and only one of cluster and host must be set.");
+    if (host === undefined) throw invalidInput(hostMissing(call, clusterBodyMinor));
     const volumeType = bodyText(given, "volume_type");
     const availabilityZone = bodyText(given, "availability_zone");
     const detail = await call.cinder.management.manageVolume(call.context, {
@@ -64,13 +64,17 @@ export const managementHandlers: Handlers = {
 };
 
 /** From here on a cluster can be named instead; there is none. */
-const clusterMinor = 17;
+const clusterBodyMinor = 16;
+const clusterQueryMinor = 17;
 
 function readHost(call: Call): string {
   const host = call.query.get("host");
-  const wanted = call.minor >= clusterMinor ? "One and only one of cluster and host must be set." : "Host field is missing.";
-  if (host === null) throw invalidInput(wanted);
+  if (host === null) throw invalidInput(hostMissing(call, clusterQueryMinor));
   return host;
+}
+
+function hostMissing(call: Call, clusterMinor: number): string {
+  return call.minor >= clusterMinor ? "One and only one of cluster and host must be set." : "Host field is missing.";
 }
 
 /** Text is a name. */

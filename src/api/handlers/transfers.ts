@@ -1,4 +1,4 @@
-// Transfers, under both of their paths. Snapshots go along from 3.55 on, by the newer path only.
+// Transfers, under both of their paths. Snapshots go along, unless who asks by the newer path from 3.55 on says no.
 
 import type { Transfer } from "../../cinder/model.ts";
 import { readBoolean } from "../booleans.ts";
@@ -8,7 +8,6 @@ import { viewTransfer, viewTransferEntry } from "../views/transfer.ts";
 import { answerList } from "./paging.ts";
 
 const idOf = (call: Call): string => pathParameter(call, "transfer_id");
-const snapshotsMinor = 55;
 const listForm = {
   rules: transferListRules,
   key: "transfers",
@@ -29,10 +28,10 @@ export const transferHandlers: Handlers = {
   },
   async createTransfer(call) {
     const noSnapshots = bodyObject(call.body, "transfer")["no_snapshots"];
-    return create(call, call.minor < snapshotsMinor || readBoolean(noSnapshots));
+    return create(call, readBoolean(noSnapshots));
   },
   async createOldTransfer(call) {
-    return create(call, true);
+    return create(call, false);
   },
   async showTransfer(call) {
     const transfer = await call.cinder.transfers.show(call.context, idOf(call));

@@ -17,7 +17,7 @@ const rows: readonly Row[] = [
   ["os-extended-services", "ExtendedServices", "2014-01-10", "Reasons of disabled services."],
   ["os-extended-snapshot-attributes", "ExtendedSnapshotAttributes", "2012-06-19", "Progress and project of snapshots."],
   ["os-hosts", "Hosts", "2011-06-29", "Hosts and what they carry."],
-  ["os-quota-class-sets", "Quota_classes", "2012-03-12", "Default quotas."],
+  ["os-quota-class-sets", "QuotaClasses", "2012-03-12", "Default quotas."],
   ["os-quota-sets", "Quotas", "2011-08-08", "Quotas of projects."],
   ["os-services", "Services", "2012-10-28", "Services, to be listed, enabled and disabled."],
   ["os-snapshot-actions", "SnapshotActions", "2013-07-16", "Status updates of snapshots."],
