@@ -1,0 +1,18 @@
+// All areas, in the order in which they are run.
+
+import type { Area } from "../scenario.ts";
+import { cloudAreas } from "./clouds.ts";
+import { snapshotAreas } from "./snapshots.ts";
+import { transferAreas } from "./transfers.ts";
+import { typeAreas } from "./types.ts";
+import { volumeActionAreas } from "./volume-actions.ts";
+import { volumeAreas } from "./volumes.ts";
+
+export const allAreas: readonly Area[] = [
+  ...cloudAreas,
+  ...volumeAreas,
+  ...volumeActionAreas,
+  ...snapshotAreas,
+  ...typeAreas,
+  ...transferAreas,
+];
