@@ -57,7 +57,7 @@ function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> 
   });
 }
 
-/** The rest of a body that is too long is not read: the connection ends with the answer. */
+/** The rest of a body that is too long is of no use: the connection ends after the answer (lingering-end.ts). */
 function tooLarge(): HttpFault {
   return new HttpFault(413, "Request is too large.", { headers: { connection: "close" } });
 }

@@ -151,6 +151,12 @@ test("bad input", async (t) => {
     assert.match(await talk(api, head + chunk.repeat(40)), /^HTTP\/1\.1 413 /);
   });
 
+  await t.test("who goes on sending a body that is too long gets the answer all the same", async () => {
+    const bytes = 20 * 1024 * 1024;
+    const head = `POST /v3/demo/volumes HTTP/1.1\r\nHost: h\r\nContent-Length: ${bytes}\r\n\r\n`;
+    assert.match(await talk(api, head + "x".repeat(bytes)), /^HTTP\/1\.1 413 [^]*"overLimit"/);
+  });
+
   await t.test("bodies of the wrong shape", async () => {
     for (const body of ["null", "[]", '"text"', "7", "{}", '{"volume":null}', '{"volume":[]}']) {
       assert.equal((await post(body)).status, 400, body);

@@ -24,6 +24,7 @@ import { type Dispatched, type Exchange, dispatch, type DispatchPorts } from "./
 import { answerFault } from "./faults.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
 import { answerHealthcheck } from "./healthcheck.ts";
+import { endLingering } from "./lingering-end.ts";
 import { Links } from "./links.ts";
 import { minorHeaders, negotiateRequest } from "./microversion.ts";
 import type { ApiDocument } from "./operations.ts";
@@ -179,7 +180,7 @@ class HttpApiServer implements ApiServer {
     response.setHeader("x-compute-request-id", exchange.requestId);
     const answer = await this.#answer(request, exchange).catch((error: unknown) => this.#explain(error, exchange));
     if (this.#draining) response.setHeader("connection", "close");
-    const sentBytes = send(request, response, exchange, answer);
+    const sentBytes = send(request, response, exchange, answer, this.#options.clock);
     const seconds = (this.#options.clock.monotonicMs() - startedMs) / 1000;
     this.#report(request, answer.status, sentBytes, seconds, exchange);
   }
@@ -251,7 +252,7 @@ function openServer(timeouts: ApiTimeouts, tls: ApiTls | undefined, application:
 }
 
 /** Writes the answer; returns the length of its body in bytes. A client that has gone away gets nothing. */
-function send(request: IncomingMessage, response: ServerResponse, exchange: Exchange, answer: Dispatched): number {
+function send(request: IncomingMessage, response: ServerResponse, exchange: Exchange, answer: Dispatched, clock: Clock): number {
   if (response.headersSent || response.destroyed) return 0;
   const text = answer.text ?? (answer.body === undefined ? "" : JSON.stringify(answer.body));
   const bytes = Buffer.byteLength(text);
@@ -262,7 +263,8 @@ function send(request: IncomingMessage, response: ServerResponse, exchange: Exch
   };
   if (answer.status !== 204) headers["content-length"] = bytes;
   response.writeHead(answer.status, headers);
-  response.end(request.method === "HEAD" || answer.status === 204 ? undefined : text);
+  if (headers["connection"] === "close") endLingering(request, response, text, clock);
+  else response.end(request.method === "HEAD" || answer.status === 204 ? undefined : text);
   return bytes;
 }
 
