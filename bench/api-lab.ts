@@ -45,6 +45,7 @@ export class ApiLab {
   async openFresh(): Promise<ApiTarget> {
     const service = await prepareAndiron({
       DEFAULT: { auth_strategy: "keystone" },
+      vpool1: { max_over_subscription_ratio: 1_000_000 }, // a crowd of empty volumes is larger than any disk
       keystone_authtoken: {
         auth_url: this.#keystone.url,
         www_authenticate_uri: this.#keystone.url,
