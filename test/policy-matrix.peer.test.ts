@@ -58,7 +58,10 @@ function refusalOf({ id, path, rules }: OperationFacts, kind: Kind): Outcome | u
   const passing = passers[defaultChecks.get(rule as PolicyRule)!]!;
   const targetsDemo = path.includes("{target_project_id}");
   if (passing.includes(kind) && !(kind === "stranger" && targetsDemo)) return undefined;
-  return { status: 403, message: `Policy doesn't allow ${rule} to be performed.` };
+  // Cinder's default types do not say which rule it was.
+  const isSilent = rule.startsWith("volume_extension:default_");
+  const sentence = isSilent ? "You are not authorized to perform this operation." : `Policy doesn't allow ${rule} to be performed.`;
+  return { status: 403, message: sentence };
 }
 
 interface Reply {

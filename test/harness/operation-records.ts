@@ -16,6 +16,7 @@ const states: Readonly<Record<string, string>> = {
   rollDetachingVolume: "detaching",
   detachVolume: "attached",
   forceDetachVolume: "attached",
+  showImageMetadata: "described",
   unsetImageMetadata: "described",
   updateSnapshotStatus: "creating",
   manageSnapshot: "unmanaged snapshot",
