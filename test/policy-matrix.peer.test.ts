@@ -39,7 +39,8 @@ const passers: Readonly<Record<string, readonly Kind[]>> = {
 
 /** Records of a project, by their names in paths, and the operations that name one in their body. */
 const owned = /\{(volume|snapshot|attachment|transfer|message)_id\}/;
-const namesOwnedInBody = /^(createSnapshot|createAttachment(WithMode)?|create(Old)?Transfer(WithSnapshots)?)$/;
+const namesOwnedInBody =
+  /^(createSnapshot|manage(Old)?Snapshot|createAttachment(WithMode)?|create(Old)?Transfer(WithSnapshots)?)$/;
 /** Whoever knows its key may take another project's transfer: that is what it is for. */
 const isForStrangers = /^accept(Old)?Transfer$/;
 
@@ -59,9 +60,10 @@ function refusalOf({ id, path, rules }: OperationFacts, kind: Kind): Outcome | u
   const targetsDemo = path.includes("{target_project_id}");
   if (passing.includes(kind) && !(kind === "stranger" && targetsDemo)) return undefined;
   // Cinder's default types do not say which rule it was.
-  const isSilent = rule.startsWith("volume_extension:default_");
-  const sentence = isSilent ? "You are not authorized to perform this operation." : `Policy doesn't allow ${rule} to be performed.`;
-  return { status: 403, message: sentence };
+  if (rule.startsWith("volume_extension:default_")) {
+    return { status: 403, message: "You are not authorized to perform this operation." };
+  }
+  return { status: 403, message: `Policy doesn't allow ${rule} to be performed.` };
 }
 
 interface Reply {
