@@ -6,6 +6,7 @@ import { admin, member, openFixture, stranger, type CinderFixture } from "./cind
 import { CinderFault } from "./faults.ts";
 import { defaultListQuery } from "./list-query.ts";
 import type { Volume } from "./model.ts";
+import { noServers } from "./ports.ts";
 
 const server1 = "11111111-1111-4111-8111-111111111111";
 const server2 = "22222222-2222-4222-8222-222222222222";
@@ -156,7 +157,7 @@ test("modes: a read-only volume is exported read-only, and never for writing", a
 
 test("what a server uses is taken away only by Nova, by a service token, or when Nova does not know of it", async (t) => {
   const nova: { used?: string } = {};
-  const fixture = await openFixture(t, { servers: { attachmentId: () => Promise.resolve(nova.used) } });
+  const fixture = await openFixture(t, { servers: { ...noServers, attachmentId: () => Promise.resolve(nova.used) } });
   const { attachments, legacyAttach } = fixture.cinder;
   const volumeId = await makeVolume(fixture);
   const row = await attachments.create(member, { volumeId, instanceId: server1, connector });
@@ -169,6 +170,29 @@ test("what a server uses is taken away only by Nova, by a service token, or when
   await assert.rejects(legacyAttach.forceDetach(admin, volumeId, {}), refused("conflict", message));
   await attachments.delete({ ...member, serviceRoles: ["service"] }, row.id);
   assert.equal(await statusOf(fixture, volumeId), "available");
+});
+
+test("a volume that grows under servers tells Nova, which may be away", async (t) => {
+  const told: string[][] = [];
+  const volumeExtended = (_context: unknown, servers: readonly string[], volume: string): Promise<void> => {
+    told.push([volume, ...servers]);
+    return told.length === 1 ? Promise.resolve() : Promise.reject(new Error("away"));
+  };
+  const fixture = await openFixture(t, { servers: { ...noServers, volumeExtended } });
+  const { attachments, volumeActions } = fixture.cinder;
+  const volumeId = await makeVolume(fixture);
+  await volumeActions.extend(member, volumeId, 2, false);
+  const row = await attachments.create(member, { volumeId, instanceId: server1, connector });
+  await attachments.complete(member, row.id);
+  assert.deepEqual(told, []);
+  await volumeActions.extend(member, volumeId, 3, true);
+  await volumeActions.extend(member, volumeId, 4, true);
+  assert.deepEqual(told, [
+    [volumeId, server1],
+    [volumeId, server1],
+  ]);
+  assert.match(fixture.troubles.join(), /^Nova could not be told that volume .* has grown; .*: Error: away$/);
+  assert.equal((await fixture.cinder.volumes.show(member, volumeId)).volume.sizeGib, 4);
 });
 
 test("the older family: reserve, connect, attach, detach; an unclaimed connection is claimed or goes", async (t) => {

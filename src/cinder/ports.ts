@@ -16,14 +16,19 @@ import type { RecordStore } from "./record-store.ts";
 import { attachmentKind, readRecord, snapshotKind, volumeKind } from "./records.ts";
 import type { CinderSettings } from "./settings.ts";
 
-/** What Nova knows of a server's volumes (compute 2.89). */
+/** What Nova knows of a server's volumes, and is told of them. */
 export interface ServerVolumes {
   /** Id of the attachment by which the server uses the volume; undefined when it does not. May reject when Nova is away. */
   attachmentId(context: RequestContext, serverId: string, volumeId: string): Promise<string | undefined>;
+  /** Has the servers' hosts look at the volume's new size. May reject when Nova is away. */
+  volumeExtended(context: RequestContext, serverIds: readonly string[], volumeId: string): Promise<void>;
 }
 
-/** No Nova is configured: no server can be harmed by a detach. */
-export const noServers: ServerVolumes = { attachmentId: () => Promise.resolve(undefined) };
+/** No Nova is configured: no server can be harmed by a detach, and none is there to be told anything. */
+export const noServers: ServerVolumes = {
+  attachmentId: () => Promise.resolve(undefined),
+  volumeExtended: () => Promise.resolve(),
+};
 
 /** How much the log of this process says. */
 export interface LogControl {

@@ -5,9 +5,9 @@ import { dropAttachments } from "./attachment-records.ts";
 import type { RequestContext } from "./context.ts";
 import { invalidVolume, notFound, type CinderFault } from "./faults.ts";
 import { checkMetadata, withoutKey } from "./metadata-rules.ts";
-import type { Metadata, Volume } from "./model.ts";
+import type { Attachment, Metadata, Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
-import { findVolume, readVolume, type CinderPorts } from "./ports.ts";
+import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
 import {
   checkExtend,
@@ -33,6 +33,7 @@ export class VolumeActionService implements VolumeActions {
   }
 
   async extend(context: RequestContext, id: string, newSizeGib: number, allowInUse: boolean): Promise<void> {
+    let servers: readonly string[] = [];
     await this.#change(context, id, "volume:extend", async (volume, tx) => {
       if (volume.status === "in-use") this.#ports.policy.enforce(context, "volume:extend_attached_volume", volume);
       checkExtend(volume, newSizeGib, allowInUse);
@@ -42,7 +43,13 @@ export class VolumeActionService implements VolumeActions {
         await this.#ports.ledger.charge(tx, { projectId, typeId, gigabytes: newSizeGib - volume.sizeGib });
       }
       await this.#ports.control.growVdisk(tx, id, newSizeGib * gibBytes);
+      servers = serversOf(await readAttachments(tx, volume));
       return { ...volume, sizeGib: newSizeGib };
+    });
+    if (servers.length === 0) return;
+    // Nobody waits for it: the volume has grown, and Nova, which may be away, works on it after its answer anyway.
+    this.#ports.servers.volumeExtended(context, servers, id).catch((error: unknown) => {
+      this.#ports.onTrouble(`Nova could not be told that volume ${id} has grown; its servers see it when attached anew`, error);
     });
   }
 
@@ -152,4 +159,10 @@ export class VolumeActionService implements VolumeActions {
 
 function imageMetadataNotFound(id: string): CinderFault {
   return notFound(`Glance metadata for volume/snapshot ${id} cannot be found.`);
+}
+
+/** The servers that have the volume as a disk. */
+function serversOf(attachments: readonly Attachment[]): string[] {
+  const attached = attachments.filter(({ status }) => status === "attached");
+  return [...new Set(attached.flatMap(({ instanceId }) => instanceId ?? []))];
 }

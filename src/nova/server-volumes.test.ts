@@ -22,11 +22,12 @@ const requester = { requestId: "req-1", globalRequestId: "req-2" };
 
 async function open(t: TestContext, answer: (request: IncomingMessage) => Answer) {
   const asked: IncomingMessage[] = [];
+  const bodies: string[] = [];
   let issued = 0;
   let url = "";
   const cloud = createServer((request, response) => {
-    request.resume();
-    if (request.method === "POST") {
+    if (request.url === "/v3/auth/tokens") {
+      request.resume();
       const endpoints = [{ interface: "public", region_id: "R1", url: `${url}/v2.1/` }];
       const expires_at = new Date(systemClock.wallMs() + 3_600_000).toISOString();
       const token = { user: { id: "u" }, expires_at, roles: [], catalog: [{ type: "compute", endpoints }] };
@@ -35,7 +36,12 @@ async function open(t: TestContext, answer: (request: IncomingMessage) => Answer
     }
     asked.push(request);
     const { status, body = {} } = answer(request);
-    response.writeHead(status).end(JSON.stringify(body));
+    let text = "";
+    request.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    request.on("end", () => {
+      bodies.push(text);
+      response.writeHead(status).end(JSON.stringify(body));
+    });
   });
   cloud.listen(0, "127.0.0.1");
   await once(cloud, "listening");
@@ -62,7 +68,7 @@ async function open(t: TestContext, answer: (request: IncomingMessage) => Answer
   const session = new ServiceSession({ http, credentials, clock: systemClock, group: "nova" });
   const serviceUser = new ServiceSession({ http, credentials, clock: systemClock, group: "service_user" });
   const compute = { interface: "public", region: "" };
-  return { asked, cloud, servers: new NovaServerVolumes({ http, session, serviceUser, compute }) };
+  return { asked, bodies, cloud, servers: new NovaServerVolumes({ http, session, serviceUser, compute }) };
 }
 
 test("a volume that a server uses is told by its attachment, asked at 2.89 with our own token", async (t) => {
@@ -94,5 +100,28 @@ for (const answer of [{ status: 500 }, { status: 503 }, { status: 403 }, { statu
     const { servers } = await open(t, () => answer);
     const unavailable = (error: unknown): boolean => error instanceof AndironError && error.code === "nova_unavailable";
     await assert.rejects(servers.attachmentId(requester, server, volume), unavailable);
+  });
+}
+
+test("an extension is an event for each server, and what Nova says of servers that are gone is no failure", async (t) => {
+  const answers: Answer[] = [
+    { status: 200, body: { events: [{ code: 200 }] } },
+    { status: 207, body: { events: [{ code: 404 }, { code: 422 }] } },
+    { status: 404 },
+  ];
+  const { asked, bodies, servers } = await open(t, () => answers[asked.length - 1]!);
+  for (let count = 0; count < 3; count++) await servers.volumeExtended(requester, [server], volume);
+  const { method, url, headers } = asked[0]!;
+  assert.deepEqual([method, url], ["POST", "/v2.1/os-server-external-events"]);
+  assert.equal(headers["openstack-api-version"], "compute 2.51");
+  const events = [{ name: "volume-extended", server_uuid: server, tag: volume }];
+  assert.deepEqual(JSON.parse(bodies[0]!), { events });
+});
+
+for (const answer of [{ status: 403 }, { status: 500 }, { status: 207, body: { events: [{ code: 200 }, { code: 400 }] } }]) {
+  test(`an event that is answered ${answer.status} and not taken is a failure`, async (t) => {
+    const { servers } = await open(t, () => answer);
+    const unavailable = (error: unknown): boolean => error instanceof AndironError && error.code === "nova_unavailable";
+    await assert.rejects(servers.volumeExtended(requester, [server], volume), unavailable);
   });
 }

@@ -1,6 +1,9 @@
-// What Nova knows of a server's volumes, asked with our own credentials (Compute API, GET
-// /servers/{server}/os-volume_attachments/{volume}, microversion 2.89, the first that names the attachment). It answers the
-// question of CVE-2023-2088: may this attachment be taken away, or is a server using it?
+// What we ask and tell Nova about a server's volumes, with our own credentials (Compute API):
+//
+// - GET /servers/{server}/os-volume_attachments/{volume}, microversion 2.89, the first that names the attachment. It answers
+//   the question of CVE-2023-2088: may this attachment be taken away, or is a server using it?
+// - POST /os-server-external-events, microversion 2.51, the first with "volume-extended". Nova then has the hypervisor look at
+//   the volume's size; its answer comes before that, so it does not say that the guest has seen it.
 
 import { AndironError } from "../common/errors.ts";
 import type { ServiceHttp, ServiceReply } from "../keystone/service-http.ts";
@@ -21,6 +24,13 @@ interface Requester {
   readonly globalRequestId?: string;
 }
 
+interface Ask {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly microversion: string;
+  readonly body?: unknown;
+}
+
 export class NovaServerVolumes {
   readonly #options: NovaServerVolumesOptions;
 
@@ -33,13 +43,8 @@ export class NovaServerVolumes {
    * Throws nova_unavailable when Nova cannot say, keystone_unavailable when we cannot ask it.
    */
   async attachmentId(requester: Requester, serverId: string, volumeId: string): Promise<string | undefined> {
-    const { session } = this.#options;
-    const first = await session.token();
-    let reply = await this.#send(requester, first, serverId, volumeId);
-    if (reply.status === 401) {
-      session.forget(first);
-      reply = await this.#send(requester, await session.token(), serverId, volumeId);
-    }
+    const path = `/servers/${encodeURIComponent(serverId)}/os-volume_attachments/${encodeURIComponent(volumeId)}`;
+    const reply = await this.#send(requester, { method: "GET", path, microversion: "2.89" });
     if (reply.status === 404) return undefined;
     const id = attachmentOf(reply.body);
     if (reply.status === 200 && id !== undefined) return id;
@@ -48,22 +53,56 @@ export class NovaServerVolumes {
     });
   }
 
-  async #send(requester: Requester, token: string, serverId: string, volumeId: string): Promise<ServiceReply> {
+  /**
+   * Tells Nova that a volume of these servers has a new size. A server that is gone, or that no host runs, is nobody to tell.
+   * Throws nova_unavailable when Nova does not take it, keystone_unavailable when we cannot ask.
+   */
+  async volumeExtended(requester: Requester, serverIds: readonly string[], volumeId: string): Promise<void> {
+    const events = serverIds.map((id) => ({ name: "volume-extended", server_uuid: id, tag: volumeId }));
+    const path = "/os-server-external-events";
+    const reply = await this.#send(requester, { method: "POST", path, microversion: "2.51", body: { events } });
+    if (reply.status === 404) return;
+    const refused = reply.status === 200 || reply.status === 207 ? refusedEvents(reply.body) : [reply.status];
+    if (refused.length === 0) return;
+    throw new AndironError("nova_unavailable", `Nova answers ${refused.join(", ")} when told that volume ${volumeId} has grown`, {
+      hint: "the user of [nova] needs the role admin",
+    });
+  }
+
+  /** A token that is refused is replaced once. */
+  async #send(requester: Requester, ask: Ask): Promise<ServiceReply> {
+    const { session } = this.#options;
+    const first = await session.token();
+    const reply = await this.#sendOnce(requester, first, ask);
+    if (reply.status !== 401) return reply;
+    session.forget(first);
+    return this.#sendOnce(requester, await session.token(), ask);
+  }
+
+  async #sendOnce(requester: Requester, token: string, { method, path, microversion, body }: Ask): Promise<ServiceReply> {
     const { http, session, compute, serviceUser } = this.#options;
     const root = await session.endpoint({ ...compute, serviceTypes: ["compute"] });
-    const url = `${root}/servers/${encodeURIComponent(serverId)}/os-volume_attachments/${encodeURIComponent(volumeId)}`;
     const serviceToken = await serviceUser?.token();
     return http.send({
-      method: "GET",
-      url,
+      method,
+      url: root + path,
       headers: {
         "x-auth-token": token,
         ...(serviceToken === undefined ? {} : { "x-service-token": serviceToken }),
-        "openstack-api-version": "compute 2.89",
+        "openstack-api-version": `compute ${microversion}`,
         "x-openstack-request-id": requester.globalRequestId ?? requester.requestId,
       },
+      ...(body === undefined ? {} : { body }),
     });
   }
+}
+
+/** Codes of the events that Nova did not take, but for those of servers that are gone (404) or on no host (422). */
+function refusedEvents(body: unknown): number[] {
+  const { events } = (body ?? {}) as { readonly events?: unknown };
+  if (!Array.isArray(events)) return [];
+  const codes = events.map((event: { readonly code?: unknown } | null) => Number(event?.code ?? 200));
+  return codes.filter((code) => ![200, 404, 422].includes(code));
 }
 
 function attachmentOf(body: unknown): string | undefined {
