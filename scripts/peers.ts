@@ -20,19 +20,26 @@ export const peerPackages: readonly string[] = [
   "haproxy", // in front of the API
   "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
   "mariadb-server", // the database of Debian's Cinder
+  "memcached", // where Swift keeps its tokens
   "mtools", // mcopy, fills the test guest's disk
   "nbdkit", // an NBD server to be compared with
   "openssl",
   "python3-cinderclient", // cinder
   "python3-keystone", // the real Keystone of test/keystone
+  "python3-keystonemiddleware", // Swift's way to Keystone
   "python3-libnbd", // nbdsh
   "python3-openstackclient", // openstack
   "python3-openstacksdk", // import openstack
   "python3-pymysql", // from Debian's Cinder to MariaDB
+  "python3-swiftclient", // swift
   "qemu-system-x86", // the test guest
   "qemu-utils", // qemu-img, qemu-io, qemu-nbd
   "rabbitmq-server", // the message broker of Glance and Cinder in the tests
   "subunit", // subunit2csv, reads Tempest's results
+  "swift-account", // the real Swift and S3 of test/cloud
+  "swift-container",
+  "swift-object",
+  "swift-proxy",
   "syslinux", // makes the test guest's disk bootable
   "tempest", // OpenStack's own tests of the API
   "uwsgi-core", // serves Keystone and Glance

@@ -47,6 +47,7 @@ const forbidden: readonly [string, string][] = [
   ["src/api/a.ts", "../engine/control.ts"],
   ["src/keystone/a.ts", "../cinder/b.ts"],
   ["src/nova-hooks/a.ts", "../cinder/b.ts"],
+  ["src/object-store/a.ts", "../engine/b.ts"],
   ["src/engine/a.ts", "../bin/andiron.ts"],
   ["scripts/a.ts", "../src/bin/andiron.ts"],
   ["bench/a.ts", "../sim/sim.ts"],
