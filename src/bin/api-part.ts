@@ -18,6 +18,7 @@ import type { ObjectBackend } from "../engine/backend/backend.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { makeKeystonePart } from "./keystone-part.ts";
+import { countJobEvents, watchJobs } from "./job-metrics.ts";
 import { readApiTls } from "./pem-files.ts";
 
 export interface ApiPartOptions {
@@ -52,7 +53,9 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     log,
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
+    jobObserver: countJobEvents(metrics),
   });
+  watchJobs(metrics, () => cinder.jobCounts());
   const { osapi_volume_listen, osapi_volume_listen_port, public_endpoint, osapi_max_limit, osapi_max_request_body_size } =
     config.DEFAULT;
   const tls = await readApiTls(config);
@@ -99,6 +102,16 @@ function cinderSettings(config: Config, version: string): CinderSettings {
     snapshotsCountGigabytes: !DEFAULT.no_snapshot_gb_quota,
     serviceTokenRoles: config.keystone_authtoken.service_token_roles.map((role) => role.toLowerCase()),
     messageLifetimeMs: DEFAULT.message_ttl * 1000,
+    jobs: {
+      runningMax: config.jobs.running_max,
+      runningPerProjectMax: config.jobs.running_per_project_max,
+      waitingMax: config.jobs.waiting_max,
+      waitingPerProjectMax: config.jobs.waiting_per_project_max,
+      triesMax: config.jobs.tries_max,
+      endedKept: config.jobs.ended_kept,
+      endedTtlMs: config.jobs.ended_ttl * 1000,
+      leaseTtlMs: config.jobs.lease_ttl * 1000,
+    },
     serviceDownMs: DEFAULT.service_down_time * 1000,
     backendNames: Object.fromEntries([...config.backends].map(([name, backend]) => [name, backend.volume_backend_name])),
     reservedPercentage: DEFAULT.reserved_percentage,

@@ -144,10 +144,10 @@ export async function dropAttachments(ports: CinderPorts, tx: Tx, volume: Volume
   return revoked;
 }
 
-/** The volume with the status that its rows give it; an upload, a migration or a delete under way keeps its own. */
+/** The volume with the status that its rows give it; an upload, a migration or a job under way keeps its own. */
 export function withStatusOf(volume: Volume, rows: readonly Attachment[]): Volume {
   const found = statusByAttachments(rows.filter((row) => !row.unclaimed));
-  const keeps = volume.status === "uploading" || isMigrating(volume) || volume.intent !== undefined;
+  const keeps = volume.status === "uploading" || isMigrating(volume) || volume.jobId !== undefined;
   const adminMetadata =
     found.attachStatus === "detached" ? withoutKey(volume.adminMetadata, "attached_mode") : volume.adminMetadata;
   return { ...volume, attachStatus: found.attachStatus, status: keeps ? volume.status : found.status, adminMetadata };

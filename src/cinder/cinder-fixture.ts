@@ -33,6 +33,7 @@ export interface FixtureOptions {
   readonly quotas?: Partial<QuotaDefaults>;
   readonly servers?: CinderOptions["servers"];
   readonly policy?: CinderOptions["policy"];
+  readonly jobKinds?: CinderOptions["jobKinds"];
   /** A wall clock that stands still. */
   readonly wallMs?: number;
 }
@@ -83,6 +84,8 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       policy: options.policy ?? new RulePolicy(),
       servers: options.servers ?? noServers,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
+      jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
+      ...(options.jobKinds === undefined ? {} : { jobKinds: options.jobKinds }),
       onTrouble: (what, error) => troubles.push(`${what}: ${String(error)}`),
     });
     await cinder.start();

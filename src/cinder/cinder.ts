@@ -8,6 +8,11 @@ import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
 import { DefaultTypeService } from "./default-types.ts";
 import { GroupTypeService } from "./group-types.ts";
+import type { JobCounts } from "./jobs/job-counts.ts";
+import type { JobKind } from "./jobs/job-kind.ts";
+import type { JobObserver } from "./jobs/job-run.ts";
+import { JobRunner } from "./jobs/job-runner.ts";
+import { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
 import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
@@ -43,11 +48,15 @@ export interface CinderOptions {
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
   readonly onTrouble: (what: string, error: unknown) => void;
+  readonly jobObserver: JobObserver;
+  /** Kinds of jobs that need more than the ports. */
+  readonly jobKinds?: (ports: CinderPorts) => readonly JobKind[];
 }
 
 export interface CinderService extends Cinder, Service {
   /** Resolves when the background work that is known of now is done. */
   idle(): Promise<void>;
+  jobCounts(): JobCounts;
 }
 
 export function createCinder(options: CinderOptions): CinderService {
@@ -55,7 +64,10 @@ export function createCinder(options: CinderOptions): CinderService {
   const index = new RecordIndex({ registry, clock, readWaitMs: settings.readWaitMs, onTrouble });
   const store = new RecordStore({ registry, clock, random });
   const ports: CinderPorts = { ...options, index, store, ledger: new QuotaLedger(settings) };
-  const deletion = new VolumeDeletion(ports);
+  const jobs = new JobRunner(ports, { registry, observer: options.jobObserver });
+  const cascade = new VolumeDeleteCascade(ports);
+  for (const kind of [cascade, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
+  const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const types = new VolumeTypeService(ports);
   const messages = new MessageService(ports);
   const reconciler = new Reconciler(ports, { deletion, messages, types });
@@ -79,15 +91,21 @@ export function createCinder(options: CinderOptions): CinderService {
     transfers: new TransferService(ports),
     serviceActions: new ServiceActionService(ports, () => reconciler.lookAround()),
     management: new ManagementService(ports, deletion),
-    idle: () => reconciler.idle(),
+    async idle() {
+      await reconciler.idle();
+      await jobs.idle();
+    },
+    jobCounts: () => jobs.counts(),
     async start() {
       await index.start();
+      await jobs.start();
       await reconciler.start();
       await reports.start();
     },
     async stop() {
       await reports.stop();
       await reconciler.stop();
+      await jobs.stop();
       await index.stop();
     },
   };

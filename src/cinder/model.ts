@@ -97,7 +97,9 @@ export interface Volume {
   readonly snapshotCount: number;
   /** Attachments that exist, oldest first; at most cinderLimits.attachmentsPerVolumeMax. */
   readonly attachmentIds: readonly string[];
-  /** A delete that goes on in steps; see reconciler.ts. */
+  /** The job that works on it (jobs/job.ts), until it ends. */
+  readonly jobId?: string;
+  /** A delete that goes on in steps, as builds before `jobId` wrote it; the reconciler makes a job of it. */
   readonly intent?: "delete-cascade";
   /** The transfer that offers it to another project. */
   readonly transferId?: string;

@@ -4,7 +4,7 @@
 //
 //   volume   creating ── vDisk ready ──► available      snapshot  creating ── ready ──► available
 //            creating ── error, gone ──► error                    creating ── error, gone ──► error
-//            deleting, intent ─────────► gone (volume-delete.ts)
+//            deleting, intent (of an older build) ─► deleting, jobId
 //
 // Each error leaves a message that the user can read.
 
@@ -53,7 +53,6 @@ export class Reconciler implements Service {
     this.#unsubscribe?.();
     this.#timer?.cancel();
     await this.#work;
-    await this.#parts.deletion.idle();
   }
 
   /** One look at everything that is unfinished. */
@@ -61,7 +60,7 @@ export class Reconciler implements Service {
     const { index, control } = this.#ports;
     await index.fresh();
     for (const volume of index.volumes.select((one) => one.status === "creating" || one.intent !== undefined)) {
-      if (volume.intent === "delete-cascade") this.#parts.deletion.resume(volume.id, volume.projectId);
+      if (volume.intent === "delete-cascade") await this.#parts.deletion.adopt(volume.id, volume.projectId);
       if (volume.status !== "creating") continue;
       const vdisk = await control.vdisk(volume.id);
       if (vdisk?.state === "pending") continue;
@@ -79,7 +78,6 @@ export class Reconciler implements Service {
   /** Resolves when everything announced so far is done. */
   async idle(): Promise<void> {
     await this.#work;
-    await this.#parts.deletion.idle();
   }
 
   #queue(what: string, work: () => Promise<void>): void {

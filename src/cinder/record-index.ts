@@ -46,6 +46,8 @@ export class RecordIndex {
   readonly quotaClasses = new Collection<QuotaRecord>(records.quotaClassKind, this.#texts);
   readonly quotaUsages = new Collection<QuotaUsage>(records.quotaUsageKind, this.#texts);
   readonly services = new Collection<ServiceRecord>(records.serviceKind, this.#texts);
+  readonly jobs = new Collection(records.jobKind, this.#texts);
+  readonly jobRunners = new Collection(records.jobRunnerKind, this.#texts);
 
   readonly #options: RecordIndexOptions;
   readonly #listed = [this.volumes, this.snapshots, this.attachments, this.messages, this.transfers];
@@ -58,6 +60,8 @@ export class RecordIndex {
     this.quotaClasses,
     this.quotaUsages,
     this.services,
+    this.jobs,
+    this.jobRunners,
   ];
   #applied = 0;
   #waiters: Waiter[] = [];

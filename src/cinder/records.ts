@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
+import { checkJob, type Job, type JobRunnerRecord } from "./jobs/job.ts";
 import type * as model from "./model.ts";
 
 /**
@@ -14,6 +15,8 @@ export interface Kind<T extends { readonly v: 1 }> {
   readonly prefix: string;
   readonly shared: readonly string[];
   readonly filters?: Readonly<Record<string, string>>;
+  /** Throws record_damaged for what the type does not allow; for records that outlive builds. */
+  readonly check?: (key: string, record: T) => void;
   /** Never set: ties the kind to its record type. */
   readonly sample?: T;
 }
@@ -54,6 +57,12 @@ export const groupTypeNameKind: Kind<TypeName> = { prefix: "cinder/group-type-na
 export const defaultTypeKind: Kind<model.DefaultType> = { prefix: "cinder/default-type/", shared: [] };
 export const transferKind: Kind<model.Transfer> = { prefix: "cinder/transfer/", shared: ["projectId"] };
 export const messageKind: Kind<model.Message> = { prefix: "cinder/message/", shared: ["projectId", "eventId", "userMessage"] };
+export const jobKind: Kind<Job> = {
+  prefix: "cinder/job/",
+  shared: ["kind", "projectId", "runner"],
+  check: checkJob,
+};
+export const jobRunnerKind: Kind<JobRunnerRecord> = { prefix: "cinder/job-runner/", shared: [] };
 
 /** `id` as a part of a key: itself when it is plain, escaped when it is not, hashed when that gets long. */
 export function encodeId(id: string): string {
@@ -66,7 +75,7 @@ export function keyOf<T extends { readonly v: 1 }>(kind: Kind<T>, id: string): s
 }
 
 /** Throws record_damaged for text that is no record of version 1. */
-export function parseRecord<T extends { readonly v: 1 }>(_kind: Kind<T>, key: string, text: string): T {
+export function parseRecord<T extends { readonly v: 1 }>(kind: Kind<T>, key: string, text: string): T {
   let record: T;
   try {
     record = JSON.parse(text) as T;
@@ -76,6 +85,7 @@ export function parseRecord<T extends { readonly v: 1 }>(_kind: Kind<T>, key: st
   if (record.v !== 1) {
     throw new AndironError("record_damaged", `the record ${key} has version ${String(record.v)}, this build reads 1`);
   }
+  kind.check?.(key, record);
   return record;
 }
 

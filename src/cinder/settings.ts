@@ -11,6 +11,22 @@ export interface QuotaDefaults {
   readonly per_volume_gigabytes: number; // per_volume_size_limit
 }
 
+export interface JobSettings {
+  /** Jobs at a time in this process, and of one project anywhere. */
+  readonly runningMax: number;
+  readonly runningPerProjectMax: number;
+  /** Jobs that have not ended, in all and of one project. */
+  readonly waitingMax: number;
+  readonly waitingPerProjectMax: number;
+  /** Failures without progress. */
+  readonly triesMax: number;
+  /** Ended jobs of a project, and for how long. */
+  readonly endedKept: number;
+  readonly endedTtlMs: number;
+  /** After this time the jobs of a silent process are anybody's. */
+  readonly leaseTtlMs: number;
+}
+
 export interface CinderSettings {
   /** backend_host: the name before "@vpool#vpool". One for the whole cluster: disks are not bound to a machine. */
   readonly backendHost: string;
@@ -35,6 +51,7 @@ export interface CinderSettings {
   readonly reportIntervalMs: number;
   /** How often unfinished work is looked for, beside the events that announce it. */
   readonly reconcileIntervalMs: number;
+  readonly jobs: JobSettings;
   /** How long a read waits for the index before it is refused as unavailable. */
   readonly readWaitMs: number;
   /** volume_backend_name of each vPool; the vPool's own name where it is not here. */
@@ -68,6 +85,16 @@ export const defaultSettings: CinderSettings = {
   serviceTokenRoles: ["service"],
   reportIntervalMs: 10_000,
   reconcileIntervalMs: 30_000,
+  jobs: {
+    runningMax: 8,
+    runningPerProjectMax: 4,
+    waitingMax: 10_000,
+    waitingPerProjectMax: 1000,
+    triesMax: 10,
+    endedKept: 100,
+    endedTtlMs: 7 * 24 * 3600 * 1000,
+    leaseTtlMs: 10_000,
+  },
   readWaitMs: 10_000,
   backendNames: {},
   reservedPercentage: 0,

@@ -10,6 +10,7 @@ const actions = {
   "schedule-volume": ["001", "schedule allocate volume"],
   "create-volume": ["008", "create volume from backend storage"],
   "create-snapshot": ["009", "create snapshot"],
+  "delete-snapshot": ["010", "delete snapshot"],
 } as const;
 
 const details = {

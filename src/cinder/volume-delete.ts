@@ -1,19 +1,21 @@
 // Deletes volumes. Alone it is one transaction: record, attachments left over, vDisk and quota go together. With its snapshots
-// (cascade) it may be any number of records, so the request only writes the intent, and bounded steps follow:
+// (cascade) it may be any number of records: the request leaves a job.
 //
-//   available | error ── cascade ──► deleting, intent ──► some snapshots less ──► ... ──► no snapshot left ──► gone
+//   available | error ─── delete ──► gone
+//                     └── cascade ──► deleting, jobId ──► gone   (jobs/volume-delete-cascade.ts)
 //
-// Each step is one transaction that finds out from the records what is left: any process may do any step, also after a crash
-// (reconciler.ts finds the intents).
+// A job of another kind that works on the volume is cancelled, and its end waited for, before the volume goes.
 
 import type { Tx } from "../registry/atomic.ts";
 import { systemContext, type RequestContext } from "./context.ts";
-import { cinderLimits, type Attachment, type Volume } from "./model.ts";
+import type { JobQueue } from "./jobs/job-queue.ts";
+import type { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
+import type { Attachment, Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
-import { readAttachments, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
-import { attachmentKind, deleteRecord, readRecord, snapshotKind, transferKind, volumeKind, writeRecord } from "./records.ts";
-import { snapshotCharge } from "./snapshot-records.ts";
+import { readAttachments, readVolume, type CinderPorts } from "./ports.ts";
+import { jobKind, readRecord, volumeKind, writeRecord } from "./records.ts";
 import { checkDelete, deleteRefusal } from "./status.ts";
+import { forgetVolume, removeVolume } from "./volume-removal.ts";
 
 export interface DeleteOptions {
   readonly cascade: boolean;
@@ -22,45 +24,67 @@ export interface DeleteOptions {
   readonly rules: readonly PolicyRule[];
 }
 
+export interface DeletionJobs {
+  readonly queue: JobQueue;
+  readonly cascade: VolumeDeleteCascade;
+}
+
+type Outcome = { readonly next: "gone" } | { readonly next: "queued" } | { readonly next: "wait"; readonly jobId: string };
+
 export class VolumeDeletion {
   readonly #ports: CinderPorts;
-  readonly #cascades = new Map<string, Promise<void>>();
+  readonly #jobs: DeletionJobs;
 
-  constructor(ports: CinderPorts) {
+  constructor(ports: CinderPorts, jobs: DeletionJobs) {
     this.#ports = ports;
+    this.#jobs = jobs;
   }
 
-  /** Resolves when the volume is gone, or its intent to go is durable. */
+  /** Resolves when the volume is gone, or the job that deletes it is durable. */
   async delete(context: RequestContext, id: string, options: DeleteOptions): Promise<void> {
-    const outcome = await this.#ports.store.commit(context.projectId, async (tx) => {
-      const volume = await readVolume(tx, context, id);
-      for (const rule of options.rules) this.#ports.policy.enforce(context, rule, volume);
-      const attachments = await readAttachments(tx, volume);
-      checkDelete(volume, attachments.some(isAttached), options);
-      if (volume.snapshotCount === 0) {
-        await removeVolume(this.#ports, tx, volume, attachments);
-        return { cascade: false, projectId: volume.projectId };
-      }
-      await this.#checkSnapshots(volume, options.force);
-      const updatedAtMs = this.#ports.clock.wallMs();
-      writeRecord(tx, volumeKind, id, { ...volume, status: "deleting", intent: "delete-cascade", updatedAtMs });
-      return { cascade: true, projectId: volume.projectId };
+    for (;;) {
+      const jobId = this.#ports.random.uuid();
+      const outcome = await this.#ports.store.commit(context.projectId, (tx) => this.#delete(tx, context, id, options, jobId));
+      if (outcome.next === "gone") return;
+      if (outcome.next === "queued") return this.#jobs.queue.wake();
+      await this.#jobs.queue.giveWay(outcome.jobId, `the delete of volume ${id}`);
+    }
+  }
+
+  async #delete(tx: Tx, context: RequestContext, id: string, options: DeleteOptions, jobId: string): Promise<Outcome> {
+    const volume = await readVolume(tx, context, id);
+    for (const rule of options.rules) this.#ports.policy.enforce(context, rule, volume);
+    const attachments = await readAttachments(tx, volume);
+    checkDelete(volume, attachments.some(isAttached), options);
+    const updatedAtMs = this.#ports.clock.wallMs();
+    const present = volume.jobId === undefined ? undefined : await readRecord(tx, jobKind, volume.jobId);
+    if (present !== undefined && present.phase !== "ended") {
+      const deletes = present.kind === this.#jobs.cascade.name && present.phase === "work" && present.cancel === undefined;
+      if (!deletes) return { next: "wait", jobId: present.id };
+      writeRecord(tx, volumeKind, id, { ...volume, status: "deleting", updatedAtMs });
+      return { next: "queued" };
+    }
+    if (volume.snapshotCount === 0) {
+      await removeVolume(this.#ports, tx, volume, attachments);
+      return { next: "gone" };
+    }
+    await this.#checkSnapshots(volume, options.force);
+    writeRecord(tx, volumeKind, id, { ...volume, status: "deleting", jobId, updatedAtMs });
+    await this.#jobs.queue.enqueue(tx, this.#jobs.cascade, this.#jobs.cascade.request(volume, jobId, context.requestId));
+    return { next: "queued" };
+  }
+
+  /** Gives a cascade that an older build left a job. */
+  async adopt(id: string, projectId: string): Promise<void> {
+    const jobId = this.#ports.random.uuid();
+    await this.#ports.store.commit(projectId, async (tx) => {
+      const volume = await readRecord(tx, volumeKind, id);
+      if (volume?.intent === undefined) return;
+      const { intent: _old, ...rest } = volume;
+      writeRecord(tx, volumeKind, id, { ...rest, jobId });
+      this.#jobs.queue.put(tx, this.#jobs.cascade, this.#jobs.cascade.request(volume, jobId, systemContext.requestId));
     });
-    if (outcome.cascade) this.resume(id, outcome.projectId);
-  }
-
-  /** Carries a cascade on in the background, once at a time. A failure is reported and left to the next look. */
-  resume(volumeId: string, projectId: string): void {
-    if (this.#cascades.has(volumeId)) return;
-    const work = this.#runSteps(volumeId, projectId)
-      .catch((error: unknown) => this.#ports.onTrouble(`deleting volume ${volumeId} with its snapshots`, error))
-      .finally(() => this.#cascades.delete(volumeId));
-    this.#cascades.set(volumeId, work);
-  }
-
-  /** Resolves when no cascade runs in this process. */
-  async idle(): Promise<void> {
-    while (this.#cascades.size > 0) await Promise.all(this.#cascades.values());
+    this.#jobs.queue.wake();
   }
 
   /** The volume's record was read by the transaction, and every change of its snapshots writes it: what is seen here holds. */
@@ -83,51 +107,8 @@ export class VolumeDeletion {
       await forgetVolume(this.#ports, tx, volume, attachments);
     });
   }
-
-  async #runSteps(volumeId: string, projectId: string): Promise<void> {
-    let done = false;
-    while (!done) done = await this.#ports.store.commit(projectId, (tx) => this.#step(tx, volumeId));
-  }
-
-  async #step(tx: Tx, volumeId: string): Promise<boolean> {
-    const volume = await readRecord(tx, volumeKind, volumeId);
-    if (volume?.intent !== "delete-cascade") return true;
-    await this.#ports.index.fresh();
-    const listed = [...this.#ports.index.snapshots.ofVolume(volumeId)];
-    const batch = listed.slice(0, cinderLimits.cascadeStepSnapshots);
-    for (const { id } of batch) {
-      const snapshot = await readSnapshot(tx, systemContext, id);
-      await this.#ports.control.deleteSnapshot(tx, id);
-      deleteRecord(tx, snapshotKind, id);
-      if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
-    }
-    if (batch.length === listed.length) {
-      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume));
-      return true;
-    }
-    writeRecord(tx, volumeKind, volumeId, { ...volume, snapshotCount: listed.length - batch.length });
-    return false;
-  }
 }
 
 function isAttached(attachment: Attachment): boolean {
   return attachment.status === "attached";
-}
-
-async function removeVolume(ports: CinderPorts, tx: Tx, volume: Volume, attachments: readonly Attachment[]): Promise<void> {
-  await forgetVolume(ports, tx, volume, attachments);
-  if (volume.host !== null) await ports.control.deleteVdisk(tx, volume.id);
-}
-
-/** The volume's records, with what is left of attachments that never came to be, and its quota. */
-async function forgetVolume(ports: CinderPorts, tx: Tx, volume: Volume, attachments: readonly Attachment[]): Promise<void> {
-  for (const attachment of attachments) {
-    if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
-    deleteRecord(tx, attachmentKind, attachment.id);
-  }
-  if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
-  deleteRecord(tx, volumeKind, volume.id);
-  if (!volume.consumesQuota) return;
-  const { projectId, typeId, sizeGib } = volume;
-  await ports.ledger.release(tx, { projectId, typeId, volumes: 1, gigabytes: sizeGib });
 }

@@ -33,6 +33,15 @@ export const counterTable = {
     help: "Backend operations, by verb and outcome (ok, or an error code).",
     labels: ["verb", "result"],
   },
+  andiron_job_progress_total: {
+    help: "What long jobs got done in this process, by kind, in the units of the kind.",
+    labels: ["kind", "unit"],
+  },
+  andiron_job_retries_total: { help: "Steps of long jobs that failed, by kind.", labels: ["kind"] },
+  andiron_jobs_ended_total: {
+    help: "Long jobs that this process brought to their end, by kind and outcome (done, failed, cancelled).",
+    labels: ["kind", "outcome"],
+  },
   andiron_backend_bytes_total: { help: "Bytes moved to and from the backend, by verb.", labels: ["verb"] },
 } as const satisfies Record<string, CounterRow>;
 
@@ -44,6 +53,11 @@ export const gaugeTable = {
     help: "Local disk taken by sealed journal files that no checkpoint covers. Writers wait at journal_bytes_max.",
     labels: [],
   },
+  andiron_jobs: {
+    help: "Long jobs by state, of all processes. Watch stuck, and unknown (of a newer version).",
+    labels: ["state"],
+  },
+  andiron_jobs_oldest_seconds: { help: "Age of the oldest long job that has not ended; 0: there is none.", labels: [] },
   andiron_cache_clusters: { help: "Clusters of 4 KiB in the read cache.", labels: [] },
   andiron_cache_hits: { help: "Look-ups in the read cache that found their cluster, since the start.", labels: [] },
   andiron_cache_misses: { help: "Look-ups in the read cache that did not find their cluster, since the start.", labels: [] },

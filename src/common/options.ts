@@ -138,6 +138,22 @@ export const optionGroups = {
     }),
     lease_ttl: int(10, "Seconds after which a silent router loses its disks.", { min: 2, max: 300 }),
   },
+  jobs: {
+    running_max: int(8, "Long jobs at a time in this process.", { min: 1, max: 1000 }),
+    running_per_project_max: int(4, "Long jobs of one project at a time.", { min: 1, max: 1000 }),
+    waiting_max: int(10_000, "Long jobs that have not ended; a request for one more is refused with 413.", {
+      min: 1,
+      max: 100_000,
+    }),
+    waiting_per_project_max: int(1000, "Long jobs of one project that have not ended; one more is refused with 413.", {
+      min: 1,
+      max: 100_000,
+    }),
+    tries_max: int(10, "Failures of a job without any progress after which it is given up.", { min: 1, max: 100 }),
+    ended_kept: int(100, "Ended jobs of a project that are kept for andiron-manage jobs.", { min: 0, max: 10_000 }),
+    ended_ttl: int(604_800, "Seconds for which an ended job is kept.", { min: 0 }),
+    lease_ttl: int(10, "Seconds after which another process takes over the jobs of a silent one.", { min: 2, max: 300 }),
+  },
   keystone_authtoken: {
     ...credentialOptions(),
     www_authenticate_uri: string("$auth_url", "Keystone's URL for clients, told with every 401."),

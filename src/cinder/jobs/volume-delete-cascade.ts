@@ -1,0 +1,89 @@
+// The delete of a volume with its snapshots, of which there may be any number: some of them in each step, the volume in the last.
+//
+//   volume   deleting, jobId ──► some snapshots less ──► ... ──► none left ──► gone
+//                            └── cancelled ──► available       └── failed ──► error_deleting, and a message
+//
+// Each step finds out from the records what is left. What changes a volume's snapshots writes its record, which the step reads:
+// what it sees in the index, fresh since that reading, holds when it commits.
+
+import type { Tx } from "../../registry/atomic.ts";
+import { systemContext } from "../context.ts";
+import { cinderLimits, type Volume } from "../model.ts";
+import { readAttachments, readSnapshot, type CinderPorts } from "../ports.ts";
+import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "../records.ts";
+import { snapshotCharge } from "../snapshot-records.ts";
+import { writeMessage } from "../user-messages.ts";
+import { removeVolume } from "../volume-removal.ts";
+import type { JobAdvance, JobKind, NewJob } from "./job-kind.ts";
+import type { Job, JobVerdict } from "./job.ts";
+
+export class VolumeDeleteCascade implements JobKind<void> {
+  readonly name = "volume-delete-cascade";
+  readonly version = 1;
+  readonly unit = "snapshots";
+  readonly runningMax = 4;
+  readonly stepTimeoutMs = 600_000;
+  readonly deadlineMs = 24 * 3600 * 1000;
+  readonly #ports: CinderPorts;
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+  }
+
+  /** `jobId`: also to be written into the volume, in the same transaction. */
+  request(volume: Volume, jobId: string, requestId: string): NewJob {
+    const { id, projectId, snapshotCount } = volume;
+    return { id: jobId, projectId, requestId, resource: { type: "volume", id }, params: {}, total: snapshotCount };
+  }
+
+  /** Nothing outside of the registry. */
+  async work(): Promise<void> {}
+
+  async advance(tx: Tx, job: Job): Promise<JobAdvance> {
+    const volume = await this.#volume(tx, job);
+    if (volume === undefined) return { next: "done", done: job.progress.done };
+    await this.#ports.index.fresh();
+    const listed = [...this.#ports.index.snapshots.ofVolume(volume.id)];
+    const batch = listed.slice(0, cinderLimits.cascadeStepSnapshots);
+    for (const { id } of batch) {
+      const snapshot = await readSnapshot(tx, systemContext, id);
+      await this.#ports.control.deleteSnapshot(tx, id);
+      deleteRecord(tx, snapshotKind, id);
+      if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
+    }
+    const done = job.progress.done + batch.length;
+    const left = listed.length - batch.length;
+    if (left === 0) {
+      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume));
+      return { next: "done", done };
+    }
+    writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: left });
+    return { next: "more", checkpoint: {}, done, total: done + left };
+  }
+
+  async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
+    const volume = await this.#volume(tx, job);
+    if (volume === undefined) return;
+    const { jobId: _ended, ...free } = volume;
+    const isCancelled = verdict.outcome === "cancelled";
+    // An administrator's word stands.
+    const status = volume.status === "deleting" ? (isCancelled ? "available" : "error_deleting") : volume.status;
+    writeRecord(tx, volumeKind, volume.id, { ...free, status, updatedAtMs: this.#ports.clock.wallMs() });
+    if (isCancelled) return;
+    writeMessage(this.#ports, tx, messageId, {
+      action: "delete-snapshot",
+      detail: "unknown",
+      resourceType: "VOLUME",
+      resourceId: volume.id,
+      projectId: volume.projectId,
+      requestId: job.requestId,
+      reason: verdict.reason,
+    });
+  }
+
+  /** Undefined when it is gone, or somebody else's business now. */
+  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
+    const volume = await readRecord(tx, volumeKind, job.resource.id);
+    return volume?.jobId === job.id ? volume : undefined;
+  }
+}

@@ -1,0 +1,34 @@
+// What goes when a volume goes: its records, its quota, its vDisk. Steps of somebody's transaction.
+
+import type { Tx } from "../registry/atomic.ts";
+import type { Attachment, Volume } from "./model.ts";
+import type { CinderPorts } from "./ports.ts";
+import { attachmentKind, deleteRecord, transferKind, volumeKind } from "./records.ts";
+
+export async function removeVolume(
+  ports: CinderPorts,
+  tx: Tx,
+  volume: Volume,
+  attachments: readonly Attachment[],
+): Promise<void> {
+  await forgetVolume(ports, tx, volume, attachments);
+  if (volume.host !== null) await ports.control.deleteVdisk(tx, volume.id);
+}
+
+/** The volume's records, with what is left of attachments that never came to be, and its quota. */
+export async function forgetVolume(
+  ports: CinderPorts,
+  tx: Tx,
+  volume: Volume,
+  attachments: readonly Attachment[],
+): Promise<void> {
+  for (const attachment of attachments) {
+    if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
+    deleteRecord(tx, attachmentKind, attachment.id);
+  }
+  if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
+  deleteRecord(tx, volumeKind, volume.id);
+  if (!volume.consumesQuota) return;
+  const { projectId, typeId, sizeGib } = volume;
+  await ports.ledger.release(tx, { projectId, typeId, volumes: 1, gigabytes: sizeGib });
+}
