@@ -1,5 +1,5 @@
 // The Debian packages whose programs the tests talk to: real clients, real guests, real servers to be compared with.
-// This is the one list of them. Tests that need one are named *.peer.test.ts.
+// These are the lists of them. Tests that need one of the first are named *.peer.test.ts; the second is for Nova.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -47,6 +47,20 @@ export const peerPackages: readonly string[] = [
   "wrk", // the load of the API benchmark
 ];
 
+/** What `npm run tempest -- --with-nova` needs besides; `npm test` does not install it. */
+export const novaPackages: readonly string[] = [
+  "neutron-common", // neutron-server
+  "nova-api",
+  "nova-compute",
+  "nova-compute-kvm", // nova-compute with libvirt and QEMU; KVM itself is not needed
+  "nova-conductor",
+  "nova-scheduler",
+  "python3-pip", // installs our driver for Nova
+  "python3-placement",
+  "python3-setuptools", // builds it
+  "python3-wheel",
+];
+
 export interface PeerState {
   readonly missing: readonly string[];
   /** Why they were not installed; undefined when none is missing. */
@@ -66,14 +80,14 @@ export function findMissing(packages: readonly string[]): string[] {
 }
 
 /** Installs what is missing, as root; says what stays missing and why. */
-export function ensurePeers(say: (line: string) => void): PeerState {
-  const missing = findMissing(peerPackages);
+export function ensurePeers(say: (line: string) => void, wanted: readonly string[] = peerPackages): PeerState {
+  const missing = findMissing(wanted);
   if (missing.length === 0) return { missing, reason: undefined };
   if (process.getuid?.() !== 0) return { missing, reason: "not run as root" };
   say(`installing test peers: ${missing.join(" ")}`);
   const script = fileURLToPath(new URL("install-peers.sh", import.meta.url));
   const done = spawnSync("bash", [script, ...missing], { stdio: ["ignore", "ignore", "inherit"] });
-  const still = findMissing(peerPackages);
+  const still = findMissing(wanted);
   if (still.length === 0) return { missing: still, reason: undefined };
   return { missing: still, reason: done.error?.message ?? `their installation failed with exit code ${done.status ?? 1}` };
 }

@@ -20,6 +20,9 @@ type Credentials = "accounts" | "dynamic";
 
 /** The text of tempest.conf; what Tempest writes goes below `folder`. */
 export function writeConfiguration(cloud: Cloud, images: TempestImages, folder: string, credentials: Credentials): string {
+  const { servers } = cloud;
+  // A guest without KVM takes long to boot, and gives a disk back only when it has.
+  const timeoutSeconds = servers === undefined ? 120 : 400;
   const groups: Groups = {
     DEFAULT: { log_file: `${folder}/tempest.log` },
     oslo_concurrency: { lock_path: `${folder}/locks` },
@@ -33,8 +36,13 @@ export function writeConfiguration(cloud: Cloud, images: TempestImages, folder: 
       admin_domain_name: "Default",
     },
     identity: { uri_v3: cloud.keystone.url, auth_version: "v3", region: "RegionOne", default_domain_id: "default" },
-    service_available: { cinder: true, glance: true, nova: false, neutron: false, swift: false },
-    compute: { image_ref: images.first, image_ref_alt: images.second },
+    service_available: { cinder: true, glance: true, nova: servers !== undefined, neutron: false, swift: false },
+    compute: {
+      image_ref: images.first,
+      image_ref_alt: images.second,
+      ...(servers === undefined ? {} : { flavor_ref: servers.flavors[0], flavor_ref_alt: servers.flavors[1] }),
+      build_timeout: timeoutSeconds,
+    },
     validation: { run_validation: false },
     volume: {
       catalog_type: "block-storage",
@@ -45,7 +53,7 @@ export function writeConfiguration(cloud: Cloud, images: TempestImages, folder: 
       vendor_name: "Andiron",
       volume_size: 1,
       build_interval: 1,
-      build_timeout: 120,
+      build_timeout: timeoutSeconds,
       manage_volume_ref: "source-name,volume-%s",
       manage_snapshot_ref: "source-name,snapshot-%s",
     },

@@ -1,33 +1,91 @@
-// `npm run tempest -- [REGEX]`: starts a private cloud around the service of this checkout, runs Tempest's tests there (all
-// that judge it, or those that match REGEX), says what is wrong and how long the slowest took, and removes everything.
-// KEEP_STATE=1 keeps the folder with tempest.conf, Tempest's log and results; the service's own log goes with its state.
+// `npm run tempest -- [--with-nova] [REGEX]`: starts a private cloud around the service of this checkout, runs Tempest's tests
+// there (all that judge it, or those that match REGEX), says what is wrong and how long the slowest took, and removes everything.
+//
+// - --with-nova adds Nova with a host of servers, so that the tests that need servers run too. It needs root, and installs the
+//   Debian packages of Nova that are missing.
+// - Files and processes belong to a run directory, as those of the tests do: they go with the run, however it ends.
+// - KEEP_STATE=1 keeps tempest.conf, Tempest's log and results, and the logs of Andiron and Nova.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { prepareCloud } from "../test/cloud/cloud.ts";
+import { mkdirSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { constants, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { aptLine, ensurePeers, novaPackages, peerPackages } from "../scripts/peers.ts";
+import { makeRunDirectory, removeRun, runVariable, runsPath, sweepDeadRuns } from "../scripts/run-directory.ts";
+import { type Cloud, prepareCloud } from "../test/cloud/cloud.ts";
+import { prepareNovaCloud } from "../test/cloud/nova-cloud.ts";
 import { everything, readLists, runTempest } from "./runner.ts";
 import { countResults, findComplaints } from "./verdict.ts";
 
-const wanted = process.argv[2];
-const regex = wanted === undefined ? everything : `(?=${everything})(?=.*(?:${wanted}))`;
-const say = (line: string): void => console.error(`tempest: ${line}`);
 const slowestShown = 10;
+const say = (line: string): void => console.error(`tempest: ${line}`);
 
-const folder = await mkdtemp(join(tmpdir(), "andiron-tempest-"));
-say("starting Keystone, RabbitMQ, Glance and Andiron");
-const cloud = await prepareCloud();
-try {
-  const lists = await readLists();
+const { values, positionals } = parseArgs({
+  options: { "with-nova": { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const withNova = values["with-nova"];
+const [wanted] = positionals;
+const regex = wanted === undefined ? everything : `(?=${everything})(?=.*(?:${wanted}))`;
+
+for (const name of sweepDeadRuns(runsPath())) say(`swept what the dead run ${name} left`);
+const directory = await makeDirectory();
+process.env["TMPDIR"] = directory;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(128 + constants.signals[signal]));
+}
+
+if (hasPeers()) {
+  const startedMs = performance.now();
+  const cloud = await startCloud();
+  say(`the cloud is up after ${seconds(startedMs)} s`);
+  try {
+    process.exitCode = (await judge(cloud)) ? 0 : 1;
+  } finally {
+    await cloud.dispose();
+    say(`took ${seconds(startedMs)} s`);
+  }
+} else process.exitCode = 1;
+
+/** Where everything is that this run makes. */
+async function makeDirectory(): Promise<string> {
+  if (process.env["KEEP_STATE"] !== undefined) {
+    const kept = await mkdtemp(join(tmpdir(), "andiron-tempest-"));
+    process.on("exit", () => say(`kept ${kept}`));
+    return kept;
+  }
+  const made = makeRunDirectory(runsPath());
+  process.env[runVariable] = basename(made);
+  process.on("exit", () => removeRun(made));
+  return made;
+}
+
+function hasPeers(): boolean {
+  const { missing, reason } = ensurePeers(say, withNova ? [...peerPackages, ...novaPackages] : peerPackages);
+  if (reason !== undefined) say(`packages are missing (${reason}); to install them, as root: ${aptLine(missing)}`);
+  return reason === undefined;
+}
+
+function startCloud(): Promise<Cloud> {
+  if (withNova) return prepareNovaCloud(say);
+  say("starting Keystone, RabbitMQ, Glance and Andiron");
+  return prepareCloud();
+}
+
+/** Runs the tests; resolves with whether all is as the lists have it. */
+async function judge(cloud: Cloud): Promise<boolean> {
+  const folder = join(directory, "tempest");
+  mkdirSync(folder);
   const { results } = await runTempest(cloud, regex, folder, (text) => process.stdout.write(text));
   const slowest = results.toSorted((a, b) => b.seconds - a.seconds).slice(0, slowestShown);
-  for (const { name, seconds } of slowest) say(`${seconds.toFixed(1)} s: ${name}`);
-  const complaints = findComplaints(results, lists, regex === everything);
+  for (const { name, seconds: taken } of slowest) say(`${taken.toFixed(1)} s: ${name}`);
+  const complaints = findComplaints(results, await readLists(withNova), regex === everything);
   for (const complaint of complaints) say(complaint);
   say(countResults(results));
-  process.exitCode = complaints.length === 0 && results.length > 0 ? 0 : 1;
-} finally {
-  await cloud.dispose();
-  if (process.env["KEEP_STATE"] === undefined) await rm(folder, { recursive: true, force: true });
-  else say(`kept ${folder}`);
+  return complaints.length === 0 && results.length > 0;
+}
+
+function seconds(sinceMs: number): string {
+  return ((performance.now() - sinceMs) / 1000).toFixed(0);
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countResults, excerpt, findComplaints, parseList, parseResults } from "./verdict.ts";
+import { countResults, excerpt, findComplaints, parseList, parseResults, rowsFor } from "./verdict.ts";
 
 const csv = [
   "test,status,start_time,stop_time",
@@ -64,4 +64,13 @@ for (const [what, text] of [
 test("the excerpt of a failure is what was printed of it last, without the log", () => {
   const output = "a.B.test_bad ... FAILED\n\na.B.test_bad\n----\nTraceback\nCaptured pythonlogging:\nlog";
   assert.equal(excerpt(output, "a.B.test_bad"), "a.B.test_bad\n----\nTraceback\n");
+});
+
+test("rows below a heading with or without Nova are for such a cloud only", () => {
+  const rows = parseList("## Both\na  r\n## Without Nova: why\nb  r\n## With Nova: why\nc  r\n");
+  const names = (withNova: boolean): string =>
+    rowsFor(rows, withNova)
+      .map(({ name }) => name)
+      .join("");
+  assert.deepEqual([names(false), names(true)], ["ab", "ac"]);
 });

@@ -2,7 +2,8 @@
 //
 // A list has one row for each test, "NAME  REASON", under headings ("## ..."). A NAME is the test's without its tags, or
 // "setUpClass NAME-OF-CLASS" where the class itself fails or is skipped. A row allows one outcome of one test: what happens
-// without a row is a complaint, and so is a row that is not needed any more.
+// without a row is a complaint, and so is a row that is not needed any more. Rows below a heading that begins with "With
+// Nova:" or "Without Nova:" are for such a cloud only; all others are for both.
 
 export type Outcome = "success" | "fail" | "skip";
 
@@ -44,6 +45,11 @@ export function parseList(text: string): ListRow[] {
     rows.push({ name, heading, reason });
   }
   return rows;
+}
+
+/** Those of the rows that are for a cloud with Nova, or for one without it. */
+export function rowsFor(rows: readonly ListRow[], withNova: boolean): ListRow[] {
+  return rows.filter(({ heading }) => !heading.startsWith(withNova ? "Without Nova:" : "With Nova:"));
 }
 
 /** What subunit2csv prints: test, status, start and end. Throws on a status that it does not know. */

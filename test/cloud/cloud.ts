@@ -14,11 +14,20 @@ export interface Cloud {
   readonly broker: RabbitMq;
   readonly glance: Glance;
   readonly andiron: AndironProcess;
+  /** What servers are made of, where there is Nova (nova-cloud.ts). */
+  readonly servers?: ServerParts;
   dispose(): Promise<void>;
 }
 
-/** `config` goes over Andiron's configuration in this cloud. */
-export async function prepareCloud(config: ConfigGroups = {}): Promise<Cloud> {
+export interface ServerParts {
+  /** Ids of two flavors. */
+  readonly flavors: readonly [string, string];
+  /** A raw disk image that boots. */
+  readonly guestImage: Uint8Array;
+}
+
+/** What `config` gives goes over Andiron's configuration in this cloud. */
+export async function prepareCloud(config: (keystone: Keystone) => ConfigGroups = () => ({})): Promise<Cloud> {
   const parts: { dispose(): Promise<void> }[] = [];
   const keep = async <T extends { dispose(): Promise<void> }>(preparing: Promise<T>): Promise<T> => {
     const part = await preparing;
@@ -32,7 +41,7 @@ export async function prepareCloud(config: ConfigGroups = {}): Promise<Cloud> {
   try {
     const [keystone, broker] = [valueOf(started[0]), valueOf(started[1])];
     const glance = await keep(prepareGlance({ keystone, broker }));
-    const andiron = await keep(prepareAndiron(configure(keystone, config)));
+    const andiron = await keep(prepareAndiron(configure(keystone, config(keystone))));
     await keystone.grant("andiron", "service", "service");
     await andiron.start();
     const { host, port } = andiron.endpoints.api;

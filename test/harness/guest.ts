@@ -1,5 +1,6 @@
 // A tiny bootable disk of Debian's cloud kernel and busybox, and a QEMU (TCG, no KVM needed) that boots it. The guest says
-// on its serial port that it runs, counts its boots in a sector of its own disk, and powers off:
+// on its serial port that it runs, and does its task: to count its boots in a sector of its own disk and power off, or to stay
+// and say which disks it has (it takes disks that are plugged in and out).
 //
 //   sector 0 .. : FAT with syslinux, kernel and initrd         last sector: "BOOTS n"
 //
@@ -13,7 +14,7 @@ export const guestCommands = ["qemu-system-x86_64", "syslinux", "mcopy", "mkfs.v
 
 const diskMebibytes = 40;
 const modules = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"];
-const initScript = `#!/bin/busybox sh
+const begin = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -22,12 +23,23 @@ exec >/dev/ttyS0 2>&1 </dev/ttyS0
 for module in ${modules.join(" ")}; do insmod /modules/$module.ko; done
 while [ ! -b /dev/vda ]; do usleep 50000; done
 echo "GUEST-RUNS $(cat /sys/block/vda/size)"
-last=$((${diskMebibytes} * 2048 - 1))
+`;
+/** A guest's task, in its shell: "GUEST-BOOTS n" and off. */
+export const countBoots = `last=$((${diskMebibytes} * 2048 - 1))
 boots=$(dd if=/dev/vda bs=512 skip=$last count=1 2>/dev/null | tr -d '\\0' | cut -d ' ' -f 2)
 boots=$((\${boots:-0} + 1))
 printf "%-512s" "BOOTS $boots" | dd of=/dev/vda bs=512 seek=$last conv=notrunc,fsync 2>/dev/null
 echo "GUEST-BOOTS $boots"
 poweroff -f
+`;
+/** A guest's task: "GUEST-DISKS name:sectors ..." at first and whenever that changes, for ever. */
+export const watchDisks = `before=
+while sleep 1; do
+  disks=
+  for disk in /sys/block/vd*; do disks="$disks $(basename $disk):$(cat $disk/size)"; done
+  [ "$disks" = "$before" ] || echo "GUEST-DISKS$disks"
+  before=$disks
+done
 `;
 const bootMenu = `SERIAL 0 115200
 DEFAULT guest
@@ -36,15 +48,15 @@ LABEL guest
  APPEND initrd=initrd.gz console=ttyS0 panic=5 quiet
 `;
 
-/** Makes the raw disk image in `folder`; resolves with its path. */
-export async function makeGuestDisk(folder: string): Promise<string> {
+/** Makes the raw disk image of a guest with that task in `folder`; resolves with its path. */
+export async function makeGuestDisk(folder: string, task = countBoots): Promise<string> {
   const { kernel, drivers } = await fetchKernel(folder);
   const root = join(folder, "guest-root");
   for (const part of ["bin", "proc", "sys", "dev", "modules"]) await mkdir(join(root, part), { recursive: true });
   await copyFile((await runOk("sh", ["-c", "command -v busybox"])).trim(), join(root, "bin/busybox"));
   for (const module of modules)
     await runOk("sh", ["-c", `cp "$(find "$1" -name ${module}.ko)" "$2"`, "sh", drivers, join(root, "modules")]);
-  await writeFile(join(root, "init"), initScript, { mode: 0o755 });
+  await writeFile(join(root, "init"), begin + task, { mode: 0o755 });
   await runOk("sh", ["-c", "find . | cpio -o -H newc --quiet | gzip -1 > ../initrd.gz"], { folder: root });
 
   const disk = join(folder, "guest.raw");
