@@ -55,7 +55,7 @@ export async function startNovaCompute(group: ServiceGroup, nova: Nova): Promise
     PYTHONUSERBASE: base,
   });
   await host.waitUntil(async () => {
-    if ((await nova.discoverHosts()) > 0) return true;
+    if ((await nova.countHosts()) > 0) return true;
     await sleep(1000);
     return false;
   }, startTimeoutMs);

@@ -20,14 +20,11 @@ export interface Flavor {
 const timeoutMs = 600_000;
 
 export class Nova {
-  /** Configuration of the controllers: with the databases. */
-  readonly configFile: string;
   readonly #keystone: Keystone;
   readonly #url: string;
 
-  constructor(keystone: Keystone, configFile: string, url: string) {
+  constructor(keystone: Keystone, url: string) {
     this.#keystone = keystone;
-    this.configFile = configFile;
     this.#url = url;
   }
 
@@ -38,9 +35,8 @@ export class Nova {
     return made.id;
   }
 
-  /** Makes the hosts that have reported themselves known to the scheduler; resolves with how many it can use. */
-  async discoverHosts(): Promise<number> {
-    await runOk("nova-manage", ["--config-file", this.configFile, "cell_v2", "discover_hosts"], { timeoutMs });
+  /** How many hosts of servers the scheduler can use. */
+  async countHosts(): Promise<number> {
     const { hypervisors } = await this.#ask<{ hypervisors: readonly unknown[] }>("GET", "/os-hypervisors");
     return hypervisors.length;
   }
@@ -73,7 +69,7 @@ export async function startNova(group: ServiceGroup): Promise<Nova> {
   for (const name of ["nova-conductor", "nova-scheduler"]) group.launch(name, `/usr/bin/${name}`, ["--config-file", configFile]);
   const url = await startOnFreePorts(() => serve(group, databases));
   await keystone.publish("compute", url);
-  return new Nova(keystone, configFile, url);
+  return new Nova(keystone, url);
 }
 
 /** What all services of Nova have in common; `groups` go over it. */
@@ -94,7 +90,7 @@ export async function novaConfig(group: ServiceGroup, groups: ConfigGroups): Pro
     neutron: credentialsOf(keystone, novaUser),
     placement: credentialsOf(keystone, novaUser),
     conductor: { workers: 1 },
-    scheduler: { workers: 1 },
+    scheduler: { workers: 1, discover_hosts_in_cells_interval: 2 },
     oslo_concurrency: { lock_path: await group.makeFolder("locks") },
     oslo_messaging_notifications: { driver: "noop" },
     vnc: { enabled: false },
