@@ -22,7 +22,9 @@ sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 `;
 
-/** The environment's programs that start() needs. */
+const startTimeoutMs = 300_000;
+
+/** What start() needs. */
 export const swiftPrograms: readonly string[] = ["swift-ring-builder", "swift-proxy-server", "swift-object-server", "memcached"];
 
 export class Swift {
@@ -123,7 +125,7 @@ export class Swift {
     const server = new Daemon("/usr/bin/python3", args, { logFile: join(this.#folder, `${name}.log`) });
     this.#daemons.push(server);
     const answers = (): Promise<boolean> => fetch(`http://127.0.0.1:${port}/healthcheck`).then(({ ok }) => ok, no);
-    await server.waitUntil(answers);
+    await server.waitUntil(answers, startTimeoutMs);
   }
 
   /** What shows that the four servers find each other, and that the file system has what an object needs. */
