@@ -128,7 +128,7 @@ function testCreation({ store, own }: Subject): void {
     assert.ok((await store().get(own("created"))).equals(bytes));
   });
 
-  test("of many creations at once one wins; where the store does not promise that, some do, and one of them is left", async () => {
+  test("of many creations at once one wins; where that is not promised, some do, and one of them is left", async () => {
     for (let round = 0; round < 5; round++) {
       const name = own(`won-${round}`);
       const versions = Array.from({ length: 8 }, () => some(30_000));
