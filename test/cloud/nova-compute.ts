@@ -4,7 +4,8 @@
 //   unshare ── sh (process 1 of the namespace) ─┬─ libvirtd ── QEMU ...
 //                                               └─ nova-compute
 //
-// - Mounts: /etc/libvirt, /run, /var/lib/libvirt, ... are directories of the group. The driver is installed there as well.
+// - Mounts: /etc/libvirt, /run, /var/lib/libvirt, ... are directories of the group, and /etc/hosts is a file of it, which knows
+//   the host's name. The driver is installed below the group's folder as well.
 // - Processes: QEMU leaves its parent, and would outlive a test that was killed. When process 1 of a namespace goes, the kernel
 //   kills all the others, and the mounts go with them.
 //
@@ -29,9 +30,11 @@ const mounts = {
   log: "/var/log/libvirt",
 };
 
+const hostName = "andiron.localdomain";
 const script = `
 set -e
-hostname andiron.localdomain
+hostname ${hostName}
+mount --bind "$1/host/hosts" /etc/hosts
 ${Object.entries(mounts)
   .map(([name, target]) => `mount --bind "$1/host/${name}" ${target}`)
   .join("\n")}
@@ -45,6 +48,7 @@ until [ -S /run/libvirt/libvirt-sock ]; do kill -0 $libvirtd; sleep 0.1; done
 export async function startNovaCompute(group: ServiceGroup, nova: Nova): Promise<void> {
   for (const name of Object.keys(mounts)) await group.makeFolder("host", name);
   await writeFile(group.path("host/etc/libvirtd.conf"), 'auth_unix_rw = "none"\n');
+  await writeFile(group.path("host/hosts"), `127.0.0.1 localhost ${hostName}\n`);
   const qemu = ['user = "root"', 'group = "root"', 'security_driver = "none"', 'stdio_handler = "file"'];
   const withoutSystemd = ["cgroup_controllers = []", "namespaces = []"];
   await writeFile(group.path("host/etc/qemu.conf"), `${[...qemu, ...withoutSystemd].join("\n")}\n`);
