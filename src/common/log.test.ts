@@ -113,6 +113,7 @@ for (const json of [false, true]) {
       token: secret,
     });
     log.error(`X-Auth-Token: ${secret}`, { error: new Error(`amqp://rabbit:${secret}@host/ admin_password=${secret}`) });
+    log.info(`X-Auth-Key: ${secret}`, { headers: { "x-auth-key": secret, "x-storage-token": secret } });
     log.info("Authorization: Basic c2VjcmV0LWdBQUFBQQ==", { error: { credentials: secret, exportName: secret } });
     const text = await read();
     assert.doesNotMatch(text, /s3cr3t|c2VjcmV0/);

@@ -8,6 +8,7 @@ export const redacted = "***";
 const secretNames = new Set(
   [
     ["token", "auth_token", "x_auth_token", "x_service_token", "x_subject_token", "subject_token", "authorization", "cookie"],
+    ["x_auth_key", "x_storage_token"],
     ["password", "admin_pass", "admin_password", "auth_password", "secret", "secret_key", "access_key", "private_key"],
     ["export_name", "exportName", "transport_url", "auth_key", "credentials"],
   ]
@@ -16,7 +17,7 @@ const secretNames = new Set(
 );
 
 const headerPattern =
-  /\b(x-(?:auth|service|subject)-token|authorization)(["']?\s*[:=]\s*["']?)[^\s"',]+(?: [A-Za-z0-9+/=._-]{16,})?/gi;
+  /\b(x-(?:auth|service|subject)-token|x-auth-key|authorization)(["']?\s*[:=]\s*["']?)[^\s"',]+(?: [A-Za-z0-9+/=._-]{16,})?/gi;
 const assignmentPattern = /\b((?:[a-z]+_)?(?:password|secret|token|export_name))(["']?\s*[:=]\s*["']?)[^\s"'&,]+/gi;
 const urlPattern = /\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]+):[^\s/@]+@/gi;
 
