@@ -137,6 +137,15 @@ describe("an operator", { timeout: 120_000 }, () => {
         assert.ok(below.length < all.length);
       });
 
+      test("lists long jobs, shows one and asks for its end", async () => {
+        assert.deepEqual(JSON.parse(await manage("--json", "jobs", "list", "--all")), []);
+        for (const verb of ["show", "cancel"]) {
+          const { code, stderr } = await service.manage("jobs", verb, "nothing");
+          assert.equal(code, 1);
+          assert.match(stderr, /there is no job nothing/);
+        }
+      });
+
       test("asks what waits to be deleted", async () => {
         const rows = JSON.parse(await manage("gc", "status", "--json")) as { what: string; count: number }[];
         assert.equal(rows.find(({ what }) => what === "logs in all")?.count, 1);

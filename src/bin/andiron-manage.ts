@@ -4,6 +4,7 @@
 //   andiron-manage [--config-file F] vdisk list | show ID | verify [ID] [--no-data]
 //   andiron-manage [--config-file F] registry dump [PREFIX]
 //   andiron-manage [--config-file F] gc status | run
+//   andiron-manage [--config-file F] jobs list [--all] | show ID | cancel ID
 //
 // Exit code 0: fine; 1: findings or failure; 2: wrong use. Output is a table, or JSON with --json.
 
@@ -18,6 +19,7 @@ import { Verifier } from "../engine/verify.ts";
 import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { engineSettings, openBackends } from "./engine-part.ts";
+import { askForEnd, listJobs, showJob } from "./manage-jobs.ts";
 import type { ProcessSetup } from "./process-setup.ts";
 import { setUpProcess } from "./process-setup.ts";
 import { describeFailure } from "./service-run.ts";
@@ -28,6 +30,7 @@ const usage = `usage: ${program} [--config-file FILE] [--json] service list
        ${program} vdisk list | show ID | verify [ID] [--no-data]
        ${program} registry dump [PREFIX]
        ${program} gc status | run
+       ${program} jobs list [--all] | show ID | cancel ID
 `;
 
 interface Command {
@@ -45,6 +48,9 @@ const commands: Readonly<Record<string, (command: Command) => Promise<number>>> 
   "registry dump": dumpRegistry,
   "gc status": showGarbage,
   "gc run": collectGarbage,
+  "jobs list": listAllJobs,
+  "jobs show": showOneJob,
+  "jobs cancel": cancelOneJob,
 };
 
 async function listServices({ registry, json }: Command): Promise<number> {
@@ -158,6 +164,23 @@ async function collectGarbage({ setup, registry, json }: Command): Promise<numbe
   return exit.fine;
 }
 
+async function listAllJobs({ setup, registry, json }: Command): Promise<number> {
+  print(await listJobs(registry, setup.flags.has("all"), setup.config.jobs.tries_max), json);
+  return exit.fine;
+}
+
+async function showOneJob({ setup, registry, operands: [id] }: Command): Promise<number> {
+  if (id === undefined) return wrongUse();
+  process.stdout.write(`${JSON.stringify(await showJob(registry, id, setup.config.jobs.tries_max), null, 2)}\n`);
+  return exit.fine;
+}
+
+async function cancelOneJob({ registry, operands: [id] }: Command): Promise<number> {
+  if (id === undefined) return wrongUse();
+  await askForEnd(registry, id);
+  return exit.fine;
+}
+
 function print(rows: readonly Readonly<Record<string, unknown>>[], json: boolean): void {
   if (json) {
     process.stdout.write(`${JSON.stringify(rows)}\n`);
@@ -185,7 +208,7 @@ function wrongUse(): number {
 /** Undefined for a command line that is wrong, which is then said. */
 function setUp(): ProcessSetup | undefined {
   try {
-    return setUpProcess({ program, argv: process.argv.slice(2), flags: ["json", "no-data"], lockState: false });
+    return setUpProcess({ program, argv: process.argv.slice(2), flags: ["json", "no-data", "all"], lockState: false });
   } catch (error) {
     if (!(error instanceof AndironError) || error.code !== "invalid_request") throw error;
     process.stderr.write(`${describeFailure(program, error)}\n`);

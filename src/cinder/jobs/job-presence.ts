@@ -59,6 +59,13 @@ export class JobPresence {
     hold.onLost(() => void this.#lost(hold));
   }
 
+  /** Somebody took our record away, by whatever means: the lease may not even know. */
+  recordIsGone(id: string): void {
+    if (this.#present?.id !== id) return;
+    this.#present.hold.release();
+    void this.#lost(this.#present.hold);
+  }
+
   /** Gives the lease back: what is still claimed is free at once. */
   async stop(): Promise<void> {
     this.#stopped = true;

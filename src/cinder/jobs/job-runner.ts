@@ -129,6 +129,7 @@ export class JobRunner implements Service {
     await index.fresh();
     const runner = this.#presence.id;
     if (this.#stopped || runner === undefined) return;
+    if (index.jobRunners.get(runner) === undefined) return this.#presence.recordIsGone(runner);
     for (const { job } of this.#runs.values()) if (job.isCancelled()) job.interrupt();
     this.#sayUnknown();
     const chosen = chooseJobs({

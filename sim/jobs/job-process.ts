@@ -1,0 +1,71 @@
+// One simulated process of the API: all of cinder/ over the registry, with the engine of records, and a life that may end
+// between any two calls to the registry.
+
+import { createCinder, type CinderService } from "../../src/cinder/cinder.ts";
+import { CinderFault } from "../../src/cinder/faults.ts";
+import { RulePolicy } from "../../src/cinder/policy/rule-policy.ts";
+import { noServers, type CinderPorts } from "../../src/cinder/ports.ts";
+import { RecordControl } from "../../src/cinder/record-control.ts";
+import { defaultSettings } from "../../src/cinder/settings.ts";
+import { AndironError } from "../../src/common/errors.ts";
+import { Life } from "../life.ts";
+import { registryOf } from "../registry-port.ts";
+import { describeError, type World } from "../world.ts";
+import { SimCopy, type Outside } from "./copy-kind.ts";
+
+export class JobProcess {
+  readonly life: Life;
+  readonly cinder: CinderService;
+  copy!: SimCopy;
+  ports!: CinderPorts;
+  isServing = false;
+  readonly #world: World;
+
+  constructor(world: World, outside: Outside, fuse: number) {
+    this.#world = world;
+    this.life = new Life(world.clock, world.fork(), fuse);
+    const shared = { registry: registryOf(this.life, world.registry), clock: this.life, random: world.fork() };
+    this.cinder = createCinder({
+      ...shared,
+      control: new RecordControl(shared.registry, shared),
+      policy: new RulePolicy(),
+      servers: noServers,
+      log: { level: () => "INFO", setLevel: () => undefined },
+      settings: { ...defaultSettings, quotas: { ...defaultSettings.quotas, volumes: -1, snapshots: -1, gigabytes: -1 } },
+      jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
+      jobKinds: (ports) => {
+        this.ports = ports;
+        this.copy = new SimCopy({ world, life: this.life, outside, ports });
+        return [this.copy];
+      },
+      onTrouble: (what, error) => this.#note(`${what}: ${describeError(error)}`),
+    });
+  }
+
+  start(): void {
+    this.cinder.start().then(
+      () => (this.isServing = true),
+      (error: unknown) => {
+        this.#note(`cannot start: ${describeError(error)}`);
+        this.life.kill();
+      },
+    );
+  }
+
+  /** A request of a user: refusals are answers, trouble of the moment is noted, anything else breaks a promise. */
+  async ask(what: string, request: () => Promise<unknown>): Promise<void> {
+    try {
+      await request();
+      this.#note(`${what}: done`);
+    } catch (error) {
+      this.#note(`${what}: ${describeError(error)}`);
+      if (error instanceof CinderFault) return;
+      if (error instanceof AndironError && !["internal", "data", "invalid"].includes(error.kind)) return;
+      if (this.life.isAlive) this.#world.accuse(`${what}: ${describeError(error)}`);
+    }
+  }
+
+  #note(event: string): void {
+    if (this.life.isAlive) this.#world.note(event);
+  }
+}
