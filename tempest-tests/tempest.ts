@@ -62,6 +62,10 @@ async function makeDirectory(): Promise<string> {
 }
 
 function hasPeers(): boolean {
+  if (withNova && process.getuid?.() !== 0) {
+    say("--with-nova needs root: libvirt and its namespaces do");
+    return false;
+  }
   const { missing, reason } = ensurePeers(say, withNova ? [...peerPackages, ...novaPackages] : peerPackages);
   if (reason !== undefined) say(`packages are missing (${reason}); to install them, as root: ${aptLine(missing)}`);
   return reason === undefined;
