@@ -4,10 +4,12 @@
 import { createCinder, type CinderService } from "../../src/cinder/cinder.ts";
 import { CinderFault } from "../../src/cinder/faults.ts";
 import { RulePolicy } from "../../src/cinder/policy/rule-policy.ts";
+import { jobKind, jobRunnerKind, parseRecord } from "../../src/cinder/records.ts";
 import { noServers, type CinderPorts } from "../../src/cinder/ports.ts";
 import { RecordControl } from "../../src/cinder/record-control.ts";
 import { defaultSettings } from "../../src/cinder/settings.ts";
 import { AndironError } from "../../src/common/errors.ts";
+import type { Registry } from "../../src/registry/registry.ts";
 import { Life } from "../life.ts";
 import { registryOf } from "../registry-port.ts";
 import { describeError, type World } from "../world.ts";
@@ -24,7 +26,7 @@ export class JobProcess {
   constructor(world: World, outside: Outside, fuse: number) {
     this.#world = world;
     this.life = new Life(world.clock, world.fork(), fuse);
-    const shared = { registry: registryOf(this.life, world.registry), clock: this.life, random: world.fork() };
+    const shared = { registry: this.#watched(registryOf(this.life, world.registry)), clock: this.life, random: world.fork() };
     this.cinder = createCinder({
       ...shared,
       control: new RecordControl(shared.registry, shared),
@@ -40,6 +42,30 @@ export class JobProcess {
       },
       onTrouble: (what, error) => this.#note(`${what}: ${describeError(error)}`),
     });
+  }
+
+  /** Accuses this process when it writes a job under a claim that it never made. A cancel, and a new job, need none. */
+  #watched(registry: Registry): Registry {
+    const runners = new Set<string>();
+    const claims = new Set<string>();
+    return {
+      ...registry,
+      transact: async (transaction) => {
+        const result = await registry.transact(transaction);
+        for (const operation of result.succeeded ? transaction.success : []) {
+          const { key } = operation;
+          if (operation.kind === "put" && key.startsWith(jobRunnerKind.prefix))
+            runners.add(key.slice(jobRunnerKind.prefix.length));
+          if (operation.kind === "delete" || !key.startsWith(jobKind.prefix)) continue;
+          const job = parseRecord(jobKind, key, operation.value);
+          const claim = `${job.id} ${job.generation}`;
+          if (job.runner !== null && runners.has(job.runner)) claims.add(claim);
+          if (claims.has(claim) || job.generation === 0 || job.cancel !== undefined) continue;
+          this.#world.accuse(`job ${job.id} is written under the claim ${job.generation} of another process`);
+        }
+        return result;
+      },
+    };
   }
 
   start(): void {

@@ -3,6 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { VolumeDeleteCascade } from "../../src/cinder/jobs/volume-delete-cascade.ts";
+import { QuotaLedger } from "../../src/cinder/quota-ledger.ts";
 import { simulateJobs } from "./job-simulation.ts";
 
 const first = Number(process.env["JOB_SIM_SEED"] ?? 1);
@@ -27,4 +29,38 @@ test(`nothing is stuck, run twice or counted wrong (seeds ${first} to ${first + 
 test("the same seed is the same run", async () => {
   const [one, again] = [await simulateJobs(3), await simulateJobs(3)];
   assert.equal(again.traceHash, one.traceHash);
+});
+
+const canarySeedsMax = 10;
+
+/** What the simulation says of the broken code; undefined when it finds nothing. */
+async function firstProblem(sabotage: () => () => void): Promise<string | undefined> {
+  const repair = sabotage();
+  try {
+    for (let seed = 1; seed <= canarySeedsMax; seed++) {
+      const { problem } = await simulateJobs(seed);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  } finally {
+    repair();
+  }
+}
+
+test("it notices quota that is not given back", async () => {
+  const { release } = QuotaLedger.prototype;
+  const problem = await firstProblem(() => {
+    QuotaLedger.prototype.release = async () => undefined;
+    return () => void (QuotaLedger.prototype.release = release);
+  });
+  assert.match(problem ?? "", /the quota says/);
+});
+
+test("it notices a job that ends and leaves its resource as it was", async () => {
+  const { settle } = VolumeDeleteCascade.prototype;
+  const problem = await firstProblem(() => {
+    VolumeDeleteCascade.prototype.settle = async () => undefined;
+    return () => void (VolumeDeleteCascade.prototype.settle = settle);
+  });
+  assert.match(problem ?? "", /stays deleting/);
 });
