@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { VolumeDeleteCascade } from "../../src/cinder/jobs/volume-delete-cascade.ts";
 import { QuotaLedger } from "../../src/cinder/quota-ledger.ts";
+import { SimCopy } from "./copy-kind.ts";
 import { simulateJobs } from "./job-simulation.ts";
 
 const first = Number(process.env["JOB_SIM_SEED"] ?? 1);
@@ -57,10 +57,10 @@ test("it notices quota that is not given back", async () => {
 });
 
 test("it notices a job that ends and leaves its resource as it was", async () => {
-  const { settle } = VolumeDeleteCascade.prototype;
+  const { settle } = SimCopy.prototype;
   const problem = await firstProblem(() => {
-    VolumeDeleteCascade.prototype.settle = async () => undefined;
-    return () => void (VolumeDeleteCascade.prototype.settle = settle);
+    SimCopy.prototype.settle = async () => undefined;
+    return () => void (SimCopy.prototype.settle = settle);
   });
-  assert.match(problem ?? "", /stays deleting/);
+  assert.match(problem ?? "", /stays downloading/);
 });
