@@ -16,6 +16,7 @@ export interface Coverage {
 }
 
 const tour = "src/api/all-operations.test.ts";
+const unknownArea = "Unknown actions";
 const ownArea = "Andiron's own";
 const newest = 71;
 
@@ -33,7 +34,8 @@ export function findCoverageProblems({ served, cinders, lacks: reasons, record }
     const { id, path, sinceMinor, refusal } = operation;
     const key = keyOf({ ...operation, path: shortPath(path) });
     mine.set(key, Math.min(sinceMinor, mine.get(key) ?? newest));
-    if (path.startsWith("/v3/") && !theirs.has(key)) problems.push(`${id} is no operation of Cinder's`);
+    const isCinders = theirs.has(key) || refusal !== undefined; // what refuses unknown actions is in no list of operations
+    if (path.startsWith("/v3/") && !isCinders) problems.push(`${id} is no operation of Cinder's`);
     const isSeen = record.some((row) => row.file === tour && row.operationId === id);
     if (refusal === undefined && !isSeen) problems.push(`no stop of ${tour} saw ${id} succeed: run it with RECORD_OPERATIONS=1`);
     if (refusal !== undefined && isSeen) problems.push(`${id} succeeds, though its x-refuses says that it never does`);
@@ -73,6 +75,10 @@ export function renderCoverage(coverage: Coverage): string {
   };
   for (const one of cinders) add(one.area, byKey.get(keyOf(one)) ?? []);
   add(
+    unknownArea,
+    served.filter((one) => one.refusal !== undefined && !isListed(one, cinders)),
+  );
+  add(
     ownArea,
     served.filter(({ path }) => !path.startsWith("/v3/") && path !== "/"),
   );
@@ -84,7 +90,7 @@ export function renderCoverage(coverage: Coverage): string {
 
 function introduce({ served, cinders, record }: Coverage, missingCount: number): string {
   const files = [...new Set(record.map(({ file }) => file))].filter((file) => file !== tour);
-  const refused = served.filter(({ refusal }) => refusal !== undefined).length;
+  const refused = served.filter((one) => one.refusal !== undefined && isListed(one, cinders)).length;
   const others = files.map((file) => `- ${nameOf(file)}: \`${file}\`\n`);
   return (
     "# Which operations are there\n\n" +
@@ -129,6 +135,12 @@ function renderMissing(reasons: Coverage["lacks"], missing: readonly CinderOpera
 
 function reasonName(reasons: Coverage["lacks"], { area, action }: CinderOperation): string | undefined {
   return [action, area].find((name) => name !== undefined && Object.hasOwn(reasons, name));
+}
+
+/** Whether Cinder documents it: an answer to unknown actions is no operation. */
+function isListed(operation: OperationFacts, cinders: readonly CinderOperation[]): boolean {
+  const key = keyOf({ ...operation, path: shortPath(operation.path) });
+  return cinders.some((one) => keyOf(one) === key);
 }
 
 /** "POST /volumes/{}/action#os-extend": parameters by place, not by name. */

@@ -9,7 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { Agent, request } from "undici";
 import { type Certificates, makeCertificates } from "./harness/certificates.ts";
 import { missingCommand, runOk } from "./harness/command.ts";
-import { freePort, type Proxy, startProxy } from "./harness/proxy.ts";
+import { findFreePort } from "./cloud/daemon.ts";
+import { type Proxy, startProxy } from "./harness/proxy.ts";
 import { prepareProxiedCloud, type ProxiedCloud, regions } from "./harness/proxied-cloud.ts";
 import { type AndironProcess, prepareAndiron } from "./harness/service.ts";
 
@@ -242,7 +243,7 @@ describe("behind a proxy that takes no prefix away and says nothing", { skip, ti
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "andiron-proxy-"));
     certificates = await makeCertificates(folder);
-    const port = await freePort();
+    const port = await findFreePort();
     service = await prepareAndiron({
       DEFAULT: { osapi_volume_use_ssl: true, public_endpoint: `https://127.0.0.1:${port}/volume` },
       ssl: { cert_file: certificates.serverCertFile, key_file: certificates.serverKeyFile },

@@ -105,7 +105,7 @@ async function chooseOperation(ports: DispatchPorts, request: IncomingMessage, r
     if (minor < operation.sinceMinor) throw nothingThere();
     return { operation, body };
   }
-  const operation = route.variants.find((variant) => variant.sinceMinor <= minor);
+  const operation = route.variants.find((variant) => variant.sinceMinor <= minor) ?? route.before;
   if (operation === undefined) throw nothingThere();
   if (!operation.takesBody) return { operation, body: undefined };
   return { operation, body: await readJsonBody(request, ports.bodyBytesMax) };

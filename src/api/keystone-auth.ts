@@ -56,7 +56,7 @@ export class KeystoneAuth implements Authenticator {
     const free = token.accessRules === undefined || serviceToken !== undefined;
     if (!free && !isAllowed(token.accessRules, { serviceType, method, path })) throw this.#refusal();
     const caller = callerOf(token, vouched.roles);
-    return { ...caller, isAdmin: this.#options.isAdmin(caller) };
+    return { ...caller, isAdmin: this.#options.isAdmin(caller), userToken: () => userToken };
   }
 
   async #vouch(serviceToken: string): Promise<Vouched> {

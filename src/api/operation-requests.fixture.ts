@@ -63,6 +63,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   "freezeService thawService": { host: "{host}" },
   "failoverHost failoverService": { host: "{host}", backend_id: "b" },
   updateHost: { status: "enable" },
+  "refuseServiceAction refuseClusterAction": {},
   "enableCluster updateCluster": { name: "c", binary: "cinder-volume" },
   "manageVolume manageVolumeInCluster manageOldVolume manageOldVolumeInCluster": manage,
   "manageSnapshot manageOldSnapshot": { snapshot: { volume_id: "{volume_id}", ref: { "source-name": "{source_name}" } } },

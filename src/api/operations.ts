@@ -21,6 +21,8 @@ export interface OperationFacts {
   readonly path: string;
   readonly action: string | undefined;
   readonly sinceMinor: number;
+  /** Id of the operation that answers below sinceMinor; undefined: there is nothing then. */
+  readonly before: string | undefined;
   /** Id of the operation whose handler serves it: its own, but for variants. */
   readonly handlerId: string;
   /** Status of success. */
@@ -91,6 +93,7 @@ interface Entry {
   readonly responses?: unknown;
   readonly security?: readonly unknown[];
   readonly "x-since"?: string;
+  readonly "x-before"?: string;
   readonly "x-handler"?: string;
   readonly "x-refuses"?: string;
   readonly "x-policy"?: readonly string[];
@@ -112,6 +115,7 @@ function factsOf(entry: Entry): OperationFacts {
     path,
     action: isVersion ? undefined : selector,
     sinceMinor: parseMinor(entry["x-since"] ?? "3.0"),
+    before: entry["x-before"],
     handlerId: entry["x-handler"] ?? id,
     status,
     takesBody: entry.requestBody !== undefined,

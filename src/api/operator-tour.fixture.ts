@@ -105,8 +105,12 @@ async function tourGroupTypes(api: ApiFixture): Promise<void> {
   const changed = await api.expect(200, "PUT", path, { ...v311, body: { group_type: { name: "group2", is_public: false } } });
   assert.equal(changed["group_type"]!["is_public"], false);
   await api.expect(400, "PUT", path, { ...v311, body: { group_type: {} } });
-  assert.deepEqual((await api.expect(200, "GET", "/group_types", v311))["group_types"], []);
-  assert.equal(itemsAt(await api.expect(200, "GET", "/group_types?is_public=none", v311), "group_types").length, 1);
+  const shown = itemsAt(await api.expect(200, "GET", "/group_types", v311), "group_types");
+  assert.deepEqual(
+    shown.map((type) => textAt(type, "name")),
+    ["default_cgsnapshot_type"],
+  );
+  assert.equal(itemsAt(await api.expect(200, "GET", "/group_types?is_public=none", v311), "group_types").length, 2);
   const specs = { group_specs: { c: "d" } };
   assert.deepEqual(await api.expect(202, "POST", `${path}/group_specs`, { ...v311, body: specs }), specs);
   assert.deepEqual(await api.expect(200, "PUT", `${path}/group_specs/c`, { ...v311, body: { c: "e" } }), { c: "e" });
@@ -175,16 +179,21 @@ async function tourServices(api: ApiFixture): Promise<void> {
   });
   assert.deepEqual(levels, [{ binary: "cinder-api", host: "andiron", levels: { andiron: "DEBUG" } }]);
   await api.expect(400, "PUT", "/os-services/set-log", { version, body: { level: "loud" } });
+  await api.expect(400, "PUT", "/os-services/get-log", { version: "3.31", body: {} });
+  await api.expect(400, "PUT", "/os-services/unknown", { body: { host } });
   const hostPath = `/os-hosts/${encodeURIComponent(host)}`;
   assert.deepEqual(await api.expect(200, "PUT", hostPath, { body: { status: "disable" } }), { host, status: "disabled" });
   await api.expect(200, "PUT", hostPath, { body: { status: "enable" } });
   await api.expect(400, "PUT", hostPath, { body: { status: "perhaps" } });
+  await api.expect(400, "PUT", hostPath, { body: { state: "enable" } });
+  assert.deepEqual(await api.expect(200, "PUT", hostPath, { body: {} }), {});
   const v37 = { version: "3.7" };
   assert.deepEqual(await api.expect(200, "GET", "/clusters", v37), { clusters: [] });
   assert.deepEqual(await api.expect(200, "GET", "/clusters/detail", v37), { clusters: [] });
   await api.expect(404, "GET", "/clusters/c", v37);
   await api.expect(404, "PUT", "/clusters/enable", { ...v37, body: { name: "c" } });
   await api.expect(404, "PUT", "/clusters/disable", { ...v37, body: { name: "c" } });
+  await api.expect(404, "PUT", "/clusters/unknown", { ...v37, body: { name: "c" } });
   const cleaned = await api.expect(202, "POST", "/workers/cleanup", { version: "3.24", body: { binary: "cinder-volume" } });
   assert.deepEqual(cleaned, { cleaning: [], unavailable: [] });
 }

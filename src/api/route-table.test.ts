@@ -8,7 +8,7 @@ import { RouteTable } from "./route-table.ts";
 
 function operation(id: string, method: string, path: string, given: Partial<Operation> = {}): Operation {
   const says = { status: 200, takesBody: false, refusal: undefined, rules: [], fieldRules: [], open: false };
-  const rest = { action: undefined, sinceMinor: 0, handlerId: id, ...says, checkBody: () => undefined };
+  const rest = { action: undefined, sinceMinor: 0, before: undefined, handlerId: id, ...says, checkBody: () => undefined };
   return { id, method, path, ...rest, ...given };
 }
 
@@ -21,6 +21,8 @@ const routes = new RouteTable([
   operation("show", "GET", "/v3/volumes/{volume_id}"),
   operation("extend", "POST", "/v3/volumes/{volume_id}/action", { action: "os-extend" }),
   operation("revert", "POST", "/v3/volumes/{volume_id}/action", { action: "revert", sinceMinor: 40 }),
+  operation("log", "PUT", "/v3/os-services/get-log", { sinceMinor: 32, before: "unknown" }),
+  operation("unknown", "PUT", "/v3/os-services/{action}"),
   operation("item", "PUT", "/v3/volumes/{volume_id}/metadata/{key}"),
 ]);
 
@@ -76,6 +78,12 @@ test("variants stand newest first, actions by key", () => {
   const { actions, variants } = routes.match("POST", "/v3/volumes/x/action")!.route;
   assert.deepEqual([...actions.keys()], ["os-extend", "revert"]);
   assert.deepEqual(variants, []);
+});
+
+test("an operation may have another that answers below its microversion; an unknown one is a mistake of the description", () => {
+  assert.equal(routes.match("PUT", "/v3/os-services/get-log")?.route.before?.id, "unknown");
+  assert.equal(routes.match("PUT", "/v3/os-services/other")?.route.before, undefined);
+  assert.throws(() => new RouteTable([operation("log", "PUT", "/v3/log", { before: "nobody" })]), TypeError);
 });
 
 test("one place cannot have two parameter names", () => {

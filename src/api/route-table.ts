@@ -13,6 +13,8 @@ export interface Route {
   readonly variants: Operation[];
   /** Body actions by key. */
   readonly actions: Map<string, Operation>;
+  /** What answers below the oldest variant's microversion. */
+  before?: Operation;
 }
 
 export interface RouteMatch {
@@ -37,10 +39,11 @@ export class RouteTable {
 
   /** `operations` whose path begins with /v3/ and has more behind it; others are left out. */
   constructor(operations: readonly Operation[]) {
-    for (const operation of operations) this.#add(operation);
+    const byId = new Map(operations.map((operation) => [operation.id, operation]));
+    for (const operation of operations) this.#add(operation, byId);
   }
 
-  #add(operation: Operation): void {
+  #add(operation: Operation, byId: ReadonlyMap<string, Operation>): void {
     if (!operation.path.startsWith("/v3/") || operation.path === "/v3/") return;
     let node = this.#root;
     for (const segment of operation.path.slice(4).split("/")) {
@@ -51,6 +54,10 @@ export class RouteTable {
     if (operation.action !== undefined) route.actions.set(operation.action, operation);
     else route.variants.push(operation);
     route.variants.sort((a, b) => b.sinceMinor - a.sinceMinor);
+    if (operation.before === undefined) return;
+    const before = byId.get(operation.before);
+    if (before === undefined) throw new TypeError(`${operation.id}: there is no operation ${operation.before}`);
+    route.before = before;
   }
 
   /** `path` without the query, as it came. Undefined when nothing is served there. */

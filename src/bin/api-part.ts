@@ -6,10 +6,9 @@ import { loadApiDocument } from "../api/operations.ts";
 import type { ApiServer } from "../api/server.ts";
 import { createApiServer } from "../api/server.ts";
 import { createCinder } from "../cinder/cinder.ts";
-import type { CinderSettings } from "../cinder/settings.ts";
-import { defaultSettings } from "../cinder/settings.ts";
+import { type CinderSettings, type PoolSettings, defaultSettings } from "../cinder/settings.ts";
 import { systemClock } from "../common/clock.ts";
-import type { Config } from "../common/config.ts";
+import type { BackendValues, Config } from "../common/config.ts";
 import type { Log } from "../common/log.ts";
 import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
@@ -50,6 +49,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     control,
     policy: keystone.policy,
     servers: keystone.servers,
+    projects: keystone.projects,
     log,
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
@@ -78,6 +78,15 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   });
   const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
   return { server, services: [...keystone.services, verbs, cinder, server] };
+}
+
+function poolSettings(backend: BackendValues): PoolSettings {
+  const { volume_backend_name, reserved_percentage, max_over_subscription_ratio } = backend;
+  return {
+    backendName: volume_backend_name,
+    reservedPercentage: reserved_percentage,
+    overSubscriptionRatio: max_over_subscription_ratio,
+  };
 }
 
 function cinderSettings(config: Config, version: string): CinderSettings {
@@ -113,9 +122,7 @@ function cinderSettings(config: Config, version: string): CinderSettings {
       leaseTtlMs: config.jobs.lease_ttl * 1000,
     },
     serviceDownMs: DEFAULT.service_down_time * 1000,
-    backendNames: Object.fromEntries([...config.backends].map(([name, backend]) => [name, backend.volume_backend_name])),
-    reservedPercentage: DEFAULT.reserved_percentage,
-    overSubscriptionRatio: DEFAULT.max_over_subscription_ratio,
+    pools: Object.fromEntries([...config.backends].map(([name, backend]) => [name, poolSettings(backend)])),
     driverVersion: version,
   };
 }

@@ -5,12 +5,13 @@ import { type Authenticator, noAuth } from "../api/auth.ts";
 import { KeystoneAuth } from "../api/keystone-auth.ts";
 import { PolicyFile } from "../cinder/policy/policy-file.ts";
 import { RulePolicy } from "../cinder/policy/rule-policy.ts";
-import { type ServerVolumes, noServers } from "../cinder/ports.ts";
+import { type Projects, type ServerVolumes, anyProject, noServers } from "../cinder/ports.ts";
 import { systemClock } from "../common/clock.ts";
 import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/log.ts";
 import type { Service } from "../common/service.ts";
 import type { Credentials } from "../keystone/credentials.ts";
+import { KeystoneProjects } from "../keystone/projects.ts";
 import { ServiceHttp } from "../keystone/service-http.ts";
 import { ServiceSession } from "../keystone/service-session.ts";
 import { TokenCache } from "../keystone/token-cache.ts";
@@ -21,6 +22,7 @@ export interface KeystonePart {
   readonly policy: RulePolicy;
   readonly authenticator: Authenticator;
   readonly servers: ServerVolumes;
+  readonly projects: Projects;
   /** To be started before the API. */
   readonly services: readonly Service[];
 }
@@ -44,29 +46,35 @@ export function makeKeystonePart(config: Config, log: Logger): KeystonePart {
     clients.push(http);
     return { http, session: openSession(http, config[group], group) };
   };
-  const authenticator = config.DEFAULT.auth_strategy === "noauth" ? noAuth : makeKeystoneAuth(config, policy, open);
+  const { authenticator, projects } =
+    config.DEFAULT.auth_strategy === "noauth" ? withoutKeystone : askKeystone(config, policy, open);
   const servers = makeServers(config, open, clients);
   const connections: Service = {
     id: "keystone",
     start: () => Promise.resolve(),
     stop: async () => void (await Promise.all(clients.map((client) => client.close()))),
   };
-  return { policy, authenticator, servers, services: [file, connections] };
+  return { policy, authenticator, servers, projects, services: [file, connections] };
 }
 
 type Open = (group: Group) => { readonly http: ServiceHttp; readonly session: ServiceSession };
 
-function makeKeystoneAuth(config: Config, policy: RulePolicy, open: Open): Authenticator {
+type Asked = Pick<KeystonePart, "authenticator" | "projects">;
+
+const withoutKeystone: Asked = { authenticator: noAuth, projects: anyProject };
+
+function askKeystone(config: Config, policy: RulePolicy, open: Open): Asked {
   const options = config.keystone_authtoken;
   const { http, session } = open("keystone_authtoken");
+  const identity = { interface: options.interface, region: options.region_name };
   const validator = new TokenValidator({
     http,
     session,
     cache: new TokenCache(options.token_cache_time * 1000, systemClock),
     clock: systemClock,
-    identity: { interface: options.interface, region: options.region_name },
+    identity,
   });
-  return new KeystoneAuth({
+  const authenticator = new KeystoneAuth({
     validator,
     wwwAuthenticateUri: options.www_authenticate_uri,
     serviceTokenRoles: options.service_token_roles,
@@ -74,6 +82,7 @@ function makeKeystoneAuth(config: Config, policy: RulePolicy, open: Open): Authe
     serviceType: options.service_type,
     isAdmin: (caller) => policy.isAdmin(caller),
   });
+  return { authenticator, projects: new KeystoneProjects({ http, session, identity }) };
 }
 
 /** Without credentials in [nova] those of [keystone_authtoken] do. */

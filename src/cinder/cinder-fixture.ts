@@ -13,7 +13,7 @@ import { createCinder, type CinderOptions, type CinderService } from "./cinder.t
 import type { RequestContext } from "./context.ts";
 import type { LogLevel } from "./model.ts";
 import { RulePolicy } from "./policy/rule-policy.ts";
-import { noServers } from "./ports.ts";
+import { anyProject, noServers } from "./ports.ts";
 import { RecordControl } from "./record-control.ts";
 import { defaultSettings, type CinderSettings, type QuotaDefaults } from "./settings.ts";
 
@@ -32,6 +32,7 @@ export interface FixtureOptions {
   readonly settings?: Partial<CinderSettings>;
   readonly quotas?: Partial<QuotaDefaults>;
   readonly servers?: CinderOptions["servers"];
+  readonly projects?: CinderOptions["projects"];
   readonly policy?: CinderOptions["policy"];
   readonly jobKinds?: CinderOptions["jobKinds"];
   /** A wall clock that stands still. */
@@ -83,6 +84,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       random: systemRandom,
       policy: options.policy ?? new RulePolicy(),
       servers: options.servers ?? noServers,
+      projects: options.projects ?? anyProject,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
       ...(options.jobKinds === undefined ? {} : { jobKinds: options.jobKinds }),

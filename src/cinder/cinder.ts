@@ -17,7 +17,7 @@ import { LegacyAttachService } from "./legacy-attach.ts";
 import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
 import type { Policy } from "./policy.ts";
-import type { CinderPorts, LogControl, ServerVolumes } from "./ports.ts";
+import type { CinderPorts, LogControl, Projects, ServerVolumes } from "./ports.ts";
 import { QosSpecsService } from "./qos-specs.ts";
 import { QuotaLedger } from "./quota-ledger.ts";
 import { QuotaService } from "./quotas.ts";
@@ -44,6 +44,7 @@ export interface CinderOptions {
   readonly random: Random;
   readonly policy: Policy;
   readonly servers: ServerVolumes;
+  readonly projects: Projects;
   readonly log: LogControl;
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
@@ -69,8 +70,9 @@ export function createCinder(options: CinderOptions): CinderService {
   for (const kind of [cascade, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const types = new VolumeTypeService(ports);
+  const groupTypes = new GroupTypeService(ports);
   const messages = new MessageService(ports);
-  const reconciler = new Reconciler(ports, { deletion, messages, types });
+  const reconciler = new Reconciler(ports, { deletion, messages, types, groupTypes });
   const reports = new ServiceReports(ports);
   return {
     id: "cinder",
@@ -86,7 +88,7 @@ export function createCinder(options: CinderOptions): CinderService {
     messages,
     typeEncryptions: new TypeEncryptionService(ports),
     qosSpecs: new QosSpecsService(ports),
-    groupTypes: new GroupTypeService(ports),
+    groupTypes,
     defaultTypes: new DefaultTypeService(ports),
     transfers: new TransferService(ports),
     serviceActions: new ServiceActionService(ports, () => reconciler.lookAround()),

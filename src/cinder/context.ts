@@ -14,6 +14,8 @@ export interface RequestContext {
   readonly isAdmin: boolean;
   /** Roles of the service token that came along (lower case); empty without one. */
   readonly serviceRoles: readonly string[];
+  /** The token that the caller sent, to ask other services in his name: a function, so that it cannot slip into a log. */
+  readonly userToken?: () => string;
   /** Absent: true, as Keystone says of every project unless it is told of one. */
   readonly isAdminProject?: boolean;
   readonly userDomainId?: string;

@@ -24,6 +24,18 @@ export class GroupTypeService implements GroupTypes {
     this.#ports = ports;
   }
 
+  /** Makes the type that groups of the old consistencygroups API have, if its name is free. */
+  async ensureDefault(): Promise<void> {
+    const type = this.#newType({
+      name: "default_cgsnapshot_type",
+      description: "Default group type for migrating cgsnapshot",
+      groupSpecs: { consistent_group_snapshot_enabled: "<is> True" },
+    });
+    await this.#ports.store.commit(systemContext.projectId, async (tx) => {
+      if ((await readRecord(tx, groupTypeNameKind, type.name)) === undefined) await this.#write(tx, type);
+    });
+  }
+
   async list(context: RequestContext, query: ListQuery, isPublic: boolean | undefined): Promise<Page<GroupType>> {
     await this.#ports.index.fresh();
     const list = new OrderedList<GroupType>();
@@ -49,7 +61,15 @@ export class GroupTypeService implements GroupTypes {
     if (this.#ports.index.groupTypes.size >= cinderLimits.groupTypesMax) {
       throw overLimit(`Maximum number of group types allowed (${cinderLimits.groupTypesMax}) exceeded`);
     }
-    const type: GroupType = {
+    const type = this.#newType(request);
+    return this.#ports.store.commit(systemContext.projectId, async (tx) => {
+      await this.#write(tx, type);
+      return type;
+    });
+  }
+
+  #newType(request: CreateGroupType): GroupType {
+    return {
       v: 1,
       id: this.#ports.random.uuid(),
       name: request.name,
@@ -59,11 +79,11 @@ export class GroupTypeService implements GroupTypes {
       createdAtMs: this.#ports.clock.wallMs(),
       updatedAtMs: null,
     };
-    return this.#ports.store.commit(systemContext.projectId, async (tx) => {
-      await takeName(tx, type.name, type.id);
-      writeRecord(tx, groupTypeKind, type.id, type);
-      return type;
-    });
+  }
+
+  async #write(tx: Tx, type: GroupType): Promise<void> {
+    await takeName(tx, type.name, type.id);
+    writeRecord(tx, groupTypeKind, type.id, type);
   }
 
   async update(context: RequestContext, id: string, update: GroupTypeUpdate): Promise<GroupType> {

@@ -131,8 +131,10 @@ export interface ServiceActions {
   thaw(context: RequestContext, host: string): Promise<void>;
   /** No backend replicates by itself: always "invalid", as Cinder says it of such a backend. */
   failover(context: RequestContext, host: string): Promise<never>;
-  /** All services of the host, on or off. */
-  setHostEnabled(context: RequestContext, host: string, enabled: boolean): Promise<void>;
+  /** An action of services that there is none of: always "invalid". */
+  refuseServiceAction(context: RequestContext): Promise<never>;
+  /** All services of the host, on or off; undefined changes nothing. */
+  setHostEnabled(context: RequestContext, host: string, enabled: boolean | undefined): Promise<void>;
   logLevels(context: RequestContext, target: LogTarget): Promise<readonly ServiceLogLevels[]>;
   /** Processes elsewhere follow with their next report. */
   setLogLevel(context: RequestContext, target: LogTarget, level: string): Promise<void>;
@@ -142,6 +144,8 @@ export interface ServiceActions {
   clusters(context: RequestContext): Promise<readonly []>;
   showCluster(context: RequestContext, name: string, binary: string): Promise<never>;
   updateCluster(context: RequestContext, name: string, binary: string): Promise<never>;
+  /** An action of clusters that there is none of: always "not_found". */
+  refuseClusterAction(context: RequestContext): Promise<never>;
 }
 
 /** How a backend's thing is named by who wants to have it managed. */

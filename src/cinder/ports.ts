@@ -30,6 +30,15 @@ export const noServers: ServerVolumes = {
   volumeExtended: () => Promise.resolve(),
 };
 
+/** Which projects Keystone has. */
+export interface Projects {
+  /** "hidden": the caller may not look at it. May reject when Keystone is away. */
+  look(context: RequestContext, projectId: string): Promise<"there" | "missing" | "hidden">;
+}
+
+/** There is no Keystone: a project is there when somebody names it. */
+export const anyProject: Projects = { look: () => Promise.resolve("there") };
+
 /** How much the log of this process says. */
 export interface LogControl {
   level(): LogLevel;
@@ -43,6 +52,7 @@ export interface CinderPorts {
   readonly control: Control;
   readonly policy: Policy;
   readonly servers: ServerVolumes;
+  readonly projects: Projects;
   readonly log: LogControl;
   readonly clock: Clock;
   readonly random: Random;

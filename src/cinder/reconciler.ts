@@ -12,6 +12,7 @@ import type { Timer } from "../common/clock.ts";
 import type { Service } from "../common/service.ts";
 import type { SettledState } from "../engine/control.ts";
 import { systemContext } from "./context.ts";
+import type { GroupTypeService } from "./group-types.ts";
 import type { MessageService } from "./messages.ts";
 import type { CinderPorts } from "./ports.ts";
 import { readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
@@ -23,6 +24,7 @@ export interface ReconcilerParts {
   readonly deletion: VolumeDeletion;
   readonly messages: MessageService;
   readonly types: VolumeTypeService;
+  readonly groupTypes: GroupTypeService;
 }
 
 export class Reconciler implements Service {
@@ -44,6 +46,7 @@ export class Reconciler implements Service {
       this.#queue(`settling ${kind} ${id}`, () => this.#settle(kind, id, state, message));
     });
     await this.#parts.types.ensureDefault();
+    await this.#parts.groupTypes.ensureDefault();
     await this.lookAround();
     this.#schedule();
   }

@@ -9,7 +9,7 @@ import { formatUtcTime } from "../common/utc-time.ts";
 import type { PoolInfo } from "../engine/control.ts";
 import { capabilityOf, meets } from "./extra-specs.ts";
 import type { Metadata } from "./model.ts";
-import type { CinderSettings } from "./settings.ts";
+import { type CinderSettings, poolDefaults } from "./settings.ts";
 
 const gibBytes = 2 ** 30;
 
@@ -46,9 +46,10 @@ export function poolOfHost(host: string): string {
 
 /** What get_pools shows and extra specs are compared with. `timestamp`: when the figures were taken. */
 export function poolCapabilities(settings: CinderSettings, pool: PoolInfo, timestampMs: number): Capabilities {
+  const { backendName: given, reservedPercentage, overSubscriptionRatio } = settings.pools[pool.name] ?? poolDefaults;
   return {
     vendor_name: settings.vendorName,
-    volume_backend_name: settings.backendNames[pool.name] ?? pool.name,
+    volume_backend_name: given ?? pool.name,
     pool_name: pool.name,
     storage_protocol: pool.protocol,
     driver_version: settings.driverVersion,
@@ -58,8 +59,8 @@ export function poolCapabilities(settings: CinderSettings, pool: PoolInfo, times
     allocated_capacity_gb: toGib(pool.provisionedBytes),
     provisioned_capacity_gb: toGib(pool.provisionedBytes),
     total_volumes: pool.vdiskCount,
-    reserved_percentage: settings.reservedPercentage,
-    max_over_subscription_ratio: String(settings.overSubscriptionRatio),
+    reserved_percentage: reservedPercentage,
+    max_over_subscription_ratio: String(overSubscriptionRatio),
     thin_provisioning_support: true,
     thick_provisioning_support: false,
     multiattach: true,
@@ -127,7 +128,7 @@ function refusalByCapabilities(settings: CinderSettings, pool: PoolInfo, extraSp
 function refusalByCapacity(settings: CinderSettings, pool: PoolInfo, { sizeGib }: PoolDemand): string | undefined {
   if (!Number.isFinite(pool.totalBytes)) return undefined;
   if (pool.totalBytes <= 0) return "CapacityFilter: its capacity is not known";
-  const ratio = settings.overSubscriptionRatio;
+  const { overSubscriptionRatio: ratio, reservedPercentage } = settings.pools[pool.name] ?? poolDefaults;
   const provisionedGib = toGib(pool.provisionedBytes);
   if (pool.provisionedBytes + sizeGib * gibBytes > pool.totalBytes * ratio) {
     return (
@@ -135,10 +136,10 @@ function refusalByCapacity(settings: CinderSettings, pool: PoolInfo, { sizeGib }
       `max_over_subscription_ratio ${ratio}`
     );
   }
-  const freeBytes = pool.freeBytes - (pool.totalBytes * settings.reservedPercentage) / 100;
+  const freeBytes = pool.freeBytes - (pool.totalBytes * reservedPercentage) / 100;
   if (freeBytes * ratio >= sizeGib * gibBytes) return undefined;
   return (
-    `CapacityFilter: ${toGib(Math.max(freeBytes, 0))} GiB are free beside the ${settings.reservedPercentage} % reserved, ` +
+    `CapacityFilter: ${toGib(Math.max(freeBytes, 0))} GiB are free beside the ${reservedPercentage} % reserved, ` +
     `times ${ratio} less than the ${sizeGib} GiB asked for`
   );
 }

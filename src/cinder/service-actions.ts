@@ -41,8 +41,14 @@ export class ServiceActionService implements ServiceActions {
     throw unchanged("replication_status", host, "['enabled', 'failed-over'] and must be up");
   }
 
-  async setHostEnabled(context: RequestContext, host: string, enabled: boolean): Promise<void> {
+  async refuseServiceAction(context: RequestContext): Promise<never> {
+    this.#enforce(context, "volume_extension:services:update");
+    throw invalidInput("Unknown action");
+  }
+
+  async setHostEnabled(context: RequestContext, host: string, enabled: boolean | undefined): Promise<void> {
     this.#enforce(context, "volume_extension:hosts");
+    if (enabled === undefined) return;
     const rows = (await readServiceRows(this.#ports)).filter((row) => row.host === host);
     if (rows.length === 0) throw notFound(`Host ${host} could not be found.`);
     for (const { binary } of rows) {
@@ -99,6 +105,11 @@ export class ServiceActionService implements ServiceActions {
   async updateCluster(context: RequestContext, name: string, binary: string): Promise<never> {
     this.#enforce(context, "clusters:update");
     throw clusterNotFound(name, binary);
+  }
+
+  async refuseClusterAction(context: RequestContext): Promise<never> {
+    this.#enforce(context, "clusters:update");
+    throw notFound("Unknown action");
   }
 
   #enforce(context: RequestContext, rule: PolicyRule): void {

@@ -27,6 +27,18 @@ export interface JobSettings {
   readonly leaseTtlMs: number;
 }
 
+/** Options of a backend's group. */
+export interface PoolSettings {
+  /** volume_backend_name. Absent: the vPool's own name. */
+  readonly backendName?: string;
+  /** reserved_percentage. */
+  readonly reservedPercentage: number;
+  /** max_over_subscription_ratio. */
+  readonly overSubscriptionRatio: number;
+}
+
+export const poolDefaults: PoolSettings = { reservedPercentage: 0, overSubscriptionRatio: 20 };
+
 export interface CinderSettings {
   /** backend_host: the name before "@vpool#vpool". One for the whole cluster: disks are not bound to a machine. */
   readonly backendHost: string;
@@ -54,12 +66,8 @@ export interface CinderSettings {
   readonly jobs: JobSettings;
   /** How long a read waits for the index before it is refused as unavailable. */
   readonly readWaitMs: number;
-  /** volume_backend_name of each vPool; the vPool's own name where it is not here. */
-  readonly backendNames: Readonly<Record<string, string>>;
-  /** reserved_percentage. */
-  readonly reservedPercentage: number;
-  /** max_over_subscription_ratio. */
-  readonly overSubscriptionRatio: number;
+  /** By vPool. One that is not here is as `poolDefaults` say. */
+  readonly pools: Readonly<Record<string, PoolSettings>>;
   readonly vendorName: string;
   readonly driverVersion: string;
 }
@@ -96,9 +104,7 @@ export const defaultSettings: CinderSettings = {
     leaseTtlMs: 10_000,
   },
   readWaitMs: 10_000,
-  backendNames: {},
-  reservedPercentage: 0,
-  overSubscriptionRatio: 20,
+  pools: {},
   vendorName: "Andiron",
   driverVersion: "1.0",
 };

@@ -7,7 +7,7 @@ import { admin, member, openFixture } from "./cinder-fixture.ts";
 import { meets } from "./extra-specs.ts";
 import { CinderFault } from "./faults.ts";
 import { choosePool } from "./scheduler.ts";
-import { defaultSettings } from "./settings.ts";
+import { defaultSettings, poolDefaults } from "./settings.ts";
 
 const pool = (name: string, freeBytes: number, provisionedBytes = 0): PoolInfo => ({
   name,
@@ -129,7 +129,7 @@ test("the emptiest pool that fits is chosen, or the reasons name the filter and 
     reasons: ["a: SameBackendFilter: same_host asks for a, b", "b: SameBackendFilter: same_host asks for a, b"],
   });
   const named = { extraSpecs: { volume_backend_name: "fast" } };
-  assert.deepEqual(choose(two, named, none, { backendNames: { a: "fast" } }), { pool: "a" });
+  assert.deepEqual(choose(two, named, none, { pools: { a: { ...poolDefaults, backendName: "fast" } } }), { pool: "a" });
   assert.deepEqual(choose([pool("a", gib)], named), {
     reasons: ['a: CapabilitiesFilter: volume_backend_name is a, not "fast"'],
   });
@@ -141,8 +141,9 @@ test("the emptiest pool that fits is chosen, or the reasons name the filter and 
   assert.deepEqual(choose([pool("a", gib, 20 * 2 ** 40)]), {
     reasons: ["a: CapacityFilter: 20480 GiB are provisioned of 1024 GiB, and 10 GiB more exceed max_over_subscription_ratio 20"],
   });
-  assert.deepEqual(choose([pool("a", 110 * gib)], {}, none, { reservedPercentage: 10 }), { pool: "a" });
-  assert.deepEqual(choose([pool("a", 102.5 * gib)], {}, none, { reservedPercentage: 10 }), {
+  const kept = { pools: { a: { ...poolDefaults, reservedPercentage: 10 } } };
+  assert.deepEqual(choose([pool("a", 110 * gib)], {}, none, kept), { pool: "a" });
+  assert.deepEqual(choose([pool("a", 102.5 * gib)], {}, none, kept), {
     reasons: ["a: CapacityFilter: 0.1 GiB are free beside the 10 % reserved, times 20 less than the 10 GiB asked for"],
   });
   const zones = { extraSpecs: { "RESKEY:availability_zones": "x, y" } };

@@ -6,6 +6,7 @@ import { admin, member, openFixture, stranger } from "./cinder-fixture.ts";
 import { CinderFault } from "./faults.ts";
 import { defaultListQuery } from "./list-query.ts";
 import type { QosSpecs } from "./model.ts";
+import type { Projects } from "./ports.ts";
 import { frontEndFigures } from "./qos-figures.ts";
 
 const refused = (pattern: RegExp) => (error: unknown) => error instanceof CinderFault && pattern.test(error.message);
@@ -119,6 +120,26 @@ test("a project's default type is taken when a request names none, and can't be 
   await cinder.volumeTypes.delete(admin, id);
 });
 
+test("the default type of a project is a matter for whoever may look at that project, if there is one", async (t) => {
+  const sights = new Map([
+    ["demo", "there"],
+    ["far", "hidden"],
+  ] as const);
+  const projects: Projects = { look: async (_, id) => sights.get(id as "demo") ?? "missing" };
+  const { cinder } = await openFixture(t, { projects });
+  const { id } = await cinder.volumeTypes.create(admin, { name: "usual" });
+  for (const [project, message] of [
+    ["nowhere", /^Project with id nowhere not found\.$/],
+    ["far", /^You are not authorized/],
+  ] as const) {
+    await assert.rejects(cinder.defaultTypes.set(admin, project, id), refused(message));
+    await assert.rejects(cinder.defaultTypes.show(admin, project), refused(message));
+    await assert.rejects(cinder.defaultTypes.unset(admin, project), refused(message));
+  }
+  await cinder.defaultTypes.set(admin, "demo", id);
+  assert.equal((await cinder.defaultTypes.show(admin, "demo")).typeId, id);
+});
+
 test("a default type is set and the type deleted at once: no project is left with a type that is gone", async (t) => {
   const fixture = await openFixture(t);
   const peer = await fixture.openPeer();
@@ -141,9 +162,9 @@ test("group types: names are unique, users see the public ones, and not their sp
   await assert.rejects(cinder.groupTypes.create(member, { name: "mine" }), refused(/^Policy doesn't allow/));
   const names = async (context: typeof admin, isPublic?: boolean): Promise<string[]> =>
     (await cinder.groupTypes.list(context, defaultListQuery, isPublic)).items.map(({ name }) => name);
-  assert.deepEqual((await names(admin)).sort(), ["hidden", "open"]);
+  assert.deepEqual((await names(admin)).sort(), ["default_cgsnapshot_type", "hidden", "open"]);
   assert.deepEqual(await names(admin, false), ["hidden"]);
-  assert.deepEqual(await names(member), ["open"]);
+  assert.deepEqual((await names(member)).sort(), ["default_cgsnapshot_type", "open"]);
   await assert.rejects(cinder.groupTypes.show(member, hidden.id), refused(/could not be found/));
   assert.equal(cinder.groupTypes.visibleSpecs(member, open), undefined);
   assert.deepEqual(cinder.groupTypes.visibleSpecs(admin, open), { a: "b" });

@@ -136,6 +136,20 @@ test("an option named like a property of every object is just unknown", () => {
   assert.match(problemsOf("host = $constructor"), /refers to \$constructor/);
 });
 
+test("what a backend's group says of capacity goes before what [DEFAULT] says", () => {
+  const lines = ["enabled_backends = a, b", "reserved_percentage = 5", "[a]", "reserved_percentage = 7"];
+  const { backends } = load(...lines, "max_over_subscription_ratio = 1.5");
+  const shown = ["a", "b"].map((name) => backends.get(name)!);
+  assert.deepEqual(
+    shown.map((backend) => [backend.reserved_percentage, backend.max_over_subscription_ratio]),
+    [
+      [7, 1.5],
+      [5, 20],
+    ],
+  );
+  assert.match(problemsOf("[vpool1]", "reserved_percentage = 101"), /\[vpool1\] reserved_percentage/);
+});
+
 test("each enabled backend has its group; one that is another group's name, given twice or sharing a path is refused", () => {
   const config = load("enabled_backends = fast, slow", "[fast]", "file_path = /fast", "volume_backend_name = ssd");
   assert.equal(config.backends.get("fast")?.volume_backend_name, "ssd");

@@ -26,14 +26,15 @@ interface Bounds {
   readonly max?: number;
 }
 
-export function int(value: number, help: string, bounds: Bounds = {}): Option<number> {
+/** `value` is text where it refers to another option. */
+export function int(value: number | string, help: string, bounds: Bounds = {}): Option<number> {
   return option(`integer${describeBounds(bounds)}`, String(value), help, (text) => {
     if (!/^[+-]?\d+$/.test(text)) throw new OptionProblem("is not an integer");
     return bounded(Number(text), bounds);
   });
 }
 
-export function float(value: number, help: string, bounds: Bounds = {}): Option<number> {
+export function float(value: number | string, help: string, bounds: Bounds = {}): Option<number> {
   return option(`number${describeBounds(bounds)}`, String(value), help, (text) => {
     const number = text === "" ? Number.NaN : Number(text);
     if (!Number.isFinite(number)) throw new OptionProblem("is not a number");

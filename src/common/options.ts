@@ -74,8 +74,15 @@ export const optionGroups = {
     quota_groups: int(10, "Volume groups a project may have. -1: any number.", { min: -1 }),
     per_volume_size_limit: int(-1, "The largest volume, in GiB. -1: any size.", { min: -1 }),
     no_snapshot_gb_quota: bool(false, "Leave snapshots out of the quota on gigabytes."),
-    max_over_subscription_ratio: float(20, "Provisioned capacity of a pool, as a multiple of its real one.", { min: 1 }),
-    reserved_percentage: int(0, "Share of a pool that is kept free, in percent.", { min: 0, max: 100 }),
+    max_over_subscription_ratio: float(
+      20,
+      "Provisioned capacity of a pool whose group says nothing of it, as a multiple of its real one.",
+      { min: 1 },
+    ),
+    reserved_percentage: int(0, "Share of a pool whose group says nothing of it that is kept free, in percent.", {
+      min: 0,
+      max: 100,
+    }),
     service_down_time: int(60, "Seconds without a sign of life after which a service is listed as down.", { min: 1 }),
     graceful_shutdown_timeout: int(60, "Seconds that a stopping process gives its requests to finish. 0: no limit.", { min: 0 }),
     message_ttl: int(2_592_000, "Seconds for which a user message is kept.", { min: 1 }),
@@ -194,6 +201,15 @@ export const optionGroups = {
 /** The options of a backend's group, one group for each name in enabled_backends. */
 export const backendOptions = {
   volume_backend_name: string("$backend_name", "Name of the backend, to be matched by a volume type's extra specs."),
+  max_over_subscription_ratio: float(
+    "${DEFAULT.max_over_subscription_ratio}",
+    "Provisioned capacity of this pool, as a multiple of its real one.",
+    { min: 1 },
+  ),
+  reserved_percentage: int("${DEFAULT.reserved_percentage}", "Share of this pool that is kept free, in percent.", {
+    min: 0,
+    max: 100,
+  }),
   backend_type: oneOf(["file"], "file", "Where segments are kept. file: in a directory."),
   file_path: path("$state_path/backend/$backend_name", "Directory of the segments; several hosts may share it."),
 } as const;

@@ -3,12 +3,7 @@
 import type { Difference } from "./comparison.ts";
 
 /** Why a difference may be: there is no other reason. */
-export type Kind =
-  | "newer than the reference"
-  | "host, time or id"
-  | "capability of a driver"
-  | "bug of Cinder"
-  | "operation that is not served yet";
+export type Kind = "newer than the reference" | "host, time or id" | "capability of a driver" | "bug of Cinder";
 
 export interface Allowed {
   readonly kind: Kind;
@@ -25,9 +20,6 @@ export interface Sorted {
 
 export const describe = ({ key, where, reference, andiron }: Difference): string =>
   `${key} | ${where} | ${reference} | ${andiron}`;
-
-/** What names a difference in open-differences.ts. */
-export const keyOf = ({ key, where }: Difference): string => `${key} | ${where}`;
 
 /** The first entry that matches explains a difference. An entry that explains none is stale. */
 export function sortDifferences(differences: readonly Difference[], allowed: readonly Allowed[]): Sorted {

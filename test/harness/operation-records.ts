@@ -70,6 +70,7 @@ export class OperationRecords {
       ["class_name", "default"],
       ["alias", "os-services"],
       ["cluster_name", "c"],
+      ["action", "unknown"],
       ["key", keys[operationId] ?? "key"],
       ["unique", randomUUID()],
     ]);

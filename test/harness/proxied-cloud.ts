@@ -12,7 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Keystone, password, prepareKeystone } from "../keystone/keystone.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
-import { freePort, type Proxy, startProxy } from "./proxy.ts";
+import { findFreePort } from "../cloud/daemon.ts";
+import { type Proxy, startProxy } from "./proxy.ts";
 import { type AndironProcess, type ConfigGroups, prepareAndiron } from "./service.ts";
 
 export const regions = { both: "RegionOne", blockStorage: "Newer", volumev3: "Older" } as const;
@@ -85,7 +86,7 @@ export async function prepareProxiedCloud(config: ConfigGroups = {}): Promise<Pr
   await service.start();
   const { host, port } = service.endpoints.api;
   const target = `${host}:${port}`;
-  const proxy = await startProxy({ folder, certificates, port: await freePort(), target, prefix: "/volume", strips: true });
+  const proxy = await startProxy({ folder, certificates, port: await findFreePort(), target, prefix: "/volume", strips: true });
   const neighbours = createServer((request, response) => {
     const { status, body } = answerAsNeighbour(request.url ?? "", request.headers.host ?? "");
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));

@@ -1,12 +1,9 @@
 // A private HAProxy in front of one service, as a cloud has it: it ends TLS and serves the API below a prefix. It dies with
 // the test's process.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { Daemon } from "../cloud/daemon.ts";
 import type { Certificates } from "./certificates.ts";
 import { run } from "./command.ts";
 
@@ -14,7 +11,7 @@ export interface ProxyOptions {
   /** Gets configuration, key and log. */
   readonly folder: string;
   readonly certificates: Certificates;
-  /** From freePort(). */
+  /** From findFreePort(). */
   readonly port: number;
   /** Where the requests go: "127.0.0.1:8776". */
   readonly target: string;
@@ -32,16 +29,6 @@ export interface Proxy {
   stop(): Promise<void>;
 }
 
-/** A port that was free a moment ago, for a server that can't say which one it got. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** Resolves once it answers. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { folder, certificates, port, prefix } = options;
@@ -50,22 +37,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   await writeFile(pem, Buffer.concat([cert, key]), { mode: 0o600 });
   const file = join(folder, "haproxy.cfg");
   await writeFile(file, describe(options, pem));
-  const path = `${process.env["PATH"]}:/usr/sbin`;
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", "haproxy", "-db", "-f", file], {
-    env: { ...process.env, PATH: path },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const url = `https://127.0.0.1:${port}${prefix}`;
-  await waitUntilItAnswers(child, `https://127.0.0.1:${port}/`);
-  return {
-    url,
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    },
-  };
+  const daemon = new Daemon("haproxy", ["-db", "-f", file], { logFile: join(folder, "haproxy.log") });
+  await daemon.waitUntil(async () => (await run("curl", ["-sk", "-o", "/dev/null", `https://127.0.0.1:${port}/`])).code === 0);
+  return { url: `https://127.0.0.1:${port}${prefix}`, stop: () => daemon.kill() };
 }
 
 function describe({ port, target, targetTls, prefix, strips, certificates }: ProxyOptions, pem: string): string {
@@ -98,13 +72,4 @@ function describe({ port, target, targetTls, prefix, strips, certificates }: Pro
     `  server andiron ${target}${secure}`,
     "",
   ].join("\n");
-}
-
-async function waitUntilItAnswers(child: ChildProcess, url: string): Promise<void> {
-  for (;;) {
-    const { code } = await run("curl", ["-sk", "-o", "/dev/null", url]);
-    if (code === 0) return;
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error("HAProxy did not start");
-    await sleep(50);
-  }
 }

@@ -24,6 +24,9 @@ export const serviceActionHandlers: Handlers = {
   async failoverService(call) {
     return call.cinder.serviceActions.failover(call.context, readHost(call, 0));
   },
+  async refuseServiceAction(call) {
+    return call.cinder.serviceActions.refuseServiceAction(call.context);
+  },
   async getServiceLogs(call) {
     return { body: { log_levels: await call.cinder.serviceActions.logLevels(call.context, readLogTarget(call)) } };
   },
@@ -34,10 +37,9 @@ export const serviceActionHandlers: Handlers = {
   },
   async updateHost(call) {
     const host = pathParameter(call, "host_name");
-    const status = String(call.body["status"]).trim().toLowerCase();
-    if (status !== "enable" && status !== "disable") throw badRequest(`Invalid status: '${status.slice(0, 255)}'`);
-    await call.cinder.serviceActions.setHostEnabled(call.context, host, status === "enable");
-    return { body: { host, status: `${status}d` } };
+    const enabled = readHostStatus(call.body);
+    await call.cinder.serviceActions.setHostEnabled(call.context, host, enabled);
+    return { body: enabled === undefined ? {} : { host, status: enabled ? "enabled" : "disabled" } };
   },
   async listClusters(call) {
     const clusters = await call.cinder.serviceActions.clusters(call.context);
@@ -55,6 +57,9 @@ export const serviceActionHandlers: Handlers = {
     const binary = bodyText(call.body, "binary") ?? "cinder-volume";
     return call.cinder.serviceActions.updateCluster(call.context, bodyText(call.body, "name") ?? "", binary);
   },
+  async refuseClusterAction(call) {
+    return call.cinder.serviceActions.refuseClusterAction(call.context);
+  },
   async cleanUpWorkers(call) {
     const cleaning = await call.cinder.serviceActions.cleanUp(call.context, readCleanup(call.body));
     return { body: { cleaning: cleaning.map(viewCleaned), unavailable: [] } };
@@ -68,6 +73,18 @@ function readHost(call: Call, sinceMinor: number): string {
   if (host !== undefined && cluster === undefined) return host;
   if (cluster !== undefined && host === undefined) throw badRequest(`Cluster ${cluster} could not be found.`);
   throw invalidInput(call.minor >= sinceMinor ? "One and only one of cluster and host must be set." : "Host field is missing.");
+}
+
+/** Whether the host is to be on; undefined when the body says nothing of it. */
+function readHostStatus(body: JsonObject): boolean | undefined {
+  let enabled: boolean | undefined;
+  for (const [name, value] of Object.entries(body)) {
+    if (name.trim().toLowerCase() !== "status") throw badRequest(`Invalid update setting: '${name.slice(0, 255)}'`);
+    const status = String(value).trim().toLowerCase();
+    if (status !== "enable" && status !== "disable") throw badRequest(`Invalid status: '${String(value).slice(0, 255)}'`);
+    enabled = status === "enable";
+  }
+  return enabled;
 }
 
 function readLogTarget(call: Call): LogTarget {
