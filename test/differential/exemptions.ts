@@ -54,6 +54,11 @@ export const exemptions: readonly Exemption[] = [
     operations: ["enableCluster", "updateCluster", "showCluster", "failoverHost", "failoverService"],
   },
   {
+    reason: "what there is no action for never succeeds",
+    cells: ["good", "wrong state"],
+    operations: ["refuseClusterAction", "refuseServiceAction"],
+  },
+  {
     reason: "the reference's driver lists and manages nothing",
     cells: ["good", "wrong state"],
     operations: [
