@@ -20,6 +20,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   registry: ["common/"],
   keystone: ["common/"],
   nova: ["common/", "keystone/"],
+  glance: ["common/", "keystone/"],
   "object-store": ["common/", "keystone/"],
   messaging: ["common/"],
   engine: ["common/", "registry/"],
