@@ -9,7 +9,7 @@ import { runWrk } from "./wrk.ts";
 
 const few = 100;
 const fillWidth = 16;
-/** What is to be found by a filter. */
+/** What is to be found by a filter, of its name or of its status: no other is in error. */
 const rareName = "the one that is looked for";
 /** At most twice the time. */
 const crowdAim = { ratio: 0.5 };
@@ -33,6 +33,13 @@ const readings: readonly Reading[] = [
 
 export const crowdRowNames: readonly string[] = [...readings.map(({ name }) => name), memoryName];
 
+/** A crowd that found no room would be another list than the one that is measured. */
+async function checkErrors(target: ApiTarget, rare: string): Promise<void> {
+  const { text } = await target.send("GET", "/volumes?status=error&limit=2");
+  const found = (JSON.parse(text) as { volumes: { id: string }[] }).volumes.map(({ id }) => id);
+  if (found.join() !== rare) throw new Error(`volumes in error: ${found.join(", ")}, not ${rare} alone`);
+}
+
 async function findRare(target: ApiTarget): Promise<string> {
   const { text } = await target.send("GET", `/volumes?name=${encodeURIComponent(rareName)}`);
   const [found] = (JSON.parse(text) as { volumes: { id: string }[] }).volumes;
@@ -52,12 +59,14 @@ export async function measureCrowd(
   const target = await lab.openFresh();
   // The one that is looked for lies behind a page of others, in both crowds.
   await inParallel(few - 1, fillWidth, (at) => target.createVolume(`volume-${at}`));
-  await target.createVolume(rareName);
+  const rare = await target.createVolume(rareName);
+  await target.send("POST", `/volumes/${rare}/action`, { "os-reset_status": { status: "error" } });
   const before = await timeAll(target, chosen, scale);
   const beforeBytes = await lab.residentBytes(target);
   say(`${target.name}: ${scale.crowd} volumes`);
   await inParallel(scale.crowd - few, fillWidth, (at) => target.createVolume(`crowd-${at}`));
   const afterBytes = await lab.residentBytes(target);
+  await checkErrors(target, rare);
   const after = await timeAll(target, chosen, scale);
 
   const rows = chosen.map(({ name }, index) =>
