@@ -1,0 +1,86 @@
+// A program that reads what a stranger made: run with little of everything, and ended with us.
+//
+// - prlimit: CPU time, address space, no files written, no core. setpriv: dies with this process, no new privileges; where we
+//   are root, it is nobody, without groups or capabilities.
+// - No shell, an environment of its own, a working directory that is all it needs to reach: relative names work although nobody
+//   could not walk there.
+// - Its output is cut, and made printable.
+
+import { spawn } from "node:child_process";
+import type { Clock } from "../common/clock.ts";
+import { AndironError } from "../common/errors.ts";
+
+export interface ConfinedOptions {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly folder: string;
+  readonly cpuSecondsMax: number;
+  readonly addressSpaceBytesMax: number;
+  readonly wallMsMax: number;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+export type ConfinedEnd =
+  | { readonly kind: "exited"; readonly code: number; readonly complaint: string }
+  | { readonly kind: "out of time" };
+
+/** Who runs it when we are root. Directories and files for it are of this group. */
+export const nobody = { uid: 65_534, gid: 65_534 } as const;
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
+const complaintLengthMax = 4096;
+/** Of a program that used up its CPU time, and of one that was killed for it. */
+const outOfCpuSignals = new Set<NodeJS.Signals>(["SIGXCPU", "SIGKILL"]);
+const outOfCpuCodes = new Set([128 + 24, 128 + 9]);
+
+/** Rejects with the signal's reason when that ends it, config_invalid when the program cannot be run. */
+export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd> {
+  const { program, args, folder, wallMsMax, signal, clock } = options;
+  signal.throwIfAborted();
+  const child = spawn("prlimit", [...limits(options), "setpriv", ...privileges(), program, ...args], {
+    cwd: folder,
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let complaint = "";
+  child.stderr.setEncoding("latin1").on("data", (text: string) => {
+    if (complaint.length < complaintLengthMax) complaint += text.slice(0, complaintLengthMax - complaint.length);
+  });
+  const kill = (): void => void child.kill("SIGKILL");
+  let isLate = false;
+  const timer = clock.after(wallMsMax, () => {
+    isLate = true;
+    kill();
+  });
+  signal.addEventListener("abort", kill);
+  try {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly [number | null, NodeJS.Signals | null]>();
+    child.on("error", reject);
+    child.on("close", (code, name) => resolve([code, name]));
+    const [code, name] = await promise;
+    signal.throwIfAborted();
+    if (isLate || (name !== null && outOfCpuSignals.has(name)) || outOfCpuCodes.has(code ?? 0)) return { kind: "out of time" };
+    if (code === 126 || code === 127) throw new Error(printable(complaint));
+    return { kind: "exited", code: code ?? 1, complaint: printable(complaint) };
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new AndironError("config_invalid", `${program} cannot be run`, { cause, hint: "install qemu-utils and util-linux" });
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", kill);
+  }
+}
+
+function limits({ cpuSecondsMax, addressSpaceBytesMax }: ConfinedOptions): string[] {
+  return [`--cpu=${cpuSecondsMax}`, `--as=${addressSpaceBytesMax}`, "--core=0", "--fsize=0", "--nofile=256"];
+}
+
+function privileges(): string[] {
+  const always = ["--no-new-privs", "--pdeathsig", "KILL"];
+  if (!isRoot()) return always;
+  const who = [`--reuid=${nobody.uid}`, `--regid=${nobody.gid}`, "--clear-groups"];
+  return [...who, "--inh-caps=-all", "--bounding-set=-all", ...always];
+}
+
+const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, " ").trim();
