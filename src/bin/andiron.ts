@@ -23,6 +23,7 @@ async function main(setup: ProcessSetup): Promise<number> {
     metrics,
     registry,
     backends: engine.backends,
+    exports: engine.router.exports,
     version,
     unfitReason: () => (serving ? undefined : "starting"),
   });

@@ -14,8 +14,10 @@ import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
+import type { ExportDirectory } from "../engine/device.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
+import { makeImagePart } from "./image-part.ts";
 import { makeKeystonePart } from "./keystone-part.ts";
 import { countJobEvents, watchJobs } from "./job-metrics.ts";
 import { readApiTls } from "./pem-files.ts";
@@ -26,6 +28,8 @@ export interface ApiPartOptions {
   readonly metrics: Metrics;
   readonly registry: Registry;
   readonly backends: ReadonlyMap<string, ObjectBackend>;
+  /** Exports as the router of this process has them. */
+  readonly exports: ExportDirectory;
   readonly version: string;
   readonly unfitReason: () => string | undefined;
 }
@@ -44,11 +48,13 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   const capacities = new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()]));
   const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities });
   const keystone = makeKeystonePart(config, log);
+  const images = makeImagePart({ config, ...keystone, directory: options.exports });
   const cinder = createCinder({
     ...shared,
     control,
     policy: keystone.policy,
     servers: keystone.servers,
+    images: images.images,
     projects: keystone.projects,
     log,
     settings: cinderSettings(config, options.version),
@@ -77,7 +83,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     random: systemRandom,
   });
   const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
-  return { server, services: [...keystone.services, verbs, cinder, server] };
+  return { server, services: [...keystone.services, ...images.services, verbs, cinder, server] };
 }
 
 function poolSettings(backend: BackendValues): PoolSettings {
@@ -109,6 +115,7 @@ function cinderSettings(config: Config, version: string): CinderSettings {
       per_volume_gigabytes: DEFAULT.per_volume_size_limit,
     },
     snapshotsCountGigabytes: !DEFAULT.no_snapshot_gb_quota,
+    verifiesImageSignatures: DEFAULT.verify_glance_signatures === "enabled",
     serviceTokenRoles: config.keystone_authtoken.service_token_roles.map((role) => role.toLowerCase()),
     messageLifetimeMs: DEFAULT.message_ttl * 1000,
     jobs: {

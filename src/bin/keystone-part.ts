@@ -23,6 +23,10 @@ export interface KeystonePart {
   readonly authenticator: Authenticator;
   readonly servers: ServerVolumes;
   readonly projects: Projects;
+  /** Our own standing; undefined without Keystone. */
+  readonly session: ServiceSession | undefined;
+  /** With send_service_user_token. */
+  readonly serviceUser: ServiceSession | undefined;
   /** To be started before the API. */
   readonly services: readonly Service[];
 }
@@ -46,7 +50,7 @@ export function makeKeystonePart(config: Config, log: Logger): KeystonePart {
     clients.push(http);
     return { http, session: openSession(http, config[group], group) };
   };
-  const { authenticator, projects } =
+  const { authenticator, projects, session } =
     config.DEFAULT.auth_strategy === "noauth" ? withoutKeystone : askKeystone(config, policy, open);
   const servers = makeServers(config, open, clients);
   const connections: Service = {
@@ -54,14 +58,15 @@ export function makeKeystonePart(config: Config, log: Logger): KeystonePart {
     start: () => Promise.resolve(),
     stop: async () => void (await Promise.all(clients.map((client) => client.close()))),
   };
-  return { policy, authenticator, servers, projects, services: [file, connections] };
+  const serviceUser = config.service_user.send_service_user_token ? open("service_user").session : undefined;
+  return { policy, authenticator, servers, projects, session, serviceUser, services: [file, connections] };
 }
 
 type Open = (group: Group) => { readonly http: ServiceHttp; readonly session: ServiceSession };
 
-type Asked = Pick<KeystonePart, "authenticator" | "projects">;
+type Asked = Pick<KeystonePart, "authenticator" | "projects" | "session">;
 
-const withoutKeystone: Asked = { authenticator: noAuth, projects: anyProject };
+const withoutKeystone: Asked = { authenticator: noAuth, projects: anyProject, session: undefined };
 
 function askKeystone(config: Config, policy: RulePolicy, open: Open): Asked {
   const options = config.keystone_authtoken;
@@ -82,7 +87,7 @@ function askKeystone(config: Config, policy: RulePolicy, open: Open): Asked {
     serviceType: options.service_type,
     isAdmin: (caller) => policy.isAdmin(caller),
   });
-  return { authenticator, projects: new KeystoneProjects({ http, session, identity }) };
+  return { authenticator, projects: new KeystoneProjects({ http, session, identity }), session };
 }
 
 /** Without credentials in [nova] those of [keystone_authtoken] do. */

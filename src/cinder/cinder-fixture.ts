@@ -11,6 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
 import type { RequestContext } from "./context.ts";
+import { noImages } from "./images.ts";
 import type { LogLevel } from "./model.ts";
 import { RulePolicy } from "./policy/rule-policy.ts";
 import { anyProject, noServers } from "./ports.ts";
@@ -33,6 +34,7 @@ export interface FixtureOptions {
   readonly quotas?: Partial<QuotaDefaults>;
   readonly servers?: CinderOptions["servers"];
   readonly projects?: CinderOptions["projects"];
+  readonly images?: CinderOptions["images"];
   readonly policy?: CinderOptions["policy"];
   readonly jobKinds?: CinderOptions["jobKinds"];
   /** A wall clock that stands still. */
@@ -85,6 +87,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       policy: options.policy ?? new RulePolicy(),
       servers: options.servers ?? noServers,
       projects: options.projects ?? anyProject,
+      images: options.images ?? noImages,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
       ...(options.jobKinds === undefined ? {} : { jobKinds: options.jobKinds }),

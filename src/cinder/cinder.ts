@@ -8,11 +8,13 @@ import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
 import { DefaultTypeService } from "./default-types.ts";
 import { GroupTypeService } from "./group-types.ts";
+import type { Images } from "./images.ts";
 import type { JobCounts } from "./jobs/job-counts.ts";
 import type { JobKind } from "./jobs/job-kind.ts";
 import type { JobObserver } from "./jobs/job-run.ts";
 import { JobRunner } from "./jobs/job-runner.ts";
 import { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
+import { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
 import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
@@ -45,6 +47,7 @@ export interface CinderOptions {
   readonly policy: Policy;
   readonly servers: ServerVolumes;
   readonly projects: Projects;
+  readonly images: Images;
   readonly log: LogControl;
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
@@ -67,7 +70,8 @@ export function createCinder(options: CinderOptions): CinderService {
   const ports: CinderPorts = { ...options, index, store, ledger: new QuotaLedger(settings) };
   const jobs = new JobRunner(ports, { registry, observer: options.jobObserver });
   const cascade = new VolumeDeleteCascade(ports);
-  for (const kind of [cascade, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
+  const fromImage = new VolumeFromImage(ports);
+  for (const kind of [cascade, fromImage, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const types = new VolumeTypeService(ports);
   const groupTypes = new GroupTypeService(ports);
@@ -77,7 +81,7 @@ export function createCinder(options: CinderOptions): CinderService {
   return {
     id: "cinder",
     policy: options.policy,
-    volumes: new VolumeService(ports, deletion),
+    volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage }),
     volumeActions: new VolumeActionService(ports, deletion),
     legacyAttach: new LegacyAttachService(ports),
     snapshots: new SnapshotService(ports),

@@ -7,6 +7,7 @@ import type { Control } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
+import type { Images } from "./images.ts";
 import type { ListQuery } from "./list-query.ts";
 import type { Attachment, LogLevel, Snapshot, Volume } from "./model.ts";
 import type { Policy } from "./policy.ts";
@@ -53,6 +54,7 @@ export interface CinderPorts {
   readonly policy: Policy;
   readonly servers: ServerVolumes;
   readonly projects: Projects;
+  readonly images: Images;
   readonly log: LogControl;
   readonly clock: Clock;
   readonly random: Random;

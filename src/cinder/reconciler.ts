@@ -64,7 +64,7 @@ export class Reconciler implements Service {
     await index.fresh();
     for (const volume of index.volumes.select((one) => one.status === "creating" || one.intent !== undefined)) {
       if (volume.intent === "delete-cascade") await this.#parts.deletion.adopt(volume.id, volume.projectId);
-      if (volume.status !== "creating") continue;
+      if (volume.status !== "creating" || volume.jobId !== undefined) continue;
       const vdisk = await control.vdisk(volume.id);
       if (vdisk?.state === "pending") continue;
       await this.#settle("vdisk", volume.id, vdisk?.state ?? "error", vdisk?.message);
@@ -104,7 +104,7 @@ export class Reconciler implements Service {
     const known = this.#ports.index.volumes.get(id);
     await this.#ports.store.commit(known?.projectId ?? systemContext.projectId, async (tx) => {
       const volume = await readRecord(tx, volumeKind, id);
-      if (volume?.status !== "creating") return;
+      if (volume?.status !== "creating" || volume.jobId !== undefined) return;
       const status = state === "ready" ? "available" : "error";
       writeRecord(tx, volumeKind, id, { ...volume, status, updatedAtMs: this.#ports.clock.wallMs() });
       if (status === "available") return;

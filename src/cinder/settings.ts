@@ -64,6 +64,8 @@ export interface CinderSettings {
   /** How often unfinished work is looked for, beside the events that announce it. */
   readonly reconcileIntervalMs: number;
   readonly jobs: JobSettings;
+  /** verify_glance_signatures: false for "disabled". */
+  readonly verifiesImageSignatures: boolean;
   /** How long a read waits for the index before it is refused as unavailable. */
   readonly readWaitMs: number;
   /** By vPool. One that is not here is as `poolDefaults` say. */
@@ -103,6 +105,7 @@ export const defaultSettings: CinderSettings = {
     endedTtlMs: 7 * 24 * 3600 * 1000,
     leaseTtlMs: 10_000,
   },
+  verifiesImageSignatures: true,
   readWaitMs: 10_000,
   pools: {},
   vendorName: "Andiron",

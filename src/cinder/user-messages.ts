@@ -8,6 +8,7 @@ import { messageKind, writeRecord } from "./records.ts";
 
 const actions = {
   "schedule-volume": ["001", "schedule allocate volume"],
+  "copy-image-to-volume": ["005", "copy image to volume"],
   "create-volume": ["008", "create volume from backend storage"],
   "create-snapshot": ["009", "create snapshot"],
   "delete-snapshot": ["010", "delete snapshot"],
@@ -15,6 +16,7 @@ const actions = {
 
 const details = {
   unknown: ["001", "An unknown error occurred."],
+  signature: ["011", "Image signature verification failed."],
   "no-backend": ["003", "Could not find any available weighted backend."],
 } as const;
 

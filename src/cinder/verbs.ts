@@ -30,6 +30,8 @@ export interface CreateVolume {
   readonly availabilityZone?: string;
   readonly snapshotId?: string;
   readonly sourceVolumeId?: string;
+  /** An id, a URL that ends with one, or a name. */
+  readonly imageReference?: string;
   readonly metadata?: Metadata;
   /** Ids of volumes whose pool it shall share, or not. Unknown ones count for nothing. */
   readonly sameHost?: readonly string[];

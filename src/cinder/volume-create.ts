@@ -1,17 +1,22 @@
-// Creates a volume: empty, of a snapshot, or of another volume. One transaction makes the record, charges the quota and
-// has the engine make the vDisk.
+// Creates a volume: empty, of a snapshot, of another volume, or of an image. One transaction makes the record, charges the
+// quota and has the engine make the vDisk.
 //
 //   request ─► source, size, type, zone ─► pool? ── none ──► error (no vDisk, a message says why)
 //                                            │
 //                                            ▼
 //                                createVdisk: ready ──► available
 //                                           pending ──► creating ──► available | error   (reconciler.ts)
+//                                   of an image: creating, jobId ──► downloading ──► ...   (jobs/volume-from-image.ts)
 
 import type { PoolInfo } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
+import type { ImageDescription } from "./images.ts";
+import type { JobQueue } from "./jobs/job-queue.ts";
+import type { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import { ownTarget } from "./policy.ts";
@@ -37,6 +42,8 @@ interface Origin {
   readonly host: string | null;
   readonly zone: string | undefined;
   readonly typeId: string | null;
+  /** An image's wish for a type, by id or name. */
+  readonly typeReference?: string | undefined;
   readonly bootable: boolean;
   readonly imageMetadata: Metadata;
 }
@@ -50,27 +57,60 @@ const noOrigin: Origin = {
   imageMetadata: {},
 };
 
-export async function createVolume(ports: CinderPorts, context: RequestContext, request: CreateVolume): Promise<CreatedVolume> {
+export interface CreationJobs {
+  readonly queue: JobQueue;
+  readonly fromImage: VolumeFromImage;
+}
+
+interface Ids {
+  readonly volume: string;
+  readonly message: string;
+  readonly job: string;
+}
+
+export async function createVolume(
+  ports: CinderPorts,
+  jobs: CreationJobs,
+  context: RequestContext,
+  request: CreateVolume,
+): Promise<CreatedVolume> {
   ports.policy.enforce(context, "volume:create", ownTarget(context));
   if (context.projectId === "") throw invalid("A volume needs a project, and the token is of none.");
   checkTexts(request);
   checkMetadata(request.metadata ?? {});
   if (request.sameHost !== undefined || request.differentHost !== undefined) await ports.index.fresh();
   const pools = await ports.control.pools();
-  const ids = { volume: ports.random.uuid(), message: ports.random.uuid() };
-  return ports.store.commit(context.projectId, (tx) => create(ports, tx, context, request, pools, ids));
+  const ids = { volume: ports.random.uuid(), message: ports.random.uuid(), job: ports.random.uuid() };
+  const image =
+    request.imageReference === undefined ? undefined : await resolveImage(ports.images, context, request.imageReference);
+  if (image !== undefined) ports.images.vouch(ids.job, context);
+  try {
+    const given = image === undefined ? request : { ...request, image };
+    const created = await ports.store.commit(context.projectId, (tx) => create(ports, jobs, tx, context, given, pools, ids));
+    if (created.volume.jobId !== undefined) jobs.queue.wake();
+    else if (image !== undefined) await ports.images.endCopy(ids.job);
+    return created;
+  } catch (error) {
+    if (image !== undefined) await ports.images.endCopy(ids.job);
+    throw error;
+  }
 }
+
+type Request = CreateVolume & { readonly image?: ImageDescription };
 
 async function create(
   ports: CinderPorts,
+  jobs: CreationJobs,
   tx: Tx,
   context: RequestContext,
-  request: CreateVolume,
+  request: Request,
   pools: readonly PoolInfo[],
-  ids: { readonly volume: string; readonly message: string },
+  ids: Ids,
 ): Promise<CreatedVolume> {
-  const origin = await readOrigin(tx, context, request);
+  const origin = await readOrigin(ports, tx, context, request);
   const sizeGib = chooseSize(request, origin);
+  const image =
+    request.image === undefined ? undefined : checkImage(request.image, sizeGib, ports.settings.verifiesImageSignatures);
   const zone = chooseZone(ports, request, origin);
   const type = await chooseType(ports, tx, context, request, origin);
   if (type.encryption !== undefined) throw invalid("Key manager error: there is none, so that encrypted volumes can't be made.");
@@ -81,12 +121,7 @@ async function create(
   await ports.ledger.checkVolumeSize(tx, context.projectId, sizeGib);
   await ports.ledger.charge(tx, { projectId: context.projectId, typeId: type.id, volumes: 1, gigabytes: sizeGib });
   const demand = { sizeGib, extraSpecs: type.extraSpecs, availabilityZone: zone, ...hintedPools(ports, context, request) };
-  const choice = choosePool(
-    ports.settings,
-    pools,
-    origin.host === null ? demand : { ...demand, pool: poolOfHost(origin.host) },
-    (pool) => ports.index.services.get(`cinder-volume/${backendName(ports.settings, pool)}`)?.disabled === true,
-  );
+  const choice = schedule(ports, pools, origin.host === null ? demand : { ...demand, pool: poolOfHost(origin.host) });
   const pool = "pool" in choice ? choice.pool : undefined;
   const draft: Volume = {
     v: 1,
@@ -121,8 +156,17 @@ async function create(
     pool === undefined
       ? failWithoutPool(ports, tx, context, draft, "reasons" in choice ? choice.reasons : [], ids.message)
       : await makeVdisk(ports, tx, draft, pool, request);
-  writeRecord(tx, volumeKind, volume.id, volume);
-  return { volume, typeName: type.name };
+  const isFilled = image !== undefined && pool !== undefined;
+  const written: Volume = isFilled ? { ...volume, status: "creating", jobId: ids.job } : volume;
+  writeRecord(tx, volumeKind, written.id, written);
+  if (isFilled) await jobs.queue.enqueue(tx, jobs.fromImage, jobs.fromImage.request(written, image, ids.job, context.requestId));
+  return { volume: written, typeName: type.name };
+}
+
+function schedule(ports: CinderPorts, pools: readonly PoolInfo[], demand: PoolDemand): ReturnType<typeof choosePool> {
+  const isDisabled = (pool: string): boolean =>
+    ports.index.services.get(`cinder-volume/${backendName(ports.settings, pool)}`)?.disabled === true;
+  return choosePool(ports.settings, pools, demand, isDisabled);
 }
 
 /** Pools of the volumes that the hints name; from the index, since a hint guards nothing. */
@@ -183,7 +227,14 @@ export function vdiskName(volumeId: string, name: string | null): string {
   return name === null || name.trim() === "" ? `volume-${volumeId}` : name;
 }
 
-async function readOrigin(tx: Tx, context: RequestContext, request: CreateVolume): Promise<Origin> {
+async function readOrigin(ports: CinderPorts, tx: Tx, context: RequestContext, request: Request): Promise<Origin> {
+  if (request.image !== undefined) {
+    if (request.snapshotId !== undefined || request.sourceVolumeId !== undefined) {
+      throw invalidInput("May specify only one of snapshot, imageRef or source volume");
+    }
+    const imageMetadata = imageMetadataOf(request.image, ports.settings.verifiesImageSignatures);
+    return { ...noOrigin, imageMetadata, typeReference: request.image.properties["cinder_img_volume_type"] };
+  }
   if (request.snapshotId !== undefined) {
     const snapshot = await readSnapshot(tx, context, request.snapshotId);
     if (request.sourceVolumeId !== undefined) {
@@ -249,10 +300,11 @@ async function chooseType(
   request: CreateVolume,
   origin: Origin,
 ): Promise<VolumeType> {
-  if (request.volumeType !== undefined) {
-    const type = await readTypeByReference(tx, request.volumeType);
+  const reference = request.volumeType ?? origin.typeReference;
+  if (reference !== undefined) {
+    const type = await readTypeByReference(tx, reference);
     if (type === undefined || !isTypeUsable(context, type)) {
-      throw isUuid(request.volumeType) ? typeNotFound(request.volumeType) : typeNameNotFound(request.volumeType);
+      throw isUuid(reference) ? typeNotFound(reference) : typeNameNotFound(reference);
     }
     return type;
   }

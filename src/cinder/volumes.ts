@@ -13,22 +13,24 @@ import { volumeKind, writeRecord } from "./records.ts";
 import { volumeShape } from "./shapes.ts";
 import { checkUpdate } from "./status.ts";
 import type { CreateVolume, MetadataVerbs, NameUpdate, VolumeDetail, VolumeSummary, Volumes } from "./verbs.ts";
-import { createVolume, vdiskName } from "./volume-create.ts";
+import { type CreationJobs, createVolume, vdiskName } from "./volume-create.ts";
 import type { VolumeDeletion } from "./volume-delete.ts";
 
 export class VolumeService implements Volumes {
   readonly metadata: MetadataVerbs;
   readonly #ports: CinderPorts;
   readonly #deletion: VolumeDeletion;
+  readonly #jobs: CreationJobs;
 
-  constructor(ports: CinderPorts, deletion: VolumeDeletion) {
+  constructor(ports: CinderPorts, deletion: VolumeDeletion, jobs: CreationJobs) {
     this.#ports = ports;
     this.#deletion = deletion;
+    this.#jobs = jobs;
     this.metadata = new RecordMetadata(ports, volumeMetadataOwner(ports));
   }
 
   async create(context: RequestContext, request: CreateVolume): Promise<VolumeDetail> {
-    const { volume, typeName } = await createVolume(this.#ports, context, request);
+    const { volume, typeName } = await createVolume(this.#ports, this.#jobs, context, request);
     return { volume, typeName, attachments: [] };
   }
 

@@ -57,6 +57,7 @@ export const errorCodes = {
   nbd_protocol: "unavailable",
   journal_full: "no-space",
   backend_full: "no-space",
+  scratch_full: "no-space",
   lease_lost: "fenced",
   owner_changed: "fenced",
   export_revoked: "fenced",

@@ -85,6 +85,30 @@ export const optionGroups = {
     }),
     service_down_time: int(60, "Seconds without a sign of life after which a service is listed as down.", { min: 1 }),
     graceful_shutdown_timeout: int(60, "Seconds that a stopping process gives its requests to finish. 0: no limit.", { min: 0 }),
+    glance_api_servers: list([], "URLs of Glance, tried in this order. Empty: the catalogue has it, by glance_catalog_info."),
+    glance_catalog_info: string(
+      "image:glance:publicURL",
+      "Which entry of the catalogue is Glance: its type, a name that is not looked at, and the endpoint's interface.",
+    ),
+    glance_num_retries: int(3, "How often a request to Glance is repeated while it cannot be reached.", { min: 0 }),
+    glance_request_timeout: int(60, "Seconds that Glance has to connect, to answer, and between two pieces of an image.", {
+      min: 1,
+    }),
+    glance_api_insecure: bool(false, "Trust any certificate of Glance. For tests only."),
+    glance_ca_certificates_file: path("", "PEM file with the authorities that sign Glance's certificate. Empty: the system's."),
+    verify_glance_signatures: oneOf(
+      ["enabled", "disabled"],
+      "enabled",
+      "Verify images that are signed. There is no key manager yet, so with enabled a signed image is refused.",
+    ),
+    image_conversion_dir: path("$state_path/conversion", "Directory for images that have to be converted, while it takes."),
+    image_conversion_cpu_limit: int(60, "Seconds of CPU time that the conversion of an image may take.", { min: 1 }),
+    image_conversion_address_space_limit: int(1, "Memory that the conversion of an image may take, in GiB.", { min: 1 }),
+    image_conversion_disable: bool(false, "Refuse images that would have to be converted: all but raw and iso."),
+    vmdk_allowed_types: list(
+      ["streamOptimized", "monolithicSparse"],
+      "Types of VMDK images that are accepted; those of several files never are. Empty: none.",
+    ),
     message_ttl: int(2_592_000, "Seconds for which a user message is kept.", { min: 1 }),
   },
   ssl: {

@@ -41,9 +41,20 @@ export class SparseWriter {
   /** Resolves when all of it is on the device and durable. */
   async flush(): Promise<void> {
     await this.#pass();
-    while (this.#writes.size > 0) await Promise.all(this.#writes);
+    await this.settle();
+  }
+
+  /** Makes durable what has left the buffer; resolves with where that ends, a whole number of MiB from the start. */
+  async settle(): Promise<number> {
+    await this.idle();
     this.#throwFailure();
     await this.#device.flush();
+    return this.#position;
+  }
+
+  /** Resolves when no write is under way. */
+  async idle(): Promise<void> {
+    while (this.#writes.size > 0) await Promise.all(this.#writes);
   }
 
   /** Hands on what is in the buffer. */

@@ -132,8 +132,7 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
         "Contact your administrator to create a multiattach enabled volume type and use it to create multiattach volumes.",
     );
   }
-  const image = bodyText(given, "imageRef") ?? bodyText(given, "image_id");
-  if (image !== undefined) throw badRequest("Invalid image identifier or unable to access requested image.");
+  const imageReference = bodyText(given, "imageRef") ?? bodyText(given, "image_id");
   if (minor >= 47 && bodyText(given, "backup_id") !== undefined)
     throw badRequest("Creating a volume from a backup is not supported.");
   if (minor >= 13 && bodyText(given, "group_id") !== undefined)
@@ -150,5 +149,6 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
     ...(availabilityZone === undefined ? {} : { availabilityZone }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(sourceVolumeId === undefined ? {} : { sourceVolumeId }),
+    ...(imageReference === undefined ? {} : { imageReference }),
   };
 }

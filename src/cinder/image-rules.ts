@@ -1,0 +1,72 @@
+// When a volume may be made of an image, and what it takes over from it. Pure but for resolveImage(); the sentences are Cinder's.
+
+import { AndironError } from "../common/errors.ts";
+import type { RequestContext } from "./context.ts";
+import { CinderFault, conflict, invalid, invalidInput, overLimit } from "./faults.ts";
+import type { ImageDescription, ImageToCopy, Images } from "./images.ts";
+import type { Metadata } from "./model.ts";
+
+const gibBytes = 2 ** 30;
+const metadataBytesMax = 16 * 1024;
+/** Properties that say who signed the image. */
+const signatureProperties = [
+  "img_signature",
+  "img_signature_hash_method",
+  "img_signature_key_type",
+  "img_signature_certificate_uuid",
+] as const;
+
+/** The image that `reference` names, of those that the caller sees: an id, a URL that ends with one, or a name. */
+export async function resolveImage(images: Images, context: RequestContext, reference: string): Promise<ImageDescription> {
+  const found = await images.find(context, reference).catch((error: unknown) => {
+    const isRefused = error instanceof AndironError && (error.kind === "not-found" || error.kind === "forbidden");
+    if (isRefused) return [];
+    throw error;
+  });
+  if (found.length > 1) throw conflict(`Multiple matches found for '${reference}', use an ID to be more specific.`);
+  if (found[0] === undefined) throw invalid("Invalid image identifier or unable to access requested image.");
+  return found[0];
+}
+
+/** Throws unless the image has bytes, and they fit into a volume of that size. */
+export function checkImage(image: ImageDescription, sizeGib: number, verifiesSignatures: boolean): ImageToCopy {
+  const { id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner, minDiskGib, virtualSizeBytes } = image;
+  if (image.status !== "active" || sizeBytes === null) throw invalidInput(`Image ${id} is not active.`);
+  const imageGib = Math.ceil(sizeBytes / gibBytes);
+  if (imageGib > sizeGib) {
+    throw invalidInput(`Size of specified image ${imageGib}GB is larger than volume size ${sizeGib}GB.`);
+  }
+  if (sizeGib < minDiskGib) {
+    throw invalidInput(`Volume size ${sizeGib}GB cannot be smaller than the image minDisk size ${minDiskGib}GB.`);
+  }
+  const virtualGib = Math.ceil((virtualSizeBytes ?? 0) / gibBytes);
+  if (virtualGib > sizeGib) {
+    const reason = `Image virtual size is ${virtualGib}GB and doesn't fit in a volume of size ${sizeGib}GB.`;
+    throw new CinderFault("invalid", `Image ${id} is unacceptable: ${reason}`);
+  }
+  if (image.properties["cinder_encryption_key_id"] !== undefined) {
+    throw invalid("Key manager error: there is none, so that encrypted images can't be read.");
+  }
+  const isSigned = verifiesSignatures && signatureProperties.some((name) => image.properties[name] !== undefined);
+  return { isSigned, id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner };
+}
+
+/** What the volume says of the image from then on. */
+export function imageMetadataOf(image: ImageDescription, isSignatureLookedAt: boolean): Metadata {
+  const metadata: Metadata = {
+    ...(isSignatureLookedAt ? { signature_verified: "False" } : {}),
+    ...image.properties,
+    image_id: image.id,
+    ...(image.name === null || image.name === "" ? {} : { image_name: image.name }),
+    ...(image.checksum === null ? {} : { checksum: image.checksum }),
+    ...(image.containerFormat === null ? {} : { container_format: image.containerFormat }),
+    ...(image.diskFormat === null ? {} : { disk_format: image.diskFormat }),
+    min_disk: String(image.minDiskGib),
+    min_ram: String(image.minRamMib),
+    size: String(image.sizeBytes ?? 0),
+  };
+  if (Buffer.byteLength(JSON.stringify(metadata)) > metadataBytesMax) {
+    throw overLimit(`The properties of image ${image.id} have more than ${metadataBytesMax} bytes.`);
+  }
+  return metadata;
+}

@@ -1,0 +1,70 @@
+// What cinder/ knows of images, as ports that bin/ fills: what Glance says of one, and how its bytes come into a volume.
+
+import type { RequestContext } from "./context.ts";
+import type { JobRun } from "./jobs/job-kind.ts";
+
+export interface ImageDescription {
+  readonly id: string;
+  readonly name: string | null;
+  /** "active" when its bytes may be had. */
+  readonly status: string;
+  readonly sizeBytes: number | null;
+  readonly virtualSizeBytes: number | null;
+  readonly minDiskGib: number;
+  readonly minRamMib: number;
+  readonly diskFormat: string | null;
+  readonly containerFormat: string | null;
+  /** MD5, in hex. */
+  readonly checksum: string | null;
+  readonly hash: { readonly algorithm: string; readonly value: string } | null;
+  readonly owner: string | null;
+  /** Written by strangers. */
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** Part of a job's params: what is to be copied, as it was when it was asked for. */
+export interface ImageToCopy extends Pick<
+  ImageDescription,
+  "id" | "diskFormat" | "containerFormat" | "checksum" | "hash" | "owner"
+> {
+  readonly sizeBytes: number;
+  /** It bears a signature that is to be verified. */
+  readonly isSigned: boolean;
+}
+
+export interface CopyTask {
+  readonly jobId: string;
+  /** Of the claim: what an earlier one left in memory is not gone on with. */
+  readonly generation: number;
+  readonly requestId: string;
+  readonly image: ImageToCopy;
+  /** A live export of the volume. */
+  readonly exportName: string;
+  /** Bytes of the image that are durable in the volume. */
+  readonly offset: number;
+}
+
+export interface CopyProgress {
+  /** Of the image; beyond the task's unless it is done. */
+  readonly offset: number;
+  readonly isDone: boolean;
+}
+
+export interface Images {
+  /** Those that the caller sees under this id, or else this name; at most two. May reject with glance_unavailable. */
+  find(context: RequestContext, reference: string): Promise<readonly ImageDescription[]>;
+  /** The caller's word for a job that is about to be queued: kept in memory, and forgotten with endCopy(). */
+  vouch(jobId: string, context: RequestContext): void;
+  /** Copies some of it, or the rest of it. Rejects with image_unacceptable and others; what was begun is then given up. */
+  copy(task: CopyTask, run: Pick<JobRun, "signal" | "shouldYield">): Promise<CopyProgress>;
+  /** Forgets the job: connections, files, the caller's word. */
+  endCopy(jobId: string): Promise<void>;
+}
+
+/** There is no Glance: nobody has an image. */
+export const noImages: Images = {
+  find: () => Promise.resolve([]),
+  vouch: () => undefined,
+  copy: () => Promise.reject(new Error("there is no Glance")),
+  endCopy: () => Promise.resolve(),
+};

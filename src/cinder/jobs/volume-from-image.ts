@@ -1,0 +1,145 @@
+// The bytes of an image into a volume that was made for it. They come through an export of the job's own, under the job's id,
+// whose name is in memory only: each claim revokes the export of the one before, waits until it is gone, and makes its own.
+// So of two processes that believe to have the job one at most can write.
+//
+//   volume   creating ──► downloading, jobId ──► some of it ──► ... ──► all of it, checked ──► available, bootable
+//                                                └── cancelled, failed ──► error, and a message
+//
+// The checkpoint is the offset up to which the image is durable in the volume. What the bytes are is not known here.
+
+import { AndironError } from "../../common/errors.ts";
+import type { Tx } from "../../registry/atomic.ts";
+import type { CopyProgress, ImageToCopy } from "../images.ts";
+import type { Volume } from "../model.ts";
+import type { CinderPorts } from "../ports.ts";
+import { readRecord, volumeKind, writeRecord } from "../records.ts";
+import { writeMessage } from "../user-messages.ts";
+import { commitClaimed } from "./job-claims.ts";
+import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
+import type { Job, JobVerdict } from "./job.ts";
+
+const signatureReason = "the image is signed, and there is no key manager that has its certificate";
+
+/** What a step came to; undefined: the volume is gone, or somebody else's business now. */
+type Copied = CopyProgress | undefined;
+
+interface OpenExport {
+  readonly generation: number;
+  readonly exportName: string;
+}
+
+export class VolumeFromImage implements JobKind<Copied> {
+  readonly name = "volume-from-image";
+  readonly version = 1;
+  readonly unit = "bytes";
+  readonly runningMax = 4;
+  readonly stepTimeoutMs = 3600 * 1000;
+  readonly deadlineMs = 24 * 3600 * 1000;
+  readonly #ports: CinderPorts;
+  readonly #exports = new Map<string, OpenExport>();
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+  }
+
+  /** `jobId`: also to be written into the volume, in the same transaction. */
+  request(volume: Volume, image: ImageToCopy, jobId: string, requestId: string): NewJob {
+    const { id, projectId } = volume;
+    return { id: jobId, projectId, requestId, resource: { type: "volume", id }, params: { image }, total: image.sizeBytes };
+  }
+
+  async work(job: Job, run: JobRun): Promise<Copied> {
+    const image = job.params["image"] as ImageToCopy;
+    if (image.isSigned) throw new AndironError("image_unacceptable", signatureReason);
+    const exportName = await this.#open(job);
+    if (exportName === undefined) return undefined;
+    const { id: jobId, generation, requestId } = job;
+    const offset = Number(job.checkpoint["offset"] ?? 0);
+    const progress = await this.#ports.images.copy({ jobId, generation, requestId, image, exportName, offset }, run);
+    if (progress.isDone) await this.#close(job);
+    return progress;
+  }
+
+  async advance(tx: Tx, job: Job, effect: Copied): Promise<JobAdvance> {
+    const volume = await this.#volume(tx, job);
+    if (volume === undefined || effect === undefined) return { next: "done", done: job.progress.done };
+    if (!effect.isDone) return { next: "more", checkpoint: { offset: effect.offset }, done: effect.offset };
+    const { jobId: _ended, ...free } = volume;
+    const isOurs = volume.status === "downloading";
+    const updatedAtMs = this.#ports.clock.wallMs();
+    writeRecord(tx, volumeKind, volume.id, {
+      ...free,
+      status: isOurs ? "available" : volume.status,
+      bootable: true,
+      updatedAtMs,
+    });
+    return { next: "done" };
+  }
+
+  async undo(job: Job): Promise<"done"> {
+    await this.#close(job);
+    return "done";
+  }
+
+  async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
+    const volume = await this.#volume(tx, job);
+    if (volume === undefined) return;
+    const { jobId: _ended, ...free } = volume;
+    // An administrator's word stands.
+    const isOurs = volume.status === "creating" || volume.status === "downloading";
+    writeRecord(tx, volumeKind, volume.id, {
+      ...free,
+      status: isOurs ? "error" : volume.status,
+      updatedAtMs: this.#ports.clock.wallMs(),
+    });
+    const isSigned = (job.params["image"] as ImageToCopy).isSigned;
+    writeMessage(this.#ports, tx, messageId, {
+      action: "copy-image-to-volume",
+      detail: isSigned ? "signature" : "unknown",
+      resourceType: "VOLUME",
+      resourceId: volume.id,
+      projectId: volume.projectId,
+      requestId: job.requestId,
+      reason: verdict.reason,
+    });
+  }
+
+  /** The name of this claim's export, made when it is not there; undefined when the volume is not the job's any more. */
+  async #open(job: Job): Promise<string | undefined> {
+    const open = this.#exports.get(job.id);
+    if (open?.generation === job.generation) return open.exportName;
+    await this.#revoke(job);
+    let exportName: string | undefined;
+    await commitClaimed(this.#ports, job, async (tx, present) => {
+      exportName = undefined;
+      const volume = await this.#volume(tx, present);
+      if (volume === undefined) return present;
+      exportName = (await this.#ports.control.createExport(tx, { id: job.id, vdiskId: volume.id, readOnly: false })).exportName;
+      if (volume.status !== "creating") return present;
+      writeRecord(tx, volumeKind, volume.id, { ...volume, status: "downloading", updatedAtMs: this.#ports.clock.wallMs() });
+      return present;
+    });
+    if (exportName !== undefined) this.#exports.set(job.id, { generation: job.generation, exportName });
+    return exportName;
+  }
+
+  async #close(job: Job): Promise<void> {
+    await this.#ports.images.endCopy(job.id);
+    this.#exports.delete(job.id);
+    await this.#revoke(job);
+  }
+
+  async #revoke(job: Job): Promise<void> {
+    await commitClaimed(this.#ports, job, async (tx, present) => {
+      await this.#ports.control.revokeExport(tx, job.id);
+      return present;
+    });
+    await this.#ports.control.exportGone(job.id);
+  }
+
+  /** Undefined when it is gone, or somebody else's business now. */
+  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
+    const volume = await readRecord(tx, volumeKind, job.resource.id);
+    return volume?.jobId === job.id ? volume : undefined;
+  }
+}
