@@ -54,8 +54,8 @@ export function checkImage(image: ImageDescription, sizeGib: number, verifiesSig
 /** What the volume says of the image from then on. */
 export function imageMetadataOf(image: ImageDescription, isSignatureLookedAt: boolean): Metadata {
   const metadata: Metadata = {
-    ...(isSignatureLookedAt ? { signature_verified: "False" } : {}),
     ...image.properties,
+    ...(isSignatureLookedAt ? { signature_verified: "False" } : {}),
     image_id: image.id,
     ...(image.name === null || image.name === "" ? {} : { image_name: image.name }),
     ...(image.checksum === null ? {} : { checksum: image.checksum }),

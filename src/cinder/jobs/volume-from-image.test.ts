@@ -164,7 +164,7 @@ test("the request refuses what it can see, and charges nothing for it", async (t
 });
 
 test("what a volume says of its image: the image's own attributes go over its properties", () => {
-  const properties = { image_id: "forged", size: "7", hw_disk_bus: "scsi" };
+  const properties = { image_id: "forged", size: "7", signature_verified: "True", hw_disk_bus: "scsi" };
   const metadata = imageMetadataOf({ ...image, checksum: "c", properties }, true);
   assert.deepEqual(metadata, {
     signature_verified: "False",
