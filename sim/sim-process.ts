@@ -3,7 +3,7 @@
 
 import type { Random } from "../src/common/random.ts";
 import { AndironError } from "../src/common/errors.ts";
-import { systemCodeOf } from "../src/engine/backend/file-errors.ts";
+import { systemCodeOf } from "../src/common/system-errors.ts";
 import { withRetries } from "../src/engine/backend/retrying.ts";
 import type { EngineSettings } from "../src/engine/engine-context.ts";
 import { KiB, MiB } from "../src/engine/limits.ts";

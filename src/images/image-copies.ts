@@ -60,6 +60,7 @@ export interface ImageCopiesOptions<T extends Task> {
 }
 
 interface Underway {
+  readonly jobId: string;
   readonly generation: number;
   readonly device: ExportSession;
   readonly bytes: AsyncGenerator<Buffer, void, undefined>;
@@ -110,9 +111,8 @@ export class ImageCopies<T extends Task> {
   async step(task: T, run: StepRun): Promise<{ readonly offset: number; readonly isDone: boolean }> {
     const { jobId, generation, offset } = task;
     try {
-      let present = this.#underway.get(jobId);
-      if (present !== undefined && present.generation !== generation) await this.end(jobId);
-      present = this.#underway.get(jobId) ?? (await this.#begin(task, run.signal));
+      if (this.#underway.get(jobId)?.generation !== generation) await this.end(jobId);
+      const present = this.#underway.get(jobId) ?? (await this.#begin(task, run.signal));
       return await this.#goOn(present, offset, run);
     } catch (error) {
       await this.end(jobId);
@@ -153,13 +153,8 @@ export class ImageCopies<T extends Task> {
     } finally {
       run.signal.removeEventListener("abort", breakOff);
     }
-    await this.end(this.#idOf(present));
+    await this.end(present.jobId);
     return { offset, isDone: true };
-  }
-
-  #idOf(present: Underway): string {
-    for (const [id, one] of this.#underway) if (one === present) return id;
-    return "";
   }
 
   async #begin(task: T, signal: AbortSignal): Promise<Underway> {
@@ -175,6 +170,7 @@ export class ImageCopies<T extends Task> {
       const sink = way === "copied" ? new CopySink(device, image.diskFormat!, start) : await this.#scratchSink(task, device);
       const stop = new AbortController();
       const present = {
+        jobId: task.jobId,
         generation: task.generation,
         device,
         hash,

@@ -1,6 +1,7 @@
 // What the errors of the operating system mean for a directory store. What is unknown counts as unavailable.
 
-import { AndironError, type ErrorCode } from "../common/errors.ts";
+import type { AndironError, ErrorCode } from "../common/errors.ts";
+import { systemErrorOf } from "../common/system-errors.ts";
 
 const codes: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: "backend_full",
@@ -15,15 +16,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ENOTEMPTY: "invalid_request",
 };
 
-/** The `code` of an error of node:fs, if it is one. */
-export function systemCodeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-}
-
 /** An AndironError as it is; any other error with its code and what was being done. */
 export function directoryErrorOf(error: unknown, what: string): AndironError {
-  if (error instanceof AndironError) return error;
-  const systemCode = systemCodeOf(error);
-  const code = codes[systemCode ?? ""] ?? "backend_unavailable";
-  return new AndironError(code, `${what} failed: ${systemCode ?? String(error)}`, { cause: error });
+  return systemErrorOf(error, what, codes);
 }

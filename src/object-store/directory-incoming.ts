@@ -1,13 +1,11 @@
 // `.incoming` of a directory store: files that are being written, named after the process that writes them, so that whoever comes
 // later can tell what a dead one has left. It shows too that the root is the right one: without it nothing is mounted there.
 
-import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, stat, unlink } from "node:fs/promises";
-import { hostname } from "node:os";
+import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { AndironError } from "../common/errors.ts";
-import { identifyProcess, isAlive } from "../common/process-identity.ts";
-import { systemCodeOf } from "./directory-errors.ts";
+import { isDeadProcess, isOfThisHost, ownProcessMark } from "../common/process-mark.ts";
+import { systemCodeOf } from "../common/system-errors.ts";
 import type { StoreContext } from "./object-store.ts";
 
 const folderName = ".incoming";
@@ -27,8 +25,7 @@ export class Incoming {
 
   /** Makes the folder, with `create`, and sweeps it. Rejects with backend_unavailable when it is not there. */
   static async open(root: string, create: boolean, context: StoreContext): Promise<Incoming> {
-    const { pid, startTicks } = identifyProcess(process.pid) ?? { pid: process.pid, startTicks: 0 };
-    const incoming = new Incoming(root, `${await hostMark()}.${pid}.${startTicks}`, context);
+    const incoming = new Incoming(root, await ownProcessMark(), context);
     if (create) {
       await mkdir(join(root, folderName), 0o750).catch((error: unknown) => {
         if (systemCodeOf(error) !== "EEXIST") throw error;
@@ -67,17 +64,8 @@ export class Incoming {
   }
 
   async #isAbandoned(file: string, path: string): Promise<boolean> {
-    const [host, boot, pid, startTicks] = file.split(".");
-    const [ownHost, ownBoot] = this.#mark.split(".");
-    if (host === ownHost && boot !== ownBoot) return true;
-    if (host === ownHost) return !isAlive({ pid: Number(pid), startTicks: Number(startTicks) });
+    if (isOfThisHost(file)) return isDeadProcess(file);
     const found = await stat(path).catch(() => undefined);
     return found !== undefined && this.#context.clock.wallMs() - found.mtimeMs > foreignAgeMsMax;
   }
-}
-
-/** This host, and this boot of it: neither has a dot. */
-async function hostMark(): Promise<string> {
-  const bootId = await readFile("/proc/sys/kernel/random/boot_id", "latin1");
-  return `${createHash("sha256").update(hostname()).digest("hex").slice(0, 16)}.${bootId.trim()}`;
 }

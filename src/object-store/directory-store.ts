@@ -10,12 +10,14 @@
 import { type FileHandle, link, open, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { AndironError } from "../common/errors.ts";
+import { listNames } from "../common/file-list.ts";
+import { systemCodeOf } from "../common/system-errors.ts";
 import { type AdmissionOptions, withAdmission } from "./admission.ts";
 import { sha256Of } from "./checksum.ts";
-import { directoryErrorOf, systemCodeOf } from "./directory-errors.ts";
+import { directoryErrorOf } from "./directory-errors.ts";
 import { type Footer, decodeFooter, encodeFooter, footerBytes } from "./directory-footer.ts";
 import { Incoming } from "./directory-incoming.ts";
-import { listFiles, makeParents, removeEmptyAbove, syncAbove } from "./directory-tree.ts";
+import { makeParents, removeEmptyAbove, syncAbove } from "./directory-tree.ts";
 import { isName } from "./names.ts";
 import type { ByteRange, ListOptions, ListPage, ObjectFacts, ObjectStore, PutOptions, StoreContext } from "./object-store.ts";
 
@@ -99,7 +101,7 @@ class DirectoryStore implements ObjectStore {
   list(prefix: string, { after = "", limit = 1 }: ListOptions = {}): Promise<ListPage> {
     return guard(`list of ${prefix}`, async () => {
       await this.#incoming.assertMounted();
-      const names = await listFiles(this.#root, { prefix, after, limit });
+      const names = await listNames(this.#root, { prefix, after, limit });
       const objects: { name: string; sizeBytes: number }[] = [];
       for (const name of names) {
         if (!isName(name)) continue;

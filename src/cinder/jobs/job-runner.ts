@@ -150,12 +150,13 @@ export class JobRunner implements Service {
     const job = await claimJob(this.#ports, proposed, runner, () => this.#runs.has(proposed.id));
     const kind = job === undefined ? undefined : this.#kindOf(job);
     if (job === undefined || kind === undefined) return;
-    const { observer, isCertain, triesMax } = {
+    const runPorts = {
+      ...this.#ports,
       observer: this.#observer,
       isCertain: (id: string) => this.#presence.isCertain(id),
       triesMax: this.#ports.settings.jobs.triesMax,
     };
-    const claimed = new ClaimedJob({ ...this.#ports, observer, isCertain, triesMax }, kind, job);
+    const claimed = new ClaimedJob(runPorts, kind, job);
     const done = claimed.run().then(() => {
       this.#runs.delete(job.id);
       void this.#wake();

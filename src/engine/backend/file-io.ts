@@ -3,7 +3,7 @@
 import { read as readAt } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { AndironError } from "../../common/errors.ts";
-import { systemCodeOf } from "./file-errors.ts";
+import { systemCodeOf } from "../../common/system-errors.ts";
 
 const vectorsMax = 1024; // IOV_MAX
 

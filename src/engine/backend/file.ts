@@ -14,14 +14,15 @@
 import { copyFile, link, mkdir, open, readdir, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AndironError } from "../../common/errors.ts";
+import { listNames } from "../../common/file-list.ts";
+import { isDeadProcess, ownProcessMark } from "../../common/process-mark.ts";
+import { Slots } from "../../common/slots.ts";
+import { systemCodeOf } from "../../common/system-errors.ts";
 import { checkListArguments, checkObjectName, objectBytesOf } from "./backend.ts";
 import type { Capacity, ListOptions, ObjectBackend } from "./backend.ts";
-import { fileErrorOf, systemCodeOf } from "./file-errors.ts";
+import { fileErrorOf } from "./file-errors.ts";
 import { readFully, sizeOfSource, syncPath, writeAll } from "./file-io.ts";
-import { listNames } from "./file-list.ts";
 import { OpenFiles } from "./open-files.ts";
-import { isDeadProcess, ownProcessMark } from "./process-mark.ts";
-import { Slots } from "./slots.ts";
 
 export interface FileBackendOptions {
   /** An existing directory, which belongs to the backend alone. */
@@ -63,6 +64,11 @@ class FileBackend implements ObjectBackend {
     this.#slots = new Slots({
       concurrentMax: options.concurrentOperationsMax ?? 2,
       queuedMax: options.queuedOperationsMax ?? 1024,
+      full: (queued) =>
+        new AndironError("backend_unavailable", `${queued} operations already wait for the backend`, {
+          hint: "the backend answers too slowly or hangs: look at its mount or network",
+        }),
+      closed: () => new AndironError("shutting_down", "the backend is closed"),
     });
     this.#files = new OpenFiles(options.openFilesMax ?? 256);
   }

@@ -2,7 +2,15 @@
 // from taking every thread of libuv's pool: a slot is given back only when the operating system has answered, whatever
 // deadline the caller had. It knows no time and no priorities.
 
-import { AndironError } from "../../common/errors.ts";
+import type { AndironError } from "./errors.ts";
+
+export interface SlotsOptions {
+  readonly concurrentMax: number;
+  readonly queuedMax: number;
+  /** What is thrown when `queued` wait already, and after close(). */
+  readonly full: (queued: number) => AndironError;
+  readonly closed: () => AndironError;
+}
 
 interface Waiter {
   readonly go: () => void;
@@ -10,22 +18,20 @@ interface Waiter {
 }
 
 export class Slots {
-  readonly #concurrentMax: number;
-  readonly #queuedMax: number;
+  readonly #options: SlotsOptions;
   readonly #queue: Waiter[] = [];
   readonly #idleWaiters: (() => void)[] = [];
   #running = 0;
   #closed = false;
 
-  constructor(options: { readonly concurrentMax: number; readonly queuedMax: number }) {
-    this.#concurrentMax = options.concurrentMax;
-    this.#queuedMax = options.queuedMax;
+  constructor(options: SlotsOptions) {
+    this.#options = options;
   }
 
-  /** Runs `body` when a slot is free. Rejects with backend_unavailable when the queue is full, shutting_down when closed. */
+  /** Runs `body` when a slot is free. */
   async run<T>(body: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw closedError();
-    if (this.#running >= this.#concurrentMax) await this.#enqueue();
+    if (this.#closed) throw this.#options.closed();
+    if (this.#running >= this.#options.concurrentMax) await this.#enqueue();
     else this.#running++;
     try {
       return await body();
@@ -37,16 +43,12 @@ export class Slots {
   /** Refuses new and queued work; resolves when what runs has ended. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const waiter of this.#queue.splice(0)) waiter.refuse(closedError());
+    for (const waiter of this.#queue.splice(0)) waiter.refuse(this.#options.closed());
     if (this.#running > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
   }
 
   #enqueue(): Promise<void> {
-    if (this.#queue.length >= this.#queuedMax) {
-      throw new AndironError("backend_unavailable", `${this.#queue.length} operations already wait for the backend`, {
-        hint: "the backend answers too slowly or hangs: look at its mount or network",
-      });
-    }
+    if (this.#queue.length >= this.#options.queuedMax) throw this.#options.full(this.#queue.length);
     return new Promise((go, refuse) => this.#queue.push({ go, refuse }));
   }
 
@@ -60,8 +62,4 @@ export class Slots {
     this.#running--;
     if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
-}
-
-function closedError(): AndironError {
-  return new AndironError("shutting_down", "the backend is closed");
 }

@@ -4,7 +4,7 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { systemCodeOf } from "./file-errors.ts";
+import { systemCodeOf } from "./system-errors.ts";
 
 export interface NameQuery {
   readonly prefix: string;
@@ -12,7 +12,10 @@ export interface NameQuery {
   readonly limit: number;
 }
 
-/** At most `limit` names that begin with `prefix` and are greater than `after`. Files that begin with a dot are not objects. */
+/**
+ * At most `limit` names that begin with `prefix` and are greater than `after`. Entries that begin with a dot are not objects.
+ * Rejects with ENOENT when there is no root.
+ */
 export async function listNames(root: string, query: NameQuery): Promise<string[]> {
   const found: string[] = [];
   await walk(root, "", query, found);
@@ -42,7 +45,7 @@ async function entriesOf(root: string, folder: string): Promise<string[]> {
     const visible = entries.filter((entry) => !entry.name.startsWith("."));
     return visible.map((entry) => `${folder}${entry.name}${entry.isDirectory() ? "/" : ""}`).sort();
   } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return []; // removed while we walked
+    if (folder !== "" && systemCodeOf(error) === "ENOENT") return []; // removed while we walked
     throw error;
   }
 }
