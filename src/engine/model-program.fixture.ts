@@ -11,6 +11,7 @@ import type { ExportSession } from "./device.ts";
 import type { EngineRig } from "./engine-rig.fixture.ts";
 import { readRange, rigPool } from "./engine-rig.fixture.ts";
 import { clusterBytes, diskBytesMax, KiB, MiB } from "./limits.ts";
+import { checkDifferences } from "./snapshot-differences.fixture.ts";
 import { SparseBytes } from "./sparse-bytes.fixture.ts";
 
 interface ModelDisk {
@@ -149,6 +150,15 @@ export class ModelProgram {
   async deleteDisk(): Promise<void> {
     if (this.#disks.length < 2) return;
     await this.#removeDisk(this.#anyDisk());
+  }
+
+  /** Two snapshots of whatever disks, or one and nothing: what is said to be the same is, and what differs reads as it should. */
+  async differences(): Promise<void> {
+    const newer = this.#snapshots[this.#random.below(Math.max(this.#snapshots.length, 1))];
+    if (newer === undefined) return;
+    const older = this.#snapshots[this.#random.below(this.#snapshots.length + 1)];
+    const what = this.#note(`differences with ${older?.disk.id.slice(0, 8) ?? "nothing"}`, newer.disk);
+    await checkDifferences(this.#rig, { older, newer, extentsMax: 1 + this.#random.below(60) }, what);
   }
 
   async deleteSnapshot(): Promise<void> {
@@ -387,6 +397,7 @@ const steps: readonly Step[] = [
   { weight: 5, run: (program) => program.extents() },
   { weight: 4, run: (program) => program.takeSnapshot() },
   { weight: 5, run: (program) => program.clone() },
+  { weight: 4, run: (program) => program.differences() },
   { weight: 2, run: (program) => program.revert() },
   { weight: 2, run: (program) => program.grow() },
   { weight: 2, run: (program) => program.deleteDisk() },

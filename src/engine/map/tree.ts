@@ -90,6 +90,39 @@ export class Tree {
     return Infinity;
   }
 
+  /** The first leaf at or after `from` whose page is not the same one in `other`, or Infinity. Equal pages are not read. */
+  async nextDifferentLeaf(other: Tree, from: number): Promise<number> {
+    return this.#nextDifferent(other, this.root, other.root, rootLevel, 0, from);
+  }
+
+  async #nextDifferent(
+    other: Tree,
+    mine: PageRef | undefined,
+    theirs: PageRef | undefined,
+    level: number,
+    firstLeaf: number,
+    from: number,
+  ): Promise<number> {
+    if (isSamePage(mine, theirs)) return Infinity;
+    if (level === 0) return firstLeaf;
+    const mineChildren = await this.#childrenOf(mine, level);
+    const theirChildren = await other.#childrenOf(theirs, level);
+    const span = pageFanout ** (level - 1);
+    for (let index = Math.max(0, Math.floor((from - firstLeaf) / span)); index < pageFanout; index++) {
+      const first = firstLeaf + index * span;
+      const found = await this.#nextDifferent(other, mineChildren[index], theirChildren[index], level - 1, first, from);
+      if (found < Infinity) return found;
+    }
+    return Infinity;
+  }
+
+  async #childrenOf(ref: PageRef | undefined, level: number): Promise<readonly (PageRef | undefined)[]> {
+    if (ref === undefined) return [];
+    const page = await this.#pages.load(ref, this.#pages.keyOf(ref), level, this.lineage);
+    assert(!isLeaf(page), "inner pages lead to leaves");
+    return page.children;
+  }
+
   /** Visits the references to all inner pages and leaves, inner before outer not guaranteed; `visit` says whether to go below. */
   async walk(visit: (ref: PageRef, level: number, firstLeaf: number) => boolean): Promise<void> {
     if (this.root !== undefined) await this.#walk(this.root, rootLevel, 0, visit);
@@ -108,4 +141,10 @@ export class Tree {
       if (child !== undefined) await this.#walk(child, level - 1, firstLeaf + index * pageFanout ** (level - 1), visit);
     }
   }
+}
+
+/** A name on the backend always means the same bytes. */
+function isSamePage(a: PageRef | undefined, b: PageRef | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.log === b.log && a.epoch === b.epoch && a.number === b.number && a.offset === b.offset;
 }

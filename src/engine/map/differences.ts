@@ -1,0 +1,120 @@
+// What differs between two maps of one vPool, by places alone: a place in a segment never changes its bytes, so clusters at the
+// same place are equal, and nothing has to be read or hashed. Clusters written anew with the same bytes count as changed.
+//
+// - Pages that both trees share are skipped, whole subtrees at a time; only leaves that differ, or that a delta touches, are
+//   looked at. Work is in proportion to what changed (and to the deltas, which are bounded).
+// - The maps must not change meanwhile: they are of snapshots, not of open disks.
+
+import { pageFanout } from "../limits.ts";
+import { BlockMap, type Places } from "./block-map.ts";
+import type { Delta } from "./delta.ts";
+import type { Tree } from "./tree.ts";
+
+export interface MapSide {
+  readonly tree: Tree;
+  readonly delta: Delta;
+}
+
+export interface ChangedRun {
+  readonly firstCluster: number;
+  readonly clusterCount: number;
+  /** What the newer map has there: data, or nothing but zeroes. */
+  readonly kind: "data" | "zero";
+}
+
+export interface RunBatch {
+  readonly runs: readonly ChangedRun[];
+  /** Where the next batch begins; `endCluster` when there is nothing more. */
+  readonly nextCluster: number;
+}
+
+export interface BatchLimits {
+  readonly runsMax: number;
+  /** Leaves looked at. */
+  readonly leavesMax: number;
+}
+
+export class MapDifferences {
+  readonly #older: MapSide;
+  readonly #newer: MapSide;
+  readonly #olderMap: BlockMap;
+  readonly #newerMap: BlockMap;
+  readonly #endCluster: number;
+
+  /** Only clusters below `endCluster` are compared. */
+  constructor(older: MapSide, newer: MapSide, endCluster: number) {
+    this.#older = older;
+    this.#newer = newer;
+    this.#olderMap = new BlockMap(older.tree, older.delta);
+    this.#newerMap = new BlockMap(newer.tree, newer.delta);
+    this.#endCluster = endCluster;
+  }
+
+  /** Changed runs from `fromCluster` on, ascending; those that touch and are of one kind are one, within a batch. */
+  async next(fromCluster: number, limits: BatchLimits): Promise<RunBatch> {
+    const runs: ChangedRun[] = [];
+    let cluster = fromCluster;
+    for (let leaves = 0; leaves < limits.leavesMax && cluster < this.#endCluster; leaves++) {
+      const leaf = await this.#nextCandidate(Math.floor(cluster / pageFanout));
+      cluster = Math.min(this.#endCluster, Math.max(cluster, leaf * pageFanout));
+      const end = Math.min(this.#endCluster, (leaf + 1) * pageFanout);
+      if (cluster >= end) break;
+      const full = await this.#compare(cluster, end, runs, limits.runsMax);
+      if (full !== undefined) return { runs, nextCluster: full };
+      cluster = end;
+    }
+    return { runs, nextCluster: cluster };
+  }
+
+  /** Adds what differs in [first, end), which lies in one leaf. Answers where there was no room for another run. */
+  async #compare(first: number, end: number, runs: ChangedRun[], runsMax: number): Promise<number | undefined> {
+    const count = end - first;
+    const [older, newer] = await Promise.all([
+      this.#olderMap.resolveLoading(first, count),
+      this.#newerMap.resolveLoading(first, count),
+    ]);
+    for (let i = 0; i < count; i++) {
+      if (isSamePlace(older, newer, i)) continue;
+      if (!addCluster(runs, first + i, newer.handles[i] === 0 ? "zero" : "data", runsMax)) return first + i;
+    }
+    return undefined;
+  }
+
+  /** First leaf at or after `leaf` that may differ. */
+  async #nextCandidate(leaf: number): Promise<number> {
+    const first = leaf * pageFanout;
+    const ofDeltas = Math.min(this.#older.delta.nextEntry(first), this.#newer.delta.nextEntry(first));
+    let found = Math.min(Math.floor(ofDeltas / pageFanout), await this.#newer.tree.nextDifferentLeaf(this.#older.tree, leaf));
+    for (const { delta } of [this.#older, this.#newer]) found = Math.min(found, await this.#nextInRanges(delta, leaf, found));
+    return found;
+  }
+
+  /** First leaf of [leaf, before) that a zeroed range touches and that is in a tree: elsewhere it hides nothing. */
+  async #nextInRanges(delta: Delta, leaf: number, before: number): Promise<number> {
+    for (let cluster = leaf * pageFanout; ;) {
+      const start = delta.isInRange(cluster) ? cluster : delta.rangeChangeAfter(cluster);
+      if (Math.floor(start / pageFanout) >= before) return before;
+      const inTrees = Math.min(await this.#older.tree.nextLeafWithData(start), await this.#newer.tree.nextLeafWithData(start));
+      const end = delta.rangeChangeAfter(start);
+      if (inTrees < end) return Math.min(before, Math.floor(Math.max(start, inTrees) / pageFanout));
+      cluster = end;
+      if (cluster === Infinity) return before;
+    }
+  }
+}
+
+function isSamePlace(a: Places, b: Places, i: number): boolean {
+  const handle = a.handles[i]!;
+  return handle === b.handles[i] && (handle === 0 || a.offsets[i] === b.offsets[i]);
+}
+
+function addCluster(runs: ChangedRun[], cluster: number, kind: ChangedRun["kind"], runsMax: number): boolean {
+  const last = runs.at(-1);
+  if (last?.kind === kind && last.firstCluster + last.clusterCount === cluster) {
+    runs[runs.length - 1] = { ...last, clusterCount: last.clusterCount + 1 };
+    return true;
+  }
+  if (runs.length >= runsMax) return false;
+  runs.push({ firstCluster: cluster, clusterCount: 1, kind });
+  return true;
+}
