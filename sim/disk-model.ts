@@ -84,6 +84,19 @@ export class DiskModel {
     return `sector ${sector} holds operation ${operation} instead of ${expected}`;
   }
 
+  /** Between which ticks the disk held all of this; `since` after `until`: never. */
+  momentOf(operations: readonly number[]): { readonly since: number; readonly until: number } {
+    let [since, until] = [0, Infinity];
+    for (const [sector, operation] of operations.entries()) {
+      const effects = this.#sectors[sector]!;
+      const same = effects.filter((effect) => effect.operation === operation);
+      const lastEnd = Math.max(...same.map((effect) => effect.endedAt));
+      since = Math.max(since, Math.min(...same.map((effect) => effect.begunAt)));
+      for (const other of effects) if (other.done && other.begunAt > lastEnd) until = Math.min(until, other.endedAt);
+    }
+    return { since, until };
+  }
+
   /** The first sector of a read from `first` on that is wrong. */
   judge(operations: readonly number[], first: number, look: Look): string | undefined {
     for (const [i, operation] of operations.entries()) {

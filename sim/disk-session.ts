@@ -5,7 +5,7 @@ import type { ExportSession } from "../src/engine/device.ts";
 import { clusterBytes } from "../src/engine/limits.ts";
 import type { Effect } from "./disk-model.ts";
 import type { DiskEntry, Ledger } from "./ledger.ts";
-import { judgeImage } from "./ledger.ts";
+import { judgeImage, judgeInstant } from "./ledger.ts";
 import { readStamps, sectorBytes, stampSectors, zeroes } from "./sector-stamp.ts";
 import type { SimProcess } from "./sim-process.ts";
 
@@ -182,7 +182,10 @@ export class DiskSession {
 
   #judge(operations: readonly number[]): string | undefined {
     const { origin, unseen, model } = this.#disk;
-    if (origin !== undefined) return judgeImage(origin, operations);
+    if (origin !== undefined) {
+      const sets = this.#ledger.together.filter((set) => set.some((snapshot) => snapshot.image === origin));
+      return judgeImage(origin, operations) ?? sets.map(judgeInstant).find((problem) => problem !== undefined);
+    }
     const now = this.#process.world.tick();
     return model.judge(operations, 0, { since: unseen?.since ?? now, until: now, lossy: unseen?.lossy ?? false });
   }

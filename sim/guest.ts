@@ -37,7 +37,8 @@ export class Guest {
     const isRoomForDisk = this.#ledger.disks.filter((entry) => entry.fate !== "gone").length < disksMax;
     if (disk === undefined || (kind < 6 && isRoomForDisk)) return this.#createDisk(undefined);
     if (kind < 50) return this.#whileBusy(disk, () => this.useDisk(disk, 5 + this.#process.random.below(60)));
-    if (kind < 62) return this.#copied((source) => this.#snapshotDisk(source));
+    if (kind < 58) return this.#copied((source) => this.#snapshotDisk(source));
+    if (kind < 62) return this.#snapshotTogether();
     if (kind < 72 && isRoomForDisk) return this.#copied((source) => this.#createDisk(source));
     if (kind < 82 && snapshot !== undefined) return this.#whileBusy(snapshot, () => this.checkSnapshot(snapshot));
     if (kind < 88 && snapshot !== undefined) return this.#whileBusy(snapshot, () => this.#revertDisk(snapshot));
@@ -173,6 +174,28 @@ export class Guest {
     snapshot.busy = false;
   }
 
+  /** All disks that can be, at one instant. */
+  async #snapshotTogether(): Promise<void> {
+    const { random, control, world } = this.#process;
+    const disks = this.#sources();
+    const present = this.#ledger.snapshots.filter((entry) => entry.fate !== "gone").length;
+    if (disks.length < 2 || present + disks.length > snapshotsMax + 2) return;
+    for (const disk of disks) disk.pins++;
+    const set = disks.map((disk) => this.#ledger.addSnapshot(random.uuid(), disk, world.tick()));
+    this.#ledger.together.push(set);
+    const labels = set.map((snapshot) => `${snapshot.label} of ${snapshot.disk.label}`).join(", ");
+    world.note(`${labels} together`);
+    const requests = set.map(({ id, disk, label }) => ({ id, vdiskId: disk.id, name: label }));
+    const act = random.uuid();
+    await this.#process.insist(`create ${labels}`, async () => {
+      if ((await control.snapshot(set[0]!.id)) !== undefined) return;
+      await this.#process.atomically((tx) => control.createSnapshots(tx, act, requests));
+    });
+    for (const snapshot of set) await this.awaitSnapshot(snapshot);
+    for (const disk of disks) disk.pins--;
+    for (const snapshot of set) snapshot.busy = false;
+  }
+
   async #revertDisk(snapshot: SnapshotEntry): Promise<void> {
     const { disk } = snapshot;
     const { world, control } = this.#process;
@@ -215,14 +238,18 @@ export class Guest {
 
   /** Makes something of a disk that is here, in use or not. */
   async #copied(make: (source: DiskEntry) => Promise<void>): Promise<void> {
-    const sources = this.#ledger.disks.filter(
-      (entry) => entry.fate === "here" && entry.origin === undefined && entry.unseen === undefined,
-    );
+    const sources = this.#sources();
     const source = sources[this.#process.random.below(Math.max(sources.length, 1))];
     if (source === undefined) return;
     source.pins++;
     await make(source);
     source.pins--;
+  }
+
+  #sources(): DiskEntry[] {
+    return this.#ledger.disks.filter(
+      (entry) => entry.fate === "here" && entry.origin === undefined && entry.unseen === undefined,
+    );
   }
 
   async #whileBusy(entry: { busy: boolean }, run: () => Promise<void>): Promise<void> {

@@ -44,6 +44,8 @@ export interface SnapshotEntry {
 export class Ledger {
   readonly disks: DiskEntry[] = [];
   readonly snapshots: SnapshotEntry[] = [];
+  /** Snapshots that were asked for at one instant. */
+  readonly together: (readonly SnapshotEntry[])[] = [];
   #operations = 0;
 
   /** A number that no other write has. */
@@ -89,6 +91,22 @@ export class Ledger {
     for (const { fate, image } of this.snapshots) if (fate === "creating") image.lossy ||= lossy;
     for (const snapshot of this.snapshots) snapshot.busy = false;
   }
+}
+
+/**
+ * Why the snapshots of a set are of no one instant. Undefined when they may be, when not all are known yet, and after a power
+ * loss in between, in which each disk may have lost its own end.
+ */
+export function judgeInstant(set: readonly SnapshotEntry[]): string | undefined {
+  let [since, until] = [0, Infinity];
+  for (const { image } of set) {
+    if (image.known === undefined || image.lossy) return undefined;
+    const moment = image.model.momentOf(image.known);
+    [since, until] = [Math.max(since, moment.since), Math.min(until, moment.until)];
+  }
+  if (since <= until) return undefined;
+  const labels = set.map((snapshot) => snapshot.label).join(", ");
+  return `${labels} are of no one instant: one holds what began at ${since}, one lacks what had ended at ${until}`;
 }
 
 /** What a cut of the disk that is asked for now will hold. */

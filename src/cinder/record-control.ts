@@ -88,6 +88,11 @@ export class RecordControl implements Control {
     return state;
   }
 
+  async createSnapshots(tx: Tx, _id: string, requests: readonly CreateSnapshot[]): Promise<RecordState> {
+    for (const request of requests) await this.createSnapshot(tx, request);
+    return this.holdBack ? "pending" : "ready";
+  }
+
   async deleteSnapshot(tx: Tx, snapshotId: string): Promise<void> {
     await this.#snapshot(tx, snapshotId);
     tx.delete(snapshotKey(snapshotId));

@@ -39,6 +39,12 @@ export interface SnapshotInfo {
   readonly message?: string;
 }
 
+export interface SnapshotRequest {
+  readonly id: string;
+  readonly vdiskId: string;
+  readonly name: string;
+}
+
 export interface ExportInfo {
   readonly id: string;
   readonly vdiskId: string;
@@ -115,7 +121,13 @@ export interface Control {
   growVdisk(tx: Tx, vdiskId: string, sizeBytes: number): Promise<void>;
   /** vdisk_busy while an export exists. Snapshots and clones live on. */
   deleteVdisk(tx: Tx, vdiskId: string): Promise<void>;
-  createSnapshot(tx: Tx, request: { readonly id: string; readonly vdiskId: string; readonly name: string }): Promise<RecordState>;
+  createSnapshot(tx: Tx, request: SnapshotRequest): Promise<RecordState>;
+  /**
+   * Snapshots of several vDisks at one instant: a write that was issued after another was acknowledged, to whichever of the
+   * disks, is in only when that one is in. Ready all together, or all in error. `id` names the act, and is used once. At most
+   * engineLimits.snapshotsTogetherMax, of different vDisks.
+   */
+  createSnapshots(tx: Tx, id: string, requests: readonly SnapshotRequest[]): Promise<RecordState>;
   deleteSnapshot(tx: Tx, snapshotId: string): Promise<void>;
   /** Makes the disk what it was at the snapshot, size included. vdisk_busy while an export exists. */
   revertVdisk(tx: Tx, vdiskId: string, snapshotId: string): Promise<void>;

@@ -129,6 +129,13 @@ export class EngineRig {
     return id;
   }
 
+  async snapshotTogether(vdiskIds: readonly string[]): Promise<string[]> {
+    const requests = vdiskIds.map((vdiskId) => ({ id: systemRandom.uuid(), vdiskId, name: "together" }));
+    await this.atomically((tx) => this.control.createSnapshots(tx, systemRandom.uuid(), requests));
+    for (const { id } of requests) await this.settled(async () => (await this.control.snapshot(id))?.state);
+    return requests.map((request) => request.id);
+  }
+
   /** An exported, opened disk. */
   async open(vdiskId: string): Promise<ExportSession> {
     const exportId = systemRandom.uuid();

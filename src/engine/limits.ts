@@ -35,6 +35,8 @@ export const engineLimits = {
   pageBytesMax: 16 * KiB,
   lineageDepthMax: 10_000,
   exportsPerVdiskMax: 64,
+  /** Each costs 5 writes of the transaction that asks for it, whose caller adds some for each too. */
+  snapshotsTogetherMax: 20,
   openVdisksMax: 10_000,
   openFilesMax: 1024,
   uploadsInFlightMax: 4,

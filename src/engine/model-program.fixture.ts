@@ -109,6 +109,18 @@ export class ModelProgram {
     this.#snapshots.push({ id, disk, sizeBytes: disk.sizeBytes, bytes: disk.bytes.copy() });
   }
 
+  /** Of some disks at one instant, attached or not. */
+  async takeTogether(): Promise<void> {
+    const disks = this.#disks.filter(() => this.#random.below(3) > 0);
+    if (disks.length === 0 || this.#snapshots.length + disks.length > snapshotsMax + 2) return;
+    const what = this.#note(`snapshots of ${disks.length} together with`, disks[0]!);
+    const ids = await this.#rig.snapshotTogether(disks.map((disk) => disk.id));
+    for (const [i, disk] of disks.entries()) {
+      assert.equal((await this.#rig.control.snapshot(ids[i]!))?.state, "ready", what);
+      this.#snapshots.push({ id: ids[i]!, disk, sizeBytes: disk.sizeBytes, bytes: disk.bytes.copy() });
+    }
+  }
+
   async clone(): Promise<void> {
     if (this.#disks.length >= disksMax) return this.deleteDisk();
     const snapshot = this.#snapshots[this.#random.below(Math.max(this.#snapshots.length, 1))];
@@ -396,6 +408,7 @@ const steps: readonly Step[] = [
   { weight: 10, run: (program) => program.read() },
   { weight: 5, run: (program) => program.extents() },
   { weight: 4, run: (program) => program.takeSnapshot() },
+  { weight: 3, run: (program) => program.takeTogether() },
   { weight: 5, run: (program) => program.clone() },
   { weight: 4, run: (program) => program.differences() },
   { weight: 2, run: (program) => program.revert() },

@@ -17,6 +17,7 @@ import type {
   RouterInfo,
   Settled,
   SnapshotInfo,
+  SnapshotRequest,
   SnapshotRow,
   VdiskInfo,
   VdiskName,
@@ -30,6 +31,7 @@ import * as edits from "./record-edits.ts";
 import type { ExportRecord, LogRecord, RouterRecord, SnapshotRecord, VdiskRecord, View } from "./records.ts";
 import { hashExportName, keys, parseRecord } from "./records.ts";
 import { RecordFollowers } from "./record-followers.ts";
+import { requestSnapshot, requestSnapshots } from "./snapshot-requests.ts";
 
 export interface ControlOptions {
   readonly registry: Registry;
@@ -109,28 +111,12 @@ export class RecordControl implements Control {
     edits.putLog(tx, { ...log, vdisk: null });
   }
 
-  async createSnapshot(tx: Tx, request: { id: string; vdiskId: string; name: string }): Promise<RecordState> {
-    const { id, vdiskId, name } = request;
-    if ((await tx.get(keys.snapshot(id))) !== undefined) throw new AndironError("snapshot_exists", `snapshot ${id} exists`);
-    const vdisk = await edits.getVdisk(tx, vdiskId);
-    refuseUnready(vdisk);
-    const log = await edits.getLog(tx, vdisk.log);
-    const view = log.owner === null ? edits.viewOfReleased(log) : null;
-    const state: RecordState = log.owner === null ? "ready" : "pending";
-    edits.putSnapshot(tx, {
-      v: 1,
-      id,
-      vdisk: vdiskId,
-      pool: vdisk.pool,
-      log: log.id,
-      name,
-      sizeBytes: vdisk.sizeBytes,
-      state,
-      view,
-    });
-    if (log.owner !== null) edits.addWish(tx, log, "snapshot", id);
-    else if (view !== null) await edits.addCut(tx, view, { kind: "snapshot", id });
-    return state;
+  createSnapshot(tx: Tx, request: SnapshotRequest): Promise<RecordState> {
+    return requestSnapshot(tx, request);
+  }
+
+  createSnapshots(tx: Tx, id: string, requests: readonly SnapshotRequest[]): Promise<RecordState> {
+    return requestSnapshots(tx, id, requests);
   }
 
   async deleteSnapshot(tx: Tx, snapshotId: string): Promise<void> {
@@ -144,7 +130,7 @@ export class RecordControl implements Control {
     const vdisk = await edits.getVdisk(tx, vdiskId);
     const snapshot = await edits.getSnapshot(tx, snapshotId);
     refuseExported(vdisk);
-    refuseUnready(vdisk);
+    edits.refuseUnready(vdisk);
     if (snapshot.vdisk !== vdiskId)
       throw new AndironError("invalid_request", `snapshot ${snapshotId} is not of vDisk ${vdiskId}`);
     if (snapshot.state !== "ready") throw new AndironError("vdisk_busy", `snapshot ${snapshotId} is not ready`);
@@ -158,7 +144,7 @@ export class RecordControl implements Control {
   async createExport(tx: Tx, request: { id: string; vdiskId: string; readOnly: boolean }): Promise<ExportInfo> {
     const { id, vdiskId, readOnly } = request;
     const vdisk = await edits.getVdisk(tx, vdiskId);
-    refuseUnready(vdisk);
+    edits.refuseUnready(vdisk);
     if (vdisk.exports.length >= engineLimits.exportsPerVdiskMax)
       throw new AndironError("limit_exceeded", `vDisk ${vdiskId} has too many exports`);
     if ((await tx.get(keys.export(id))) !== undefined) throw new AndironError("vdisk_busy", `export ${id} exists`);
@@ -275,7 +261,7 @@ export class RecordControl implements Control {
       return { view: snapshot.view, sizeBytes: snapshot.sizeBytes };
     }
     const vdisk = await edits.getVdisk(tx, source.vdiskId);
-    refuseUnready(vdisk);
+    edits.refuseUnready(vdisk);
     refuseOtherPool(vdisk.pool, pool);
     const log = await edits.getLog(tx, vdisk.log);
     if (log.owner !== null) return { view: null, sizeBytes: vdisk.sizeBytes, owned: log };
@@ -300,10 +286,6 @@ function checkSize(sizeBytes: number): void {
 
 function refuseExported(vdisk: VdiskRecord): void {
   if (vdisk.exports.length > 0) throw new AndironError("vdisk_busy", `vDisk ${vdisk.id} is exported`);
-}
-
-function refuseUnready(vdisk: VdiskRecord): void {
-  if (vdisk.state !== "ready") throw new AndironError("vdisk_busy", `vDisk ${vdisk.id} is ${vdisk.state}`);
 }
 
 function refuseOtherPool(sourcePool: string, pool: string): void {

@@ -7,7 +7,7 @@
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
 import { engineLimits } from "./limits.ts";
-import type { CutRecord, LogRecord, SnapshotRecord, VdiskRecord, View, WishRecord } from "./records.ts";
+import type { CutRecord, LogRecord, SnapshotRecord, VdiskRecord, View, WishGroup, WishRecord } from "./records.ts";
 import { keys, parseRecord } from "./records.ts";
 import { clashingVdiskName, safeVdiskName } from "./vdisk-names.ts";
 
@@ -32,6 +32,10 @@ export async function getSnapshot(tx: Tx, id: string): Promise<SnapshotRecord> {
 export async function findSnapshot(tx: Tx, id: string): Promise<SnapshotRecord | undefined> {
   const text = await tx.get(keys.snapshot(id));
   return text === undefined ? undefined : parseRecord<SnapshotRecord>(keys.snapshot(id), text);
+}
+
+export function refuseUnready(vdisk: VdiskRecord): void {
+  if (vdisk.state !== "ready") throw new AndironError("vdisk_busy", `vDisk ${vdisk.id} is ${vdisk.state}`);
 }
 
 export const putVdisk = (tx: Tx, record: VdiskRecord): void => tx.put(keys.vdisk(record.id), JSON.stringify(record));
@@ -75,9 +79,9 @@ export function removeCut(tx: Tx, view: View, holderId: string): void {
 }
 
 /** Asks the owner of `log` to take a cut for a snapshot or a clone's log. */
-export function addWish(tx: Tx, log: LogRecord, kind: WishRecord["kind"], target: string): void {
+export function addWish(tx: Tx, log: LogRecord, kind: WishRecord["kind"], target: string, together?: WishGroup): void {
   putLog(tx, { ...log, cutsVersion: log.cutsVersion + 1 });
-  const wish: WishRecord = { v: 1, kind, target };
+  const wish: WishRecord = together === undefined ? { v: 1, kind, target } : { v: 2, kind, target, together };
   tx.put(keys.wish(log.id, target), JSON.stringify(wish));
 }
 

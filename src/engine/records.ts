@@ -98,9 +98,22 @@ export interface CutRecord {
 
 /** "Owner of this log: take a cut for that record." */
 export interface WishRecord {
-  readonly v: 1;
+  /** 2 with `together`: a build that does not know it must leave the wish alone. */
+  readonly v: 1 | 2;
   readonly kind: "snapshot" | "clone";
   /** Snapshot id, or the clone's log id. */
+  readonly target: string;
+  /** All these snapshots at one instant: each member's wish says the same. */
+  readonly together?: WishGroup;
+}
+
+export interface WishGroup {
+  readonly id: string;
+  readonly members: readonly WishMember[];
+}
+
+export interface WishMember {
+  readonly log: string;
   readonly target: string;
 }
 
@@ -179,13 +192,22 @@ export const hashExportName = (name: string): string => createHash("sha256").upd
 
 /** Throws record_damaged for text that is not a record of a version we know. */
 export function parseRecord<T extends { readonly v: 1 }>(key: string, text: string): T {
+  return parseVersioned<T>(key, text, [1]);
+}
+
+/** The same for a wish, of which there are two versions. */
+export function parseWish(key: string, text: string): WishRecord {
+  return parseVersioned<WishRecord>(key, text, [1, 2]);
+}
+
+function parseVersioned<T>(key: string, text: string, versions: readonly unknown[]): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     throw new AndironError("record_damaged", `record ${key} is not JSON`, { cause: error });
   }
-  if (typeof value !== "object" || value === null || (value as { v?: unknown }).v !== 1) {
+  if (typeof value !== "object" || value === null || !versions.includes((value as { v?: unknown }).v)) {
     throw new AndironError("record_damaged", `record ${key} has a version this release does not know`);
   }
   return value as T;

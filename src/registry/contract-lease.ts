@@ -92,7 +92,7 @@ function bindingContract(define: DefineTest): void {
       await rejectsWith("invalid_request", registry.grantLease(ttlMs));
     }
     const lease = await registry.grantLease(registryLimits.leaseTtlMsMax);
-    const width = registryLimits.operationsMax;
+    const width = 100; // below operationsMax, and a divisor of leaseKeysMax
     for (let i = 0; i < registryLimits.leaseKeysMax; i += width) {
       await write(registry, ...Array.from({ length: width }, (_, j) => put(`k/${i + j}`, "", lease)));
     }

@@ -222,10 +222,13 @@ function limitContract(define: DefineTest): void {
     await rejectsWith("record_too_large", write(registry, put("a", "x".repeat(valueBytesMax + 1))));
     await rejectsWith("record_too_large", write(registry, put("a", "€".repeat(valueBytesMax / 3 + 1))));
 
-    const many = Array.from({ length: operationsMax - 1 }, (_, i) => put(`many/${i}`, "v"));
-    const compares = [{ key: "none", modRevision: 0 }];
-    assert.equal((await registry.transact({ compares, success: many })).revision, 2);
-    await rejectsWith("transaction_too_large", registry.transact({ compares, success: many, failure: [del("x")] }));
+    const many = Array.from({ length: operationsMax }, (_, i) => put(`many/${i}`, "v"));
+    const compares = many.map((_, i) => ({ key: `none/${i}`, modRevision: 0 }));
+    assert.equal((await registry.transact({ compares, success: many, failure: many })).revision, 2);
+    const oneMore = { key: "none", modRevision: 0 };
+    await rejectsWith("transaction_too_large", registry.transact({ compares: [...compares, oneMore], success: [] }));
+    await rejectsWith("transaction_too_large", write(registry, ...many, del("x")));
+    await rejectsWith("transaction_too_large", registry.transact({ compares: [], success: [], failure: [...many, del("x")] }));
 
     const keyBytes = 1;
     const filled = ["a", "b", "c", "d"].map((key) => put(key, "x".repeat(valueBytesMax - keyBytes)));

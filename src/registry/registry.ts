@@ -147,7 +147,7 @@ export type RegistryReader = Pick<Registry, "get" | "range" | "revision" | "clos
 export const registryLimits = {
   keyBytesMax: 512,
   valueBytesMax: 256 * 1024,
-  operationsMax: 100, // compares + success + failure together
+  operationsMax: 128, // of compares, of success and of failure, each
   transactionBytesMax: 1024 * 1024,
   rangeEntriesMax: 1000,
   rangeBytesMax: 4 * 1024 * 1024, // an answer ends with the value that reaches this

@@ -74,7 +74,7 @@ function checkOperations(operations: readonly Operation[]): number {
 /** Returns the bytes of all keys and values, for the account of what is pending. */
 export function checkTransaction(transaction: Transaction): number {
   const { compares, success, failure = [] } = transaction;
-  const count = compares.length + success.length + failure.length;
+  const count = Math.max(compares.length, success.length, failure.length);
   if (count > registryLimits.operationsMax) {
     throw new AndironError("transaction_too_large", `${count} operations, at most ${registryLimits.operationsMax}`);
   }
