@@ -17,6 +17,7 @@ import type { ObjectBackend } from "../engine/backend/backend.ts";
 import type { ExportDirectory } from "../engine/device.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
+import { makeNotificationPart } from "./notification-part.ts";
 import { makeImagePart } from "./image-part.ts";
 import { makeKeystonePart } from "./keystone-part.ts";
 import { countJobEvents, watchJobs } from "./job-metrics.ts";
@@ -49,6 +50,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities });
   const keystone = makeKeystonePart(config, log);
   const images = makeImagePart({ config, ...keystone, directory: options.exports });
+  const notifications = await makeNotificationPart({ config, log, metrics, registry });
   const cinder = createCinder({
     ...shared,
     control,
@@ -56,6 +58,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     servers: keystone.servers,
     images: images.images,
     projects: keystone.projects,
+    outbox: notifications.outbox,
     log,
     settings: cinderSettings(config, options.version),
     onTrouble: (what, error) => log.part("cinder").warning(what, { error }),
@@ -83,7 +86,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     random: systemRandom,
   });
   const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
-  return { server, services: [...keystone.services, ...images.services, verbs, cinder, server] };
+  return { server, services: [...keystone.services, ...images.services, ...notifications.services, verbs, cinder, server] };
 }
 
 function poolSettings(backend: BackendValues): PoolSettings {

@@ -18,6 +18,7 @@ import { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
 import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
+import { type Outbox, Notices, noOutbox } from "./notifications/notices.ts";
 import type { Policy } from "./policy.ts";
 import type { CinderPorts, LogControl, Projects, ServerVolumes } from "./ports.ts";
 import { QosSpecsService } from "./qos-specs.ts";
@@ -48,6 +49,8 @@ export interface CinderOptions {
   readonly servers: ServerVolumes;
   readonly projects: Projects;
   readonly images: Images;
+  /** Where notifications go; without it nobody is told anything. */
+  readonly outbox?: Outbox;
   readonly log: LogControl;
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
@@ -67,7 +70,8 @@ export function createCinder(options: CinderOptions): CinderService {
   const { registry, clock, random, settings, onTrouble } = options;
   const index = new RecordIndex({ registry, clock, readWaitMs: settings.readWaitMs, onTrouble });
   const store = new RecordStore({ registry, clock, random });
-  const ports: CinderPorts = { ...options, index, store, ledger: new QuotaLedger(settings) };
+  const notices = new Notices({ outbox: options.outbox ?? noOutbox, clock, random, host: settings.host });
+  const ports: CinderPorts = { ...options, index, store, notices, ledger: new QuotaLedger(settings) };
   const jobs = new JobRunner(ports, { registry, observer: options.jobObserver });
   const cascade = new VolumeDeleteCascade(ports);
   const fromImage = new VolumeFromImage(ports);

@@ -97,6 +97,8 @@ export interface Volume {
   readonly snapshotCount: number;
   /** Attachments that exist, oldest first; at most cinderLimits.attachmentsPerVolumeMax. */
   readonly attachmentIds: readonly string[];
+  /** When it could be used first, where that was later than its making. */
+  readonly launchedAtMs?: number;
   /** The job that works on it (jobs/job.ts), until it ends. */
   readonly jobId?: string;
   /** A delete that goes on in steps, as builds before `jobId` wrote it; the reconciler makes a job of it. */

@@ -10,6 +10,7 @@ import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.t
 import type { Images } from "./images.ts";
 import type { ListQuery } from "./list-query.ts";
 import type { Attachment, LogLevel, Snapshot, Volume } from "./model.ts";
+import type { Notices } from "./notifications/notices.ts";
 import type { Policy } from "./policy.ts";
 import type { QuotaLedger } from "./quota-ledger.ts";
 import type { RecordIndex } from "./record-index.ts";
@@ -51,6 +52,8 @@ export interface CinderPorts {
   readonly index: RecordIndex;
   readonly ledger: QuotaLedger;
   readonly control: Control;
+  /** Tells other services of the cloud what a transaction does. */
+  readonly notices: Notices;
   readonly policy: Policy;
   readonly servers: ServerVolumes;
   readonly projects: Projects;

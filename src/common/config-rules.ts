@@ -17,7 +17,7 @@ export interface CheckedConfig extends OptionValues {
 
 /** Every rule that `config` breaks. */
 export function checkTogether(config: CheckedConfig): BrokenRule[] {
-  const rules = [checkAuth, checkKeystone, checkBackends, checkTls, checkApiTls, checkEndpoint, checkJournal];
+  const rules = [checkAuth, checkKeystone, checkBackends, checkTls, checkApiTls, checkEndpoint, checkJournal, checkNotifications];
   return rules.flatMap((rule) => rule(config));
 }
 
@@ -106,6 +106,22 @@ function checkEndpoint({ DEFAULT: { public_endpoint: url } }: CheckedConfig): Br
   ];
   if (!URL.canParse(url) || !/^https?:\/\/[^?#]+$/i.test(url)) return broken("which is no http or https URL");
   return /\/v3\/*$/.test(url) ? broken("and must end before /v3") : [];
+}
+
+function checkNotifications({ DEFAULT, oslo_messaging_notifications, oslo_messaging_rabbit }: CheckedConfig): BrokenRule[] {
+  const { driver, transport_url, topics } = oslo_messaging_notifications;
+  const { ssl_cert_file, ssl_key_file } = oslo_messaging_rabbit;
+  const broken: BrokenRule[] = [];
+  const group = "oslo_messaging_notifications";
+  if (driver !== "noop" && transport_url === "" && DEFAULT.transport_url === "") {
+    broken.push({ group, name: "transport_url", problem: `must be set: driver = ${driver}` });
+  }
+  if (topics.length < 1 || topics.length > 8) broken.push({ group, name: "topics", problem: "must be 1 to 8" });
+  if ((ssl_cert_file === "") !== (ssl_key_file === "")) {
+    const problem = "must be set together with ssl_cert_file";
+    broken.push({ group: "oslo_messaging_rabbit", name: "ssl_key_file", problem });
+  }
+  return broken;
 }
 
 function checkJournal({ engine: { journal_bytes_max, segment_bytes } }: CheckedConfig): BrokenRule[] {

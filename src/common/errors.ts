@@ -51,6 +51,7 @@ export const errorCodes = {
   keystone_unavailable: "unavailable",
   nova_unavailable: "unavailable",
   glance_unavailable: "unavailable",
+  broker_unavailable: "unavailable",
   store_refused: "unavailable",
   job_timeout: "unavailable",
   nbd_io_failed: "unavailable",

@@ -42,6 +42,15 @@ export const counterTable = {
     help: "Long jobs that this process brought to their end, by kind and outcome (done, failed, cancelled).",
     labels: ["kind", "outcome"],
   },
+  andiron_notifications_sent_total: {
+    help: "Notifications that RabbitMQ has confirmed, by priority (info, error).",
+    labels: ["priority"],
+  },
+  andiron_notifications_dropped_total: {
+    help: "Notifications that were not written, because the outbox was full or they were too large. Watch it.",
+    labels: [],
+  },
+  andiron_notifications_failures_total: { help: "Failed tries to send notifications; they are repeated.", labels: [] },
   andiron_backend_bytes_total: { help: "Bytes moved to and from the backend, by verb.", labels: ["verb"] },
 } as const satisfies Record<string, CounterRow>;
 
@@ -58,6 +67,18 @@ export const gaugeTable = {
     labels: ["state"],
   },
   andiron_jobs_oldest_seconds: { help: "Age of the oldest long job that has not ended; 0: there is none.", labels: [] },
+  andiron_notifications_waiting: {
+    help: "Changes whose notifications wait to be sent, of all processes. At outbox_max no more are written.",
+    labels: [],
+  },
+  andiron_notifications_oldest_seconds: {
+    help: "How long the oldest of them has waited, as far as this process knows.",
+    labels: [],
+  },
+  andiron_notifications_unreadable: {
+    help: "Records of the outbox that the publisher can't read (of another version). They stay where they are.",
+    labels: [],
+  },
   andiron_cache_clusters: { help: "Clusters of 4 KiB in the read cache.", labels: [] },
   andiron_cache_hits: { help: "Look-ups in the read cache that found their cluster, since the start.", labels: [] },
   andiron_cache_misses: { help: "Look-ups in the read cache that did not find their cluster, since the start.", labels: [] },

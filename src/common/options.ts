@@ -109,7 +109,49 @@ export const optionGroups = {
       ["streamOptimized", "monolithicSparse"],
       "Types of VMDK images that are accepted; those of several files never are. Empty: none.",
     ),
+    transport_url: string(
+      "",
+      "RabbitMQ: rabbit://USER:PASSWORD@HOST:PORT[,USER:PASSWORD@HOST:PORT...]/VHOST. See [oslo_messaging_notifications].",
+    ),
+    control_exchange: string("openstack", "Exchange of the notifications."),
     message_ttl: int(2_592_000, "Seconds for which a user message is kept.", { min: 1 }),
+  },
+  oslo_messaging_notifications: {
+    driver: oneOf(
+      ["noop", "messaging", "messagingv2"],
+      "noop",
+      "What tells other services of the cloud what happens: nothing, or RabbitMQ; messagingv2 with oslo.messaging's envelope, " +
+        "messaging without it, for consumers of long ago.",
+    ),
+    topics: list(
+      ["notifications"],
+      "Topics of notifications. Each is sent to the queue TOPIC.info or TOPIC.error, of every topic.",
+    ),
+    transport_url: string("", "RabbitMQ for notifications. Empty: [DEFAULT] transport_url."),
+    outbox_max: int(
+      10_000,
+      "Changes of which the notifications wait in the registry while RabbitMQ is away. Beyond that the newest are not told.",
+      { min: 1, max: 1_000_000 },
+    ),
+  },
+  oslo_messaging_rabbit: {
+    ssl: bool(false, "Connect over TLS."),
+    ssl_ca_file: path("", "PEM file with the authorities that sign RabbitMQ's certificate. Empty: the system's."),
+    ssl_cert_file: path("", "PEM file with our own certificate, for a RabbitMQ that asks for one."),
+    ssl_key_file: path("", "PEM file with the key of ssl_cert_file."),
+    ssl_enforce_hostname_verification: bool(true, "RabbitMQ's certificate must be for the host that the URL names."),
+    amqp_durable_queues: bool(false, "Declare exchange and queues durable; as those have it that are there already."),
+    amqp_auto_delete: bool(false, "Declare exchange and queues so that they go with their last user."),
+    rabbit_quorum_queue: bool(false, "Declare quorum queues; they are durable whatever amqp_durable_queues says."),
+    heartbeat_timeout_threshold: int(60, "Seconds after which a silent RabbitMQ counts as away. 0: it never does.", { min: 0 }),
+    kombu_failover_strategy: oneOf(
+      ["round-robin", "shuffle"],
+      "round-robin",
+      "Which host of the URL is tried first: the first, or any. After a failure it is the next.",
+    ),
+    rabbit_retry_interval: int(1, "Seconds until RabbitMQ is tried again.", { min: 1 }),
+    rabbit_retry_backoff: int(2, "Seconds by which that grows with each failure.", { min: 0 }),
+    rabbit_interval_max: int(30, "The most seconds until RabbitMQ is tried again.", { min: 1 }),
   },
   ssl: {
     cert_file: path("", "PEM file with the API's certificate and its chain."),

@@ -1,0 +1,144 @@
+// Which notifications each verb sends: Cinder's, in Cinder's order. A verb that is one transaction sends its start and its end
+// together; where a job or the engine ends what a request began, `...Begins` and `...Ends` are apart.
+//
+// - `shows` the resource as it was before the change or as it is after it, with `status` instead of its own where Cinder has
+//   one that is passed through in no time here.
+// - `from`: who publishes: the API's host, the backend ("host@vpool"), or the pool ("host@vpool#vpool").
+//
+// A new verb is a row here and a call of notices.ts. What Cinder sends is seen by test/notifications.peer.test.ts.
+
+export interface NotificationEvent {
+  /** After "volume.", "snapshot." and so on. */
+  readonly name: string;
+  readonly shows: "before" | "after";
+  readonly from: "api" | "backend" | "pool";
+  readonly status?: string;
+}
+
+type From = NotificationEvent["from"];
+
+const start = (verb: string, from: From, status?: string): NotificationEvent => ({
+  name: `${verb}.start`,
+  shows: "before",
+  from,
+  ...(status === undefined ? {} : { status }),
+});
+const end = (verb: string, from: From, status?: string): NotificationEvent => ({
+  name: `${verb}.end`,
+  shows: "after",
+  from,
+  ...(status === undefined ? {} : { status }),
+});
+const both = (verb: string, from: From, status?: string): readonly NotificationEvent[] => [
+  start(verb, from, status),
+  end(verb, from),
+];
+
+export const volumeEvents = {
+  create: both("create", "pool", "creating"),
+  createBegins: [start("create", "pool", "creating")],
+  createEnds: [end("create", "pool")],
+  update: both("update", "api"),
+  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
+  deleteBegins: [start("delete", "backend", "deleting")],
+  deleteEnds: [end("delete", "backend", "deleted")],
+  /** Of a volume for which there was no pool. */
+  deleteUnplaced: [start("delete", "api"), end("delete", "api", "deleted")],
+  unmanage: [start("unmanage", "backend", "unmanaging"), end("unmanage", "backend", "deleted")],
+  manage: both("manage_existing", "pool", "managing"),
+  extend: both("resize", "backend", "extending"),
+  revert: both("revert", "backend", "reverting"),
+  resetStatus: both("reset_status", "api"),
+  /** os-attach of the old family. */
+  attach: both("attach", "backend"),
+  attachBegins: [start("attach", "backend")],
+  attachEnds: [end("attach", "api")],
+  /** os-detach and os-force_detach of the old family. */
+  detach: both("detach", "backend"),
+  deleteAttachment: [start("detach", "backend"), end("detach", "api")],
+  deleteReservation: both("detach", "api"),
+  transferCreate: both("transfer.create", "api"),
+  transferAccept: both("transfer.accept", "api"),
+  transferDelete: both("transfer.delete", "api"),
+  retype: [{ name: "retype", shows: "after", from: "backend" }],
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+export const snapshotEvents = {
+  create: both("create", "backend", "creating"),
+  createBegins: [start("create", "backend", "creating")],
+  createEnds: [end("create", "backend")],
+  update: both("update", "api"),
+  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
+  manage: both("manage_existing_snapshot", "backend", "creating"),
+  revert: both("revert", "backend", "restoring"),
+  resetStatus: both("reset_status", "api"),
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+/** Each of them is told of the group's volumes too, as volume.NAME. */
+export const groupEvents = {
+  create: both("create", "backend", "creating"),
+  createBegins: [start("create", "backend", "creating")],
+  createEnds: [end("create", "backend")],
+  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
+  deleteBegins: [start("delete", "backend", "deleting")],
+  deleteEnds: [end("delete", "backend", "deleted")],
+  update: both("update", "backend", "updating"),
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+/** Each of them is told of the snapshots too, as snapshot.NAME. */
+export const groupSnapshotEvents = {
+  create: both("create", "backend", "creating"),
+  createBegins: [start("create", "backend", "creating")],
+  createEnds: [end("create", "backend")],
+  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+/** Published by cinder-backup: the host that works on it. */
+export const backupEvents = {
+  createBegins: [start("create", "api", "creating")],
+  createEnds: [end("create", "api")],
+  restoreBegins: [start("restore", "api", "restoring")],
+  restoreEnds: [end("restore", "api")],
+  delete: [start("delete", "api", "deleting"), end("delete", "api", "deleted")],
+  deleteBegins: [start("delete", "api", "deleting")],
+  deleteEnds: [end("delete", "api", "deleted")],
+  resetStatus: both("reset_status", "api"),
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+/** What is told of itself, once: by which name, and by which publisher. Payloads are of the caller. */
+export const plainEvents = {
+  "volume_type.create": "volumeType",
+  "volume_type.update": "volumeType",
+  "volume_type.delete": "volumeType",
+  "volume_type_extra_specs.create": "volumeTypeExtraSpecs",
+  "volume_type_extra_specs.update": "volumeTypeExtraSpecs",
+  "volume_type_extra_specs.delete": "volumeTypeExtraSpecs",
+  "volume_type_project.access.add": "volume_type_project",
+  "volume_type_project.access.remove": "volume_type_project",
+  "volume_type_encryption.create": "volumeTypeEncryption",
+  "volume_type_encryption.update": "volumeTypeEncryption",
+  "qos_specs.create": "QoSSpecs",
+  "qos_specs.update": "QoSSpecs",
+  "qos_specs.delete": "QoSSpecs",
+  "qos_specs.delete_keys": "QoSSpecs",
+  "qos_specs.associate": "QoSSpecs",
+  "qos_specs.disassociate": "QoSSpecs",
+  "qos_specs.disassociate_all": "QoSSpecs",
+  "group_type.create": "groupType",
+  "group_type.update": "groupType",
+  "group_type.delete": "groupType",
+  "group_type_specs.create": "groupTypeSpecs",
+  "group_type_specs.update": "groupTypeSpecs",
+  "group_type_specs.delete": "groupTypeSpecs",
+  "groups.reset_status.start": "groupStatusUpdate",
+  "groups.reset_status.end": "groupStatusUpdate",
+  "groupsnapshots.reset_status.start": "groupSnapshotStatusUpdate",
+  "groupsnapshots.reset_status.end": "groupSnapshotStatusUpdate",
+  "scheduler.create_volume": "scheduler",
+  "scheduler.retype": "scheduler",
+  "scheduler.migrate_volume_to_host": "scheduler",
+  "image_volume_cache.hit": "volume",
+  "image_volume_cache.miss": "volume",
+  "image_volume_cache.evict": "volume",
+} as const;
+export type PlainEvent = keyof typeof plainEvents;

@@ -1,0 +1,232 @@
+// What a notification says of a resource: Cinder's fields with Cinder's forms. Pure.
+//
+// - Times of resources are as Python's isoformat() has them, those of rows (attachments, types) as oslo.serialization does.
+// - The name of an export is left out of connection_info: it lets whoever knows it into the disk.
+
+import { formatUtcTime } from "../../common/utc-time.ts";
+import type { Attachment, GroupType, Metadata, Snapshot, Volume, VolumeType } from "../model.ts";
+import { pythonText } from "./python-text.ts";
+
+export type Payload = Readonly<Record<string, unknown>>;
+
+/** "2026-11-25T07:00:00+00:00", with microseconds when there are any. */
+function isoTime(ms: number): string {
+  return `${formatUtcTime(ms).replace(/\.0{6}$/, "")}+00:00`;
+}
+
+const rowTimeOrNull = (ms: number | null | undefined): string | null => (ms == null ? null : formatUtcTime(ms));
+
+export interface VolumeShown {
+  readonly volume: Volume;
+  readonly attachments: readonly Attachment[];
+  readonly status: string;
+  readonly nowMs: number;
+  /** Fields over those of the volume. */
+  readonly extra?: Payload;
+}
+
+export function volumePayload({ volume, attachments, status, nowMs, extra }: VolumeShown): Payload {
+  const isMade = !["creating", "downloading"].includes(status);
+  const launchedAtMs = isMade ? (volume.launchedAtMs ?? volume.createdAtMs) : nowMs;
+  return {
+    tenant_id: volume.projectId,
+    host: volume.host,
+    user_id: volume.userId,
+    availability_zone: volume.availabilityZone,
+    volume_id: volume.id,
+    volume_type: volume.typeId,
+    display_name: volume.name,
+    launched_at: isoTime(launchedAtMs),
+    created_at: isoTime(volume.createdAtMs),
+    status,
+    snapshot_id: volume.snapshotId,
+    size: volume.sizeGib,
+    replication_status: null,
+    replication_extended_status: null,
+    replication_driver_data: null,
+    metadata: Object.entries(volume.metadata).map(([key, value]) => ({ key, value })),
+    ...extra,
+    volume_attachment: attachments.map(attachmentRow),
+    ...glanceMetadata(volume),
+  };
+}
+
+function glanceMetadata({ id, imageMetadata, createdAtMs }: Volume): Payload {
+  const items = Object.entries(imageMetadata);
+  if (items.length === 0) return {};
+  const rest = { volume_id: id, snapshot_id: null, ...unchanged(createdAtMs) };
+  return { glance_metadata: items.map(([key, value]) => ({ key, value, ...rest })) };
+}
+
+const unchanged = (createdAtMs: number): Payload => ({
+  created_at: formatUtcTime(createdAtMs),
+  updated_at: null,
+  deleted_at: null,
+  deleted: false,
+});
+
+function attachmentRow(row: Attachment): Payload {
+  return {
+    id: row.id,
+    volume_id: row.volumeId,
+    instance_uuid: row.instanceId,
+    attached_host: row.attachedHost,
+    mountpoint: row.mountpoint,
+    attach_time: rowTimeOrNull(row.attachedAtMs),
+    detach_time: null,
+    attach_status: row.status,
+    attach_mode: row.attachMode ?? "null",
+    connection_info: row.connectionInfo === null ? null : JSON.stringify({ ...row.connectionInfo, name: "***" }),
+    connector: row.connector === null ? null : JSON.stringify(row.connector),
+    created_at: formatUtcTime(row.createdAtMs),
+    updated_at: rowTimeOrNull(row.updatedAtMs),
+    deleted_at: null,
+    deleted: false,
+  };
+}
+
+export function snapshotPayload(snapshot: Snapshot, status: string): Payload {
+  return {
+    tenant_id: snapshot.projectId,
+    user_id: snapshot.userId,
+    availability_zone: snapshot.availabilityZone,
+    volume_id: snapshot.volumeId,
+    volume_size: snapshot.sizeGib,
+    snapshot_id: snapshot.id,
+    display_name: snapshot.name,
+    created_at: isoTime(snapshot.createdAtMs),
+    status,
+    deleted: status === "deleted" ? "True" : "",
+    metadata: Object.keys(snapshot.metadata).length === 0 ? "" : pythonText(snapshot.metadata),
+  };
+}
+
+/** A group, as far as notifications go. */
+export interface GroupShown {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly availabilityZone: string;
+  readonly groupTypeId: string;
+  readonly name: string | null;
+  readonly createdAtMs: number;
+  readonly status: string;
+  /** "host@vpool#vpool" */
+  readonly host: string | null;
+}
+
+export function groupPayload(group: GroupShown, status: string): Payload {
+  return {
+    tenant_id: group.projectId,
+    user_id: group.userId,
+    availability_zone: group.availabilityZone,
+    group_id: group.id,
+    group_type: group.groupTypeId,
+    name: group.name,
+    created_at: isoTime(group.createdAtMs),
+    status,
+  };
+}
+
+export interface GroupSnapshotShown {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly name: string | null;
+  readonly groupId: string;
+  readonly groupTypeId: string;
+  readonly createdAtMs: number;
+  readonly status: string;
+  /** Of its group. */
+  readonly host: string | null;
+}
+
+export function groupSnapshotPayload(shown: GroupSnapshotShown, status: string): Payload {
+  return {
+    tenant_id: shown.projectId,
+    user_id: shown.userId,
+    group_snapshot_id: shown.id,
+    name: shown.name,
+    group_id: shown.groupId,
+    group_type: shown.groupTypeId,
+    created_at: isoTime(shown.createdAtMs),
+    status,
+  };
+}
+
+export interface BackupShown {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly availabilityZone: string | null;
+  readonly host: string | null;
+  readonly name: string | null;
+  readonly createdAtMs: number;
+  readonly status: string;
+  readonly volumeId: string;
+  readonly sizeGib: number;
+  readonly serviceMetadata: string | null;
+  readonly service: string | null;
+  readonly failReason: string | null;
+  readonly parentId: string | null;
+  readonly dependentBackups: number;
+  readonly snapshotId: string | null;
+}
+
+export function backupPayload(backup: BackupShown, status: string): Payload {
+  return {
+    tenant_id: backup.projectId,
+    user_id: backup.userId,
+    availability_zone: backup.availabilityZone,
+    backup_id: backup.id,
+    host: backup.host,
+    display_name: backup.name,
+    created_at: isoTime(backup.createdAtMs),
+    status,
+    volume_id: backup.volumeId,
+    size: backup.sizeGib,
+    service_metadata: backup.serviceMetadata,
+    service: backup.service,
+    fail_reason: backup.failReason,
+    parent_id: backup.parentId,
+    num_dependent_backups: backup.dependentBackups,
+    snapshot_id: backup.snapshotId,
+  };
+}
+
+export function typePayload(type: VolumeType, specs: Metadata = type.extraSpecs): Payload {
+  return {
+    volume_types: {
+      id: type.id,
+      name: type.name,
+      description: type.description,
+      is_public: type.isPublic,
+      extra_specs: specs,
+      projects: type.access,
+      qos_specs_id: type.qosSpecsId,
+      ...changeTimes(type),
+      deleted_at: null,
+      deleted: false,
+    },
+  };
+}
+
+export function groupTypePayload(type: GroupType): Payload {
+  return {
+    group_types: {
+      id: type.id,
+      name: type.name,
+      description: type.description,
+      is_public: type.isPublic,
+      group_specs: type.groupSpecs,
+      projects: [],
+      ...changeTimes(type),
+      deleted_at: null,
+      deleted: false,
+    },
+  };
+}
+
+export function changeTimes(record: { readonly createdAtMs: number; readonly updatedAtMs: number | null }): Payload {
+  return { created_at: formatUtcTime(record.createdAtMs), updated_at: rowTimeOrNull(record.updatedAtMs) };
+}
