@@ -117,19 +117,19 @@ export function writeAttachments(
   return next;
 }
 
-/** Ends one attachment: its row, its export, and what the volume is without it. True when there was an export to cut. */
+/** Ends one attachment: its row, its export, and what the volume is without it. `exported`: there was an export to cut. */
 export async function removeAttachment(
   ports: CinderPorts,
   tx: Tx,
   volume: Volume,
   rows: readonly Attachment[],
   attachment: Attachment,
-): Promise<boolean> {
+): Promise<{ readonly volume: Volume; readonly exported: boolean }> {
   const remaining = rows.filter((row) => row.id !== attachment.id);
   deleteRecord(tx, attachmentKind, attachment.id);
   if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
-  writeAttachments(ports, tx, withStatusOf(volume, remaining), remaining, []);
-  return attachment.connectionInfo !== null;
+  const next = writeAttachments(ports, tx, withStatusOf(volume, remaining), remaining, []);
+  return { volume: next, exported: attachment.connectionInfo !== null };
 }
 
 /** Ends all attachments of a volume, whose record the caller writes. Ids of the exports to wait for. */

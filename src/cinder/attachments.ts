@@ -59,7 +59,7 @@ export class AttachmentService implements Attachments {
         writeAttachments(this.#ports, tx, reserved, [...rows, row], [row]);
         return row;
       }
-      return this.#attach(tx, reserved, rows, row, connector);
+      return this.#attach(tx, context, reserved, rows, row, connector);
     });
   }
 
@@ -95,7 +95,7 @@ export class AttachmentService implements Attachments {
       if (!volume.multiattach && others.some((other) => other.connectionInfo !== null)) {
         throw resourceConflict(`duplicate connectors detected on volume ${volume.id}`);
       }
-      return this.#attach(tx, volume, others, row, connector);
+      return this.#attach(tx, context, volume, others, row, connector);
     });
   }
 
@@ -107,7 +107,9 @@ export class AttachmentService implements Attachments {
       const nowMs = this.#ports.clock.wallMs();
       const attached: Attachment = { ...row, status: "attached", attachedAtMs: row.attachedAtMs ?? nowMs, updatedAtMs: nowMs };
       const rows = (await readAttachments(tx, volume)).map((other) => (other.id === id ? attached : other));
-      writeAttachments(this.#ports, tx, { ...volume, status: "in-use", attachStatus: "attached" }, rows, [attached]);
+      const inUse: Volume = { ...volume, status: "in-use", attachStatus: "attached" };
+      const next = writeAttachments(this.#ports, tx, inUse, rows, [attached]);
+      await this.#ports.notices.volume(tx, context, "attachCompletes", next);
     });
   }
 
@@ -122,7 +124,9 @@ export class AttachmentService implements Attachments {
       const row = await readAttachment(tx, context, id);
       const volume = await readVolume(tx, context, row.volumeId);
       const rows = await readAttachments(tx, volume);
-      const exported = await removeAttachment(this.#ports, tx, volume, rows, row);
+      await this.#ports.notices.volume(tx, context, row.status === "reserved" ? "releaseBegins" : "detachBegins", volume);
+      const { volume: next, exported } = await removeAttachment(this.#ports, tx, volume, rows, row);
+      await this.#ports.notices.volume(tx, context, "releaseEnds", next);
       return { exported, remaining: rows.filter((other) => other.id !== id) };
     });
     if (outcome.exported) await this.#ports.control.exportGone(id);
@@ -158,11 +162,13 @@ export class AttachmentService implements Attachments {
   /** Gives the row a connection; the volume is `attaching` until os-complete, as upstream, whatever its other rows are. */
   async #attach(
     tx: Tx,
+    context: RequestContext,
     volume: Volume,
     others: readonly Attachment[],
     row: Attachment,
     connector: Connector,
   ): Promise<Attachment> {
+    await this.#ports.notices.volume(tx, context, "attachBegins", volume);
     const connected = await connect(this.#ports, tx, volume, row, connector);
     const repeated = row.status === "attached";
     const next: Attachment = repeated ? connected : { ...connected, status: "attaching" };

@@ -8,6 +8,8 @@ import type { ListQuery, Page } from "./list-query.ts";
 import { checkTexts, withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, type GroupType, type Metadata } from "./model.ts";
 import type { CreateGroupType, GroupTypes } from "./operator-verbs.ts";
+import type { PlainEvent } from "./notifications/event-table.ts";
+import { groupTypePayload, type Payload } from "./notifications/payloads.ts";
 import { OrderedList } from "./ordered-list.ts";
 import type { PolicyRule } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
@@ -64,6 +66,7 @@ export class GroupTypeService implements GroupTypes {
     const type = this.#newType(request);
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       await this.#write(tx, type);
+      this.#tell(tx, context, "group_type.create", type, () => groupTypePayload(type));
       return type;
     });
   }
@@ -96,7 +99,11 @@ export class GroupTypeService implements GroupTypes {
         deleteRecord(tx, groupTypeNameKind, type.name);
       }
       const description = update.description === undefined ? type.description : update.description;
-      return { ...type, name, description, isPublic: update.isPublic ?? type.isPublic };
+      const next = { ...type, name, description, isPublic: update.isPublic ?? type.isPublic };
+      this.#tell(tx, context, "group_type.update", type, () =>
+        groupTypePayload({ ...next, updatedAtMs: this.#ports.clock.wallMs() }),
+      );
+      return next;
     });
   }
 
@@ -107,6 +114,7 @@ export class GroupTypeService implements GroupTypes {
       if (type === undefined) throw groupTypeNotFound(id);
       deleteRecord(tx, groupTypeKind, id);
       deleteRecord(tx, groupTypeNameKind, type.name);
+      this.#tell(tx, context, "group_type.delete", type, () => groupTypePayload(type));
     });
   }
 
@@ -130,30 +138,43 @@ export class GroupTypeService implements GroupTypes {
 
   async setSpecs(context: RequestContext, id: string, specs: Metadata): Promise<void> {
     this.#enforce(context, "group:group_types_specs:create");
-    await this.#changeSpecs(id, (present) => ({ ...present, ...specs }));
+    const event = { name: "group_type_specs.create", told: { specs } } as const;
+    await this.#changeSpecs(context, id, event, (present) => ({ ...present, ...specs }));
   }
 
   async setSpec(context: RequestContext, id: string, key: string, value: string): Promise<void> {
     this.#enforce(context, "group:group_types_specs:update");
-    await this.#changeSpecs(id, (present) => ({ ...present, [key]: value }));
+    const event = { name: "group_type_specs.update", told: { id: key } } as const;
+    await this.#changeSpecs(context, id, event, (present) => ({ ...present, [key]: value }));
   }
 
   async deleteSpec(context: RequestContext, id: string, key: string): Promise<void> {
     this.#enforce(context, "group:group_types_specs:delete");
-    await this.#changeSpecs(id, (present) => {
+    const event = { name: "group_type_specs.delete", told: { id: key } } as const;
+    await this.#changeSpecs(context, id, event, (present) => {
       if (!Object.hasOwn(present, key)) throw notFound(`Group Type ${id} has no specs with key ${key}.`);
       return withoutKey(present, key);
     });
+  }
+
+  #tell(tx: Tx, context: RequestContext, event: PlainEvent, { id }: GroupType, payload: () => Payload): void {
+    this.#ports.notices.plain(tx, context, event, `group_type/${id}`, payload);
   }
 
   #enforce(context: RequestContext, rule: PolicyRule): void {
     this.#ports.policy.enforce(context, rule, { projectId: context.projectId });
   }
 
-  async #changeSpecs(id: string, change: (present: Metadata) => Metadata): Promise<void> {
-    await this.#change(id, (type) => {
+  async #changeSpecs(
+    context: RequestContext,
+    id: string,
+    event: { readonly name: PlainEvent; readonly told: Payload },
+    change: (present: Metadata) => Metadata,
+  ): Promise<void> {
+    await this.#change(id, (type, tx) => {
       const groupSpecs = change(type.groupSpecs);
       checkExtraSpecs(groupSpecs);
+      this.#tell(tx, context, event.name, type, () => ({ type_id: id, ...event.told }));
       return { ...type, groupSpecs };
     });
   }

@@ -84,6 +84,7 @@ export class LegacyAttachService implements LegacyAttach {
         throw invalidVolume("volume is already attached");
       }
       const attachMode = chooseMode(volume, request.mode);
+      await this.#ports.notices.volume(tx, context, "attachBegins", volume);
       const unclaimed = rows.filter((row) => row.unclaimed);
       const claimed = unclaimed.find((row) => row.attachedHost === request.hostName) ?? unclaimed[0];
       const nowMs = this.#ports.clock.wallMs();
@@ -103,7 +104,7 @@ export class LegacyAttachService implements LegacyAttach {
       const adminMetadata = { readonly: "False", ...volume.adminMetadata, attached_mode: attachMode };
       const next: Volume = { ...volume, status: "in-use", attachStatus: "attached", adminMetadata };
       const all = [...rows.filter((row) => row.id !== attached.id), attached];
-      writeAttachments(this.#ports, tx, next, all, [attached]);
+      await this.#ports.notices.volume(tx, context, "attachEnds", writeAttachments(this.#ports, tx, next, all, [attached]));
     });
   }
 
@@ -175,7 +176,12 @@ export class LegacyAttachService implements LegacyAttach {
       this.#ports.policy.enforce(context, rule, volume);
       const rows = await readAttachments(tx, volume);
       const row = chooseAttachment(volume, rows, attachmentId);
-      if (row !== undefined) return (await removeAttachment(this.#ports, tx, volume, rows, row)) ? row.id : undefined;
+      if (row !== undefined) {
+        await this.#ports.notices.volume(tx, context, "detachBegins", volume);
+        const { volume: next, exported } = await removeAttachment(this.#ports, tx, volume, rows, row);
+        await this.#ports.notices.volume(tx, context, "detachEnds", next);
+        return exported ? row.id : undefined;
+      }
       writeAttachments(this.#ports, tx, withStatusOf(volume, rows), rows, []);
       return undefined;
     });

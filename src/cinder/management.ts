@@ -93,6 +93,7 @@ export class ManagementService implements Management {
       await this.#ports.control.rekeyVdisk(tx, vdisk.id, id);
       await this.#ports.control.renameVdisk(tx, id, vdiskName(id, volume.name));
       writeRecord(tx, volumeKind, volume.id, volume);
+      await this.#ports.notices.volume(tx, context, "manage", volume);
       return { volume, typeName: type.name, attachments: [] };
     });
   }
@@ -131,6 +132,7 @@ export class ManagementService implements Management {
       await this.#ports.ledger.charge(tx, snapshotCharge(this.#ports.settings, snapshot));
       writeRecord(tx, snapshotKind, cut.id, snapshot);
       writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount + 1 });
+      await this.#ports.notices.snapshot(tx, context, "manage", snapshot);
       return snapshot;
     });
   }
@@ -144,6 +146,7 @@ export class ManagementService implements Management {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, "snapshot_extension:snapshot_unmanage", snapshot);
       checkSnapshotDelete(snapshot);
+      await this.#ports.notices.snapshot(tx, context, "delete", snapshot);
       deleteRecord(tx, snapshotKind, id);
       const volume = await readRecord(tx, volumeKind, snapshot.volumeId);
       if (volume !== undefined) {

@@ -3,6 +3,7 @@
 //
 // Who ties a type to the pairs writes both records, and who deletes them reads both: neither can miss the other.
 
+import { formatUtcTime } from "../common/utc-time.ts";
 import type { Tx } from "../registry/atomic.ts";
 import { systemContext, type RequestContext } from "./context.ts";
 import { runQuery } from "./collection-query.ts";
@@ -11,6 +12,8 @@ import type { ListQuery, Page } from "./list-query.ts";
 import { checkMetadata, checkTexts, withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, qosConsumers, type Metadata, type QosSpecs, type VolumeType } from "./model.ts";
 import type { QosSpecsVerbs } from "./operator-verbs.ts";
+import type { PlainEvent } from "./notifications/event-table.ts";
+import { changeTimes, type Payload } from "./notifications/payloads.ts";
 import { OrderedList } from "./ordered-list.ts";
 import type { CinderPorts } from "./ports.ts";
 import { deleteRecord, qosKind, qosNameKind, readRecord, typeKind, writeRecord } from "./records.ts";
@@ -54,6 +57,12 @@ export class QosSpecsService implements QosSpecsVerbs {
       if ((await readRecord(tx, qosNameKind, name)) !== undefined) throw conflict(`QoS Specs ${name} already exists.`);
       writeRecord(tx, qosNameKind, name, { v: 1, typeId: id });
       writeRecord(tx, qosKind, id, qos);
+      const told = {
+        name,
+        created_at: formatUtcTime(createdAtMs),
+        specs: { ...specs, ...(consumer === undefined ? {} : { consumer }) },
+      };
+      this.#ports.notices.plain(tx, context, "qos_specs.create", `qos_specs/${id}`, () => told);
       return qos;
     });
   }
@@ -61,7 +70,8 @@ export class QosSpecsService implements QosSpecsVerbs {
   async update(context: RequestContext, id: string, consumer: string | undefined, specs: Metadata): Promise<void> {
     this.#enforce(context, "update");
     const known = readConsumer(consumer);
-    await this.#change(id, (qos) => {
+    const told = { specs: { ...specs, ...(consumer === undefined ? {} : { consumer }) } };
+    await this.#change(context, id, "qos_specs.update", told, (qos) => {
       const merged = { ...qos.specs, ...specs };
       checkMetadata(merged);
       return { ...qos, consumer: known ?? qos.consumer, specs: merged };
@@ -70,7 +80,7 @@ export class QosSpecsService implements QosSpecsVerbs {
 
   async deleteKeys(context: RequestContext, id: string, keys: readonly string[]): Promise<void> {
     this.#enforce(context, "delete");
-    await this.#change(id, (qos) => {
+    await this.#change(context, id, "qos_specs.delete_keys", {}, (qos) => {
       let { specs } = qos;
       for (const key of keys) {
         if (!Object.hasOwn(specs, key)) throw notFound(`QoS spec ${id} has no spec with key ${key}.`);
@@ -89,6 +99,8 @@ export class QosSpecsService implements QosSpecsVerbs {
       if (this.#typesOf(id).length > 0) throw invalid("Qos specs still in use.");
       deleteRecord(tx, qosKind, id);
       deleteRecord(tx, qosNameKind, qos.name);
+      const told = { id, created_at: formatUtcTime(qos.createdAtMs), deleted_at: formatUtcTime(this.#ports.clock.wallMs()) };
+      this.#ports.notices.plain(tx, context, "qos_specs.delete", `qos_specs/${id}`, () => told);
     });
   }
 
@@ -100,7 +112,7 @@ export class QosSpecsService implements QosSpecsVerbs {
 
   async associate(context: RequestContext, id: string, typeId: string): Promise<void> {
     this.#enforce(context, "update");
-    await this.#changeType(id, typeId, (type) => {
+    await this.#changeType(context, id, typeId, "qos_specs.associate", (type) => {
       if (type.qosSpecsId !== null && type.qosSpecsId !== id) {
         throw invalid(`Invalid volume type: Type ${typeId} is already associated with another qos specs: ${type.qosSpecsId}`);
       }
@@ -110,13 +122,20 @@ export class QosSpecsService implements QosSpecsVerbs {
 
   async disassociate(context: RequestContext, id: string, typeId: string): Promise<void> {
     this.#enforce(context, "update");
-    await this.#changeType(id, typeId, (type) => (type.qosSpecsId === id ? null : type.qosSpecsId));
+    await this.#changeType(context, id, typeId, "qos_specs.disassociate", (type) =>
+      type.qosSpecsId === id ? null : type.qosSpecsId,
+    );
   }
 
   async disassociateAll(context: RequestContext, id: string): Promise<void> {
     this.#enforce(context, "update");
     await this.#find(id);
     await this.#letGo(id);
+    if (!this.#ports.notices.isOn) return;
+    await this.#ports.store.commit(systemContext.projectId, async (tx) => {
+      const told = { id, created_at: formatUtcTime((await readQos(tx, id)).createdAtMs) };
+      this.#ports.notices.plain(tx, context, "qos_specs.disassociate_all", `qos_specs/${id}`, () => told);
+    });
   }
 
   #enforce(context: RequestContext, verb: Verb): void {
@@ -149,20 +168,35 @@ export class QosSpecsService implements QosSpecsVerbs {
     }
   }
 
-  #change(id: string, change: (qos: QosSpecs) => QosSpecs): Promise<void> {
+  #change(
+    context: RequestContext,
+    id: string,
+    event: PlainEvent,
+    told: Payload,
+    change: (qos: QosSpecs) => QosSpecs,
+  ): Promise<void> {
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const next = { ...change(await readQos(tx, id)), updatedAtMs: this.#ports.clock.wallMs() };
       writeRecord(tx, qosKind, id, next);
+      this.#ports.notices.plain(tx, context, event, `qos_specs/${id}`, () => ({ id, ...told, ...changeTimes(next) }));
     });
   }
 
-  #changeType(id: string, typeId: string, change: (type: VolumeType) => string | null): Promise<void> {
+  #changeType(
+    context: RequestContext,
+    id: string,
+    typeId: string,
+    event: PlainEvent,
+    change: (type: VolumeType) => string | null,
+  ): Promise<void> {
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const qos = await readQos(tx, id);
       const type = await readRecord(tx, typeKind, typeId);
       if (type === undefined) throw typeNotFound(typeId);
       writeRecord(tx, typeKind, typeId, { ...type, qosSpecsId: change(type) });
       writeRecord(tx, qosKind, id, qos);
+      const told = { id, type_id: typeId, created_at: formatUtcTime(qos.createdAtMs) };
+      this.#ports.notices.plain(tx, context, event, `qos_specs/${id}`, () => told);
     });
   }
 }

@@ -14,6 +14,7 @@ import type { SettledState } from "../engine/control.ts";
 import { systemContext } from "./context.ts";
 import type { GroupTypeService } from "./group-types.ts";
 import type { MessageService } from "./messages.ts";
+import { ownersContext } from "./notifications/message-context.ts";
 import type { CinderPorts } from "./ports.ts";
 import { readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { writeMessage } from "./user-messages.ts";
@@ -106,8 +107,16 @@ export class Reconciler implements Service {
       const volume = await readRecord(tx, volumeKind, id);
       if (volume?.status !== "creating" || volume.jobId !== undefined) return;
       const status = state === "ready" ? "available" : "error";
-      writeRecord(tx, volumeKind, id, { ...volume, status, updatedAtMs: this.#ports.clock.wallMs() });
-      if (status === "available") return;
+      const nowMs = this.#ports.clock.wallMs();
+      const settled = {
+        ...volume,
+        status,
+        updatedAtMs: nowMs,
+        ...(status === "available" ? { launchedAtMs: nowMs } : {}),
+      } as const;
+      writeRecord(tx, volumeKind, id, settled);
+      if (status === "available")
+        return this.#ports.notices.volume(tx, ownersContext(volume, systemContext.requestId), "createEnds", settled);
       writeMessage(this.#ports, tx, messageId, {
         action: "create-volume",
         detail: "unknown",
@@ -127,8 +136,11 @@ export class Reconciler implements Service {
       const snapshot = await readRecord(tx, snapshotKind, id);
       if (snapshot?.status !== "creating") return;
       const settled = state === "ready" ? ({ status: "available", progress: "100%" } as const) : ({ status: "error" } as const);
-      writeRecord(tx, snapshotKind, id, { ...snapshot, ...settled, updatedAtMs: this.#ports.clock.wallMs() });
-      if (settled.status === "available") return;
+      const next = { ...snapshot, ...settled, updatedAtMs: this.#ports.clock.wallMs() };
+      writeRecord(tx, snapshotKind, id, next);
+      if (next.status === "available") {
+        return this.#ports.notices.snapshot(tx, ownersContext(snapshot, systemContext.requestId), "createEnds", next);
+      }
       writeMessage(this.#ports, tx, messageId, {
         action: "create-snapshot",
         detail: "unknown",

@@ -44,6 +44,7 @@ export class SnapshotService implements Snapshots {
       };
       writeRecord(tx, snapshotKind, id, snapshot);
       writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount + 1 });
+      await this.#ports.notices.snapshot(tx, context, state === "ready" ? "create" : "createBegins", snapshot);
       return snapshot;
     });
   }
@@ -69,7 +70,7 @@ export class SnapshotService implements Snapshots {
   update(context: RequestContext, id: string, update: NameUpdate): Promise<Snapshot> {
     checkTexts(update);
     if (update.metadata !== undefined) checkMetadata(update.metadata);
-    return this.#change(context, id, "volume:update_snapshot", (snapshot) => ({
+    return this.#change(context, id, "volume:update_snapshot", "update", (snapshot) => ({
       ...snapshot,
       name: update.name === undefined ? snapshot.name : update.name,
       description: update.description === undefined ? snapshot.description : update.description,
@@ -86,26 +87,33 @@ export class SnapshotService implements Snapshots {
   }
 
   async resetStatus(context: RequestContext, id: string, status: string): Promise<void> {
-    await this.#change(context, id, "volume_extension:snapshot_admin_actions:reset_status", (snapshot) => ({
+    await this.#change(context, id, "volume_extension:snapshot_admin_actions:reset_status", "resetStatus", (snapshot) => ({
       ...snapshot,
       status: resetSnapshotTarget(status),
     }));
   }
 
   async updateStatus(context: RequestContext, id: string, status: string, progress: string | undefined): Promise<void> {
-    await this.#change(context, id, "snapshot_extension:snapshot_actions:update_snapshot_status", (snapshot) => ({
+    await this.#change(context, id, "snapshot_extension:snapshot_actions:update_snapshot_status", undefined, (snapshot) => ({
       ...snapshot,
       status: updateSnapshotTarget(snapshot, status),
       progress: progress ?? snapshot.progress,
     }));
   }
 
-  #change(context: RequestContext, id: string, rule: PolicyRule, change: (snapshot: Snapshot) => Snapshot): Promise<Snapshot> {
+  #change(
+    context: RequestContext,
+    id: string,
+    rule: PolicyRule,
+    verb: "update" | "resetStatus" | undefined,
+    change: (snapshot: Snapshot) => Snapshot,
+  ): Promise<Snapshot> {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, rule, snapshot);
       const next = { ...change(snapshot), updatedAtMs: this.#ports.clock.wallMs() };
       writeRecord(tx, snapshotKind, id, next);
+      if (verb !== undefined) await this.#ports.notices.snapshot(tx, context, verb, snapshot, next);
       return next;
     });
   }
@@ -115,6 +123,7 @@ export class SnapshotService implements Snapshots {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, rule, snapshot);
       check(snapshot);
+      await this.#ports.notices.snapshot(tx, context, "delete", snapshot);
       await this.#ports.control.deleteSnapshot(tx, id);
       deleteRecord(tx, snapshotKind, id);
       const volume = await readRecord(tx, volumeKind, snapshot.volumeId);

@@ -73,7 +73,9 @@ export class TransferService implements Transfers {
       };
       if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
       writeRecord(tx, transferKind, id, record);
-      this.#writeVolume(tx, { ...volume, status: "awaiting-transfer", transferId: id });
+      const offered: Volume = { ...volume, status: "awaiting-transfer", transferId: id };
+      this.#writeVolume(tx, offered);
+      await this.#ports.notices.volume(tx, context, "transferCreate", volume, offered);
       return record;
     });
     return { transfer, authKey };
@@ -93,7 +95,8 @@ export class TransferService implements Transfers {
         throw invalidVolume(`Transfer ${id} is of a volume that is not awaiting it.`);
       }
       revoked.splice(0, revoked.length, ...(await dropAttachments(this.#ports, tx, volume)));
-      await this.#move(tx, context, volume, found);
+      const moved = await this.#move(tx, context, volume, found);
+      await this.#ports.notices.volume(tx, context, "transferAccept", volume, moved);
       deleteRecord(tx, transferKind, id);
       return found;
     });
@@ -110,12 +113,14 @@ export class TransferService implements Transfers {
       const volume = await readRecord(tx, volumeKind, transfer.volumeId);
       if (volume?.transferId !== id) return;
       const { transferId: _, ...rest } = volume;
-      this.#writeVolume(tx, { ...rest, status: volume.status === "awaiting-transfer" ? "available" : volume.status });
+      const free: Volume = { ...rest, status: volume.status === "awaiting-transfer" ? "available" : volume.status };
+      this.#writeVolume(tx, free);
+      await this.#ports.notices.volume(tx, context, "transferDelete", volume, free);
     });
   }
 
   /** Volume, snapshots and usage, from the project that offers to the caller's. */
-  async #move(tx: Tx, context: RequestContext, volume: Volume, transfer: Transfer): Promise<void> {
+  async #move(tx: Tx, context: RequestContext, volume: Volume, transfer: Transfer): Promise<Volume> {
     const { projectId, userId } = context;
     const { transferId: _, ...rest } = volume;
     const charge = { typeId: volume.typeId, volumes: 1, gigabytes: volume.sizeGib };
@@ -129,14 +134,16 @@ export class TransferService implements Transfers {
       if (!snapshot.consumesQuota) continue;
       await this.#moveCharge(tx, snapshotCharge(this.#ports.settings, snapshot), snapshot.projectId, projectId);
     }
-    this.#writeVolume(tx, {
+    const moved: Volume = {
       ...rest,
       projectId,
       userId,
       status: "available",
       attachStatus: "detached",
       attachmentIds: [],
-    });
+    };
+    this.#writeVolume(tx, moved);
+    return moved;
   }
 
   async #moveCharge(

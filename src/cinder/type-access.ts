@@ -3,6 +3,8 @@
 import { systemContext, type RequestContext } from "./context.ts";
 import { conflict, invalid, notFound, typeNotFound } from "./faults.ts";
 import { cinderLimits, type VolumeType } from "./model.ts";
+import type { PlainEvent } from "./notifications/event-table.ts";
+import type { Payload } from "./notifications/payloads.ts";
 import { ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
 import { readRecord, typeKind, writeRecord } from "./records.ts";
@@ -27,7 +29,7 @@ export class TypeAccess {
 
   async add(context: RequestContext, id: string, projectId: string): Promise<void> {
     this.#ports.policy.enforce(context, `${rules}addProjectAccess`, ownTarget(context));
-    await this.#change(id, (type) => {
+    await this.#change(context, id, projectId, "volume_type_project.access.add", (type) => {
       if (type.access.includes(projectId)) {
         throw conflict(`Volume type access for ${id} / ${projectId} combination already exists.`);
       }
@@ -40,7 +42,7 @@ export class TypeAccess {
 
   async remove(context: RequestContext, id: string, projectId: string): Promise<void> {
     this.#ports.policy.enforce(context, `${rules}removeProjectAccess`, ownTarget(context));
-    await this.#change(id, (type) => {
+    await this.#change(context, id, projectId, "volume_type_project.access.remove", (type) => {
       if (!type.access.includes(projectId)) {
         throw notFound(`Volume type access not found for ${id} / ${projectId} combination.`);
       }
@@ -48,7 +50,13 @@ export class TypeAccess {
     });
   }
 
-  #change(id: string, change: (type: VolumeType) => readonly string[]): Promise<void> {
+  #change(
+    context: RequestContext,
+    id: string,
+    projectId: string,
+    event: PlainEvent,
+    change: (type: VolumeType) => readonly string[],
+  ): Promise<void> {
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const type = await readRecord(tx, typeKind, id);
       if (type === undefined) throw typeNotFound(id);
@@ -56,6 +64,8 @@ export class TypeAccess {
         throw invalid("Invalid volume type: Type access modification is not applicable to public volume type.");
       }
       writeRecord(tx, typeKind, id, { ...type, access: change(type), updatedAtMs: this.#ports.clock.wallMs() });
+      const told = (): Payload => ({ volume_type_id: id, project_id: projectId });
+      this.#ports.notices.plain(tx, context, event, `volume_type/${id}`, told);
     });
   }
 }

@@ -6,6 +6,7 @@
 import { systemContext, type RequestContext } from "./context.ts";
 import { CinderFault, invalid, invalidInput, notFound, typeNotFound } from "./faults.ts";
 import { cinderLimits, type TypeEncryption, type VolumeType } from "./model.ts";
+import type { Payload } from "./notifications/payloads.ts";
 import type { EncryptionChange, NewEncryption, TypeEncryptions } from "./operator-verbs.ts";
 import type { CinderPorts } from "./ports.ts";
 import { readRecord, typeKind, writeRecord } from "./records.ts";
@@ -33,7 +34,7 @@ export class TypeEncryptionService implements TypeEncryptions {
     const id = this.#ports.random.uuid();
     const createdAtMs = this.#ports.clock.wallMs();
     const fresh = { id, cipher: null, keySize: null, createdAtMs, updatedAtMs: null };
-    const type = await this.#change(typeId, "create", (present) => {
+    const type = await this.#change(context, typeId, "create", request, (present) => {
       if (present.encryption !== undefined) {
         throw new CinderFault("invalid", `Volume type encryption for type ${typeId} already exists.`);
       }
@@ -47,7 +48,7 @@ export class TypeEncryptionService implements TypeEncryptions {
     this.#enforce(context, "update");
     checkEncryption(change);
     const updatedAtMs = this.#ports.clock.wallMs();
-    await this.#change(typeId, "update", (type) => ({
+    await this.#change(context, typeId, "update", change, (type) => ({
       ...type,
       encryption: { ...findEncryption(type), ...change, updatedAtMs },
     }));
@@ -55,7 +56,7 @@ export class TypeEncryptionService implements TypeEncryptions {
 
   async delete(context: RequestContext, typeId: string): Promise<void> {
     this.#enforce(context, "delete");
-    await this.#change(typeId, "delete", (type) => {
+    await this.#change(context, typeId, "delete", {}, (type) => {
       findEncryption(type);
       const { encryption: _, ...rest } = type;
       return rest;
@@ -84,7 +85,14 @@ export class TypeEncryptionService implements TypeEncryptions {
     this.#ports.policy.enforce(context, `volume_extension:volume_type_encryption:${verb}`, { projectId: context.projectId });
   }
 
-  #change(typeId: string, verb: string, change: (type: VolumeType) => VolumeType): Promise<VolumeType> {
+  /** `asked`: told as it was asked for; of a delete nobody is told. */
+  #change(
+    context: RequestContext,
+    typeId: string,
+    verb: "create" | "update" | "delete",
+    asked: EncryptionChange,
+    change: (type: VolumeType) => VolumeType,
+  ): Promise<VolumeType> {
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const type = await readRecord(tx, typeKind, typeId);
       if (type === undefined) throw verb === "delete" ? noEncryption(typeId) : typeNotFound(typeId);
@@ -92,9 +100,21 @@ export class TypeEncryptionService implements TypeEncryptions {
       if (this.#isUsed(typeId)) throw typeInUse(verb);
       const next = change(type);
       writeRecord(tx, typeKind, typeId, next);
+      if (verb === "delete") return next;
+      const told = (): Payload => ({ type_id: typeId, specs: asAsked(asked) });
+      this.#ports.notices.plain(tx, context, `volume_type_encryption.${verb}`, `volume_type/${typeId}`, told);
       return next;
     });
   }
+}
+
+function asAsked({ provider, controlLocation, cipher, keySize }: EncryptionChange): Payload {
+  return {
+    ...(provider === undefined ? {} : { provider }),
+    ...(controlLocation === undefined ? {} : { control_location: controlLocation }),
+    ...(cipher === undefined ? {} : { cipher }),
+    ...(keySize === undefined ? {} : { key_size: keySize }),
+  };
 }
 
 function typeInUse(verb: string): CinderFault {

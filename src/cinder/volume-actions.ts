@@ -44,7 +44,9 @@ export class VolumeActionService implements VolumeActions {
       }
       await this.#ports.control.growVdisk(tx, id, newSizeGib * gibBytes);
       servers = serversOf(await readAttachments(tx, volume));
-      return { ...volume, sizeGib: newSizeGib };
+      const grown = { ...volume, sizeGib: newSizeGib };
+      await this.#ports.notices.volume(tx, context, "extend", volume, grown);
+      return grown;
     });
     if (servers.length === 0) return;
     // Nobody waits for it: the volume has grown, and Nova, which may be away, works on it after its answer anyway.
@@ -64,6 +66,7 @@ export class VolumeActionService implements VolumeActions {
   async resetStatus(context: RequestContext, id: string, reset: StatusReset): Promise<void> {
     const revoked: string[] = [];
     await this.#change(context, id, "volume_extension:volume_admin_actions:reset_status", async (volume, tx) => {
+      await this.#ports.notices.volume(tx, context, "resetStatusBegins", volume);
       let next = volume;
       if (reset.status !== undefined) {
         next = { ...next, status: resetTarget(reset.status, volume.attachmentIds.length > 0) };
@@ -79,6 +82,7 @@ export class VolumeActionService implements VolumeActions {
           next = { ...next, attachmentIds: [], adminMetadata: withoutKey(next.adminMetadata, "attached_mode") };
         }
       }
+      await this.#ports.notices.volume(tx, context, "resetStatusEnds", next);
       return next;
     });
     for (const attachmentId of revoked) await this.#ports.control.exportGone(attachmentId);
@@ -105,6 +109,8 @@ export class VolumeActionService implements VolumeActions {
       const snapshots = this.#ports.index.snapshots.ofVolume(id);
       const snapshot = checkRevert(volume, snapshotId, snapshots.at(snapshots.size - 1));
       await this.#ports.control.revertVdisk(tx, id, snapshot.id);
+      await this.#ports.notices.volume(tx, context, "revert", volume);
+      await this.#ports.notices.snapshot(tx, context, "revert", snapshot);
       return volume;
     });
   }

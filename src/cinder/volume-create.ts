@@ -159,8 +159,16 @@ async function create(
   const isFilled = image !== undefined && pool !== undefined;
   const written: Volume = isFilled ? { ...volume, status: "creating", jobId: ids.job } : volume;
   writeRecord(tx, volumeKind, written.id, written);
+  await tellOfCreation(ports, tx, context, written);
   if (isFilled) await jobs.queue.enqueue(tx, jobs.fromImage, jobs.fromImage.request(written, image, ids.job, context.requestId));
   return { volume: written, typeName: type.name };
+}
+
+/** What is not there yet has begun; its end is told by who ends it. Without a pool only the scheduler has something to say. */
+async function tellOfCreation(ports: CinderPorts, tx: Tx, context: RequestContext, volume: Volume): Promise<void> {
+  if (volume.host === null) return;
+  const isReady = volume.status === "available";
+  await ports.notices.volume(tx, context, isReady ? "create" : "createBegins", volume);
 }
 
 function schedule(ports: CinderPorts, pools: readonly PoolInfo[], demand: PoolDemand): ReturnType<typeof choosePool> {

@@ -65,6 +65,7 @@ export class VolumeDeletion {
       return { next: "queued" };
     }
     if (volume.snapshotCount === 0) {
+      await this.#ports.notices.volume(tx, context, volume.host === null ? "deleteUnplaced" : "delete", volume);
       await removeVolume(this.#ports, tx, volume, attachments);
       return { next: "gone" };
     }
@@ -104,6 +105,7 @@ export class VolumeDeletion {
       this.#ports.policy.enforce(context, "volume_extension:volume_unmanage", volume);
       const attachments = await readAttachments(tx, volume);
       checkDelete(volume, attachments.some(isAttached), { cascade: false, force: false });
+      await this.#ports.notices.volume(tx, context, "unmanage", volume);
       await forgetVolume(this.#ports, tx, volume, attachments);
     });
   }

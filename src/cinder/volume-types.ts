@@ -15,6 +15,8 @@ import { conflict, invalid, invalidInput, notFound, overLimit, typeNotFound } fr
 import type { ListQuery, Page } from "./list-query.ts";
 import { checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Metadata, type VolumeType } from "./model.ts";
+import type { PlainEvent } from "./notifications/event-table.ts";
+import { changeTimes, type Payload, typePayload } from "./notifications/payloads.ts";
 import { OrderedList } from "./ordered-list.ts";
 import { ownTarget } from "./policy.ts";
 import type { CinderPorts } from "./ports.ts";
@@ -91,7 +93,9 @@ export class VolumeTypeService implements VolumeTypes {
     const id = this.#ports.random.uuid();
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       await this.#checkNameFree(tx, request.name);
-      return this.#write(tx, id, request);
+      const type = this.#write(tx, id, request);
+      this.#tell(tx, context, "volume_type.create", type, () => typePayload(type));
+      return type;
     });
   }
 
@@ -106,7 +110,11 @@ export class VolumeTypeService implements VolumeTypes {
         writeRecord(tx, typeNameKind, name, { v: 1, typeId: id });
       }
       const description = update.description === undefined ? type.description : update.description;
-      return { ...type, name, description, isPublic: update.isPublic ?? type.isPublic };
+      const next = { ...type, name, description, isPublic: update.isPublic ?? type.isPublic };
+      this.#tell(tx, context, "volume_type.update", type, () =>
+        typePayload({ ...next, updatedAtMs: this.#ports.clock.wallMs() }),
+      );
+      return next;
     });
   }
 
@@ -120,13 +128,15 @@ export class VolumeTypeService implements VolumeTypes {
       }
       return { ...type, retiring: true };
     });
-    if (await this.#finishRetiring(id)) return;
+    if (await this.#finishRetiring(id, context)) return;
     throw invalid("Target volume type is still in use.");
   }
 
   /** Ends deletes that a dead process left half done; those under way elsewhere come to the same end. */
   async finishRetiring(): Promise<void> {
-    for (const type of this.#ports.index.types.select((one) => one.retiring === true)) await this.#finishRetiring(type.id);
+    for (const type of this.#ports.index.types.select((one) => one.retiring === true)) {
+      await this.#finishRetiring(type.id, systemContext);
+    }
   }
 
   visibleExtraSpecs(context: RequestContext, type: VolumeType): Metadata {
@@ -149,19 +159,22 @@ export class VolumeTypeService implements VolumeTypes {
 
   async setExtraSpecs(context: RequestContext, id: string, extraSpecs: Metadata): Promise<Metadata> {
     this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:create", ownTarget(context));
-    await this.#changeSpecs(id, (present) => ({ ...present, ...extraSpecs }));
+    const event = { name: "volume_type_extra_specs.create", told: { specs: extraSpecs } } as const;
+    await this.#changeSpecs(context, id, event, (present) => ({ ...present, ...extraSpecs }));
     return extraSpecs;
   }
 
   async setExtraSpec(context: RequestContext, id: string, key: string, value: string): Promise<void> {
     this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:update", ownTarget(context));
-    await this.#changeSpecs(id, (present) => ({ ...present, [key]: value }));
+    const event = { name: "volume_type_extra_specs.update", told: { id: key } } as const;
+    await this.#changeSpecs(context, id, event, (present) => ({ ...present, [key]: value }));
   }
 
   async deleteExtraSpec(context: RequestContext, id: string, key: string): Promise<void> {
     await this.#find(context, id);
     this.#ports.policy.enforce(context, "volume_extension:types_extra_specs:delete", ownTarget(context));
-    await this.#changeSpecs(id, (present) => withoutSpec(present, id, key));
+    const event = { name: "volume_type_extra_specs.delete", told: { id: key, deleted_at: null } } as const;
+    await this.#changeSpecs(context, id, event, (present) => withoutSpec(present, id, key));
   }
 
   showAccess(context: RequestContext, id: string): Promise<readonly string[]> {
@@ -205,13 +218,20 @@ export class VolumeTypeService implements VolumeTypes {
     if ((await readRecord(tx, typeNameKind, name)) !== undefined) throw conflict(`Volume Type ${name} already exists.`);
   }
 
-  async #changeSpecs(id: string, change: (present: Metadata) => Metadata): Promise<void> {
-    await this.#change(id, async (type) => {
+  async #changeSpecs(
+    context: RequestContext,
+    id: string,
+    event: { readonly name: PlainEvent; readonly told: Payload },
+    change: (present: Metadata) => Metadata,
+  ): Promise<void> {
+    await this.#change(id, async (type, tx) => {
       await this.#ports.index.fresh();
       const extraSpecs = change(type.extraSpecs);
       checkExtraSpecs(extraSpecs);
       if (this.#isUsed(id)) throw invalid("Volume Type is currently in use.");
-      return { ...type, extraSpecs };
+      const next = { ...type, extraSpecs };
+      this.#tell(tx, context, event.name, type, () => ({ type_id: id, ...event.told, ...changeTimes(next) }));
+      return next;
     });
   }
 
@@ -226,7 +246,7 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   /** True when the type is gone. */
-  #finishRetiring(id: string): Promise<boolean> {
+  #finishRetiring(id: string, context: RequestContext): Promise<boolean> {
     return this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const type = await readRecord(tx, typeKind, id);
       if (type === undefined) return true;
@@ -239,8 +259,13 @@ export class VolumeTypeService implements VolumeTypes {
       }
       deleteRecord(tx, typeKind, id);
       deleteRecord(tx, typeNameKind, type.name);
+      this.#tell(tx, context, "volume_type.delete", type, () => typePayload(type));
       return true;
     });
+  }
+
+  #tell(tx: Tx, context: RequestContext, event: PlainEvent, { id }: VolumeType, payload: () => Payload): void {
+    this.#ports.notices.plain(tx, context, event, `volume_type/${id}`, payload);
   }
 
   #isUsed(id: string): boolean {

@@ -78,6 +78,7 @@ export class VolumeService implements Volumes {
         await this.#ports.control.renameVdisk(tx, id, vdiskName(id, next.name));
       }
       writeRecord(tx, volumeKind, id, next);
+      await this.#ports.notices.volume(tx, context, "update", volume, next);
       return next;
     });
     await this.#ports.index.fresh();

@@ -9,6 +9,7 @@
 import type { Tx } from "../../registry/atomic.ts";
 import { systemContext } from "../context.ts";
 import { cinderLimits, type Volume } from "../model.ts";
+import { ownersContext } from "../notifications/message-context.ts";
 import { readAttachments, readSnapshot, type CinderPorts } from "../ports.ts";
 import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "../records.ts";
 import { snapshotCharge } from "../snapshot-records.ts";
@@ -47,6 +48,7 @@ export class VolumeDeleteCascade implements JobKind<void> {
     const batch = listed.slice(0, cinderLimits.cascadeStepSnapshots);
     for (const { id } of batch) {
       const snapshot = await readSnapshot(tx, systemContext, id);
+      await this.#ports.notices.snapshot(tx, ownersContext(volume, job.requestId), "delete", snapshot);
       await this.#ports.control.deleteSnapshot(tx, id);
       deleteRecord(tx, snapshotKind, id);
       if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
@@ -54,6 +56,7 @@ export class VolumeDeleteCascade implements JobKind<void> {
     const done = job.progress.done + batch.length;
     const left = listed.length - batch.length;
     if (left === 0) {
+      await this.#ports.notices.volume(tx, ownersContext(volume, job.requestId), "delete", volume);
       await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume));
       return { next: "done", done };
     }

@@ -11,6 +11,7 @@ import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { CopyProgress, ImageToCopy } from "../images.ts";
 import type { Volume } from "../model.ts";
+import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
 import { readRecord, volumeKind, writeRecord } from "../records.ts";
 import { writeMessage } from "../user-messages.ts";
@@ -66,13 +67,11 @@ export class VolumeFromImage implements JobKind<Copied> {
     if (!effect.isDone) return { next: "more", checkpoint: { offset: effect.offset }, done: effect.offset };
     const { jobId: _ended, ...free } = volume;
     const isOurs = volume.status === "downloading";
-    const updatedAtMs = this.#ports.clock.wallMs();
-    writeRecord(tx, volumeKind, volume.id, {
-      ...free,
-      status: isOurs ? "available" : volume.status,
-      bootable: true,
-      updatedAtMs,
-    });
+    const nowMs = this.#ports.clock.wallMs();
+    const status = isOurs ? "available" : volume.status;
+    const ready: Volume = { ...free, status, bootable: true, launchedAtMs: nowMs, updatedAtMs: nowMs };
+    writeRecord(tx, volumeKind, volume.id, ready);
+    await this.#ports.notices.volume(tx, ownersContext(volume, job.requestId), "createEnds", ready);
     return { next: "done" };
   }
 

@@ -48,15 +48,20 @@ export const volumeEvents = {
   manage: both("manage_existing", "pool", "managing"),
   extend: both("resize", "backend", "extending"),
   revert: both("revert", "backend", "reverting"),
-  resetStatus: both("reset_status", "api"),
-  /** os-attach of the old family. */
-  attach: both("attach", "backend"),
+  resetStatusBegins: [start("reset_status", "api")],
+  resetStatusEnds: [end("reset_status", "api")],
   attachBegins: [start("attach", "backend")],
-  attachEnds: [end("attach", "api")],
+  /** os-attach of the old family. */
+  attachEnds: [end("attach", "backend")],
+  /** os-complete of an attachment. */
+  attachCompletes: [end("attach", "api")],
+  detachBegins: [start("detach", "backend")],
   /** os-detach and os-force_detach of the old family. */
-  detach: both("detach", "backend"),
-  deleteAttachment: [start("detach", "backend"), end("detach", "api")],
-  deleteReservation: both("detach", "api"),
+  detachEnds: [end("detach", "backend")],
+  /** The delete of an attachment that has no connection. */
+  releaseBegins: [start("detach", "api")],
+  /** The delete of any attachment. */
+  releaseEnds: [end("detach", "api")],
   transferCreate: both("transfer.create", "api"),
   transferAccept: both("transfer.accept", "api"),
   transferDelete: both("transfer.delete", "api"),

@@ -59,6 +59,11 @@ export class Notices {
     this.#options = options;
   }
 
+  /** For what is done only so that it can be told. */
+  get isOn(): boolean {
+    return this.#options.outbox.isOn;
+  }
+
   /** `after`: undefined where nothing of it changes or it goes. `extra`: fields over those of the volume. */
   async volume(
     tx: Tx,
