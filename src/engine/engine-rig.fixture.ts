@@ -24,6 +24,8 @@ export const rigPool = "pool1";
 
 export interface RigOptions {
   readonly settings?: Partial<EngineSettings>;
+  /** Also served, each with a backend of its own. */
+  readonly otherPools?: readonly string[];
   /** Wraps the backend, for fault injection. */
   readonly wrap?: (backend: ObjectBackend) => ObjectBackend;
   /** The disk of the journal, in place of the machine's. */
@@ -57,22 +59,23 @@ export class EngineRig {
   readonly #settings: EngineSettings;
   readonly #disk: LocalDisk;
   readonly #routerRegistry: Registry;
+  readonly #backends: ReadonlyMap<string, ObjectBackend>;
   readonly #names = new Map<string, { readonly exportId: string; readonly name: string }>();
 
-  private constructor(directory: string, registry: Registry, backend: ObjectBackend, options: RigOptions) {
+  private constructor(directory: string, registry: Registry, backends: ReadonlyMap<string, ObjectBackend>, options: RigOptions) {
     this.directory = directory;
     this.registry = registry;
-    this.backend = backend;
+    this.#backends = backends;
+    this.backend = backends.get(rigPool)!;
     this.#settings = { ...smallSettings, ...options.settings };
     this.#disk = options.disk ?? nodeDisk;
     this.#routerRegistry = options.wrapRegistry?.(registry) ?? registry;
-    const capacity = (): Promise<{ totalBytes: number; freeBytes: number }> => backend.capacity();
     this.control = new RecordControl({
       registry,
       clock: systemClock,
       random: systemRandom,
       log: quiet,
-      pools: new Map([[rigPool, capacity]]),
+      pools: new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()])),
     });
     this.router = this.#newRouter();
   }
@@ -80,9 +83,14 @@ export class EngineRig {
   static async open(options: RigOptions = {}): Promise<EngineRig> {
     const directory = await mkdtemp(join(tmpdir(), "andiron-engine-"));
     const registry = await openSqliteRegistry({ path: join(directory, "registry.db"), random: systemRandom });
-    await mkdir(join(directory, "backend"));
-    const file = await openFileBackend({ root: join(directory, "backend") });
-    const rig = new EngineRig(directory, registry, options.wrap?.(file) ?? file, options);
+    const backends = new Map<string, ObjectBackend>();
+    for (const pool of [rigPool, ...(options.otherPools ?? [])]) {
+      const root = join(directory, pool === rigPool ? "backend" : `backend-${pool}`);
+      await mkdir(root);
+      const file = await openFileBackend({ root });
+      backends.set(pool, options.wrap?.(file) ?? file);
+    }
+    const rig = new EngineRig(directory, registry, backends, options);
     await rig.control.start();
     await rig.router.start();
     return rig;
@@ -92,7 +100,7 @@ export class EngineRig {
     await this.router.stop();
     await this.control.stop();
     await this.registry.close();
-    await this.backend.close();
+    for (const backend of this.#backends.values()) await backend.close();
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -114,9 +122,9 @@ export class EngineRig {
     return (await atomically(this.registry, { clock: systemClock, random: systemRandom }, body)).value;
   }
 
-  async createDisk(sizeBytes: number, source?: VdiskSource): Promise<string> {
+  async createDisk(sizeBytes: number, source?: VdiskSource, pool = rigPool): Promise<string> {
     const id = systemRandom.uuid();
-    const request = { id, pool: rigPool, name: `disk-${id}`, sizeBytes };
+    const request = { id, pool, name: `disk-${id}`, sizeBytes };
     await this.atomically((tx) => this.control.createVdisk(tx, source === undefined ? request : { ...request, source }));
     await this.settled(async () => (await this.control.vdisk(id))?.state);
     return id;
@@ -167,7 +175,7 @@ export class EngineRig {
   #newRouter(): StorageRouter {
     return new StorageRouter({
       registry: this.#routerRegistry,
-      backends: new Map([[rigPool, this.backend]]),
+      backends: this.#backends,
       settings: this.#settings,
       clock: systemClock,
       random: systemRandom,

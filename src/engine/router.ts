@@ -26,7 +26,7 @@ import { OpenLogs } from "./open-logs.ts";
 import type { ExportRecord, LogRecord, RelocationRecord, RouterRecord, VdiskRecord } from "./records.ts";
 import { keys, parseRecord } from "./records.ts";
 import { RouterLease } from "./router-lease.ts";
-import { Segments } from "./segments.ts";
+import { newHandleTable, Segments } from "./segments.ts";
 import { JournalBudget } from "./vdisk/journal-budget.ts";
 import type { OpenLog } from "./vdisk/open-log.ts";
 import { readLog } from "./view.ts";
@@ -121,12 +121,13 @@ export class StorageRouter implements Service {
     await disk.syncDirectory(dirname(journalDirectory));
     this.#routerId = await identityIn(disk, stateDirectory, "router-id", random);
     this.#journalId = await identityIn(disk, journalDirectory, "journal-id", random);
+    const handles = newHandleTable();
     for (const [pool, backend] of backends) {
       const generationOf = async (segment: SegmentId): Promise<number> => {
         const entry = await registry.get(keys.relocation(segment));
         return entry === undefined ? 0 : parseRecord<RelocationRecord>(entry.key, entry.value).generation;
       };
-      const segments = new Segments(backend, generationOf, (segment) => this.openLogs.liveSegment(segment));
+      const segments = new Segments(backend, generationOf, (segment) => this.openLogs.liveSegment(segment), handles);
       const pages = new Pages({ backend, handles: segments, bytesMax: Math.floor(settings.mapCacheBytes / backends.size) });
       const hints = new CleanerHints();
       const shared = { live: this.openLogs, budget: this.budget, hints, settings, clock, random, log, disk, journalDirectory };

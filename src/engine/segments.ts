@@ -34,24 +34,34 @@ interface SegmentState {
   local: LocalFile | undefined;
 }
 
+/** Handles of a process. All pools number their segments in one: what is cached by handle must be one segment's. */
+export type HandleTable = SegmentState[];
+
+/** Handle 0 means "no segment" everywhere. */
+export const newHandleTable = (): HandleTable => [{ id: { log: "", epoch: 0, number: 0 }, generation: 0, local: undefined }];
+
 const translationsMax = 256;
 
 export class Segments implements SegmentHandles {
   readonly #backend: ObjectBackend;
   readonly #lookUp: GenerationLookup;
   readonly #askOwner: (segment: SegmentId) => Promise<unknown>;
-  /** Handle 0 means "no segment" everywhere. */
-  readonly #states: SegmentState[] = [{ id: { log: "", epoch: 0, number: 0 }, generation: 0, local: undefined }];
+  readonly #states: HandleTable;
   readonly #byName = new Map<string, number>();
   /** Data entries of compacted generations by original offset, least recently used first. */
   readonly #translations = new Map<number, { generation: number; entries: readonly IndexEntry[] }>();
 
-  /** `askOwner` has the owner of a segment's log, if that can be here, make its local segments known (setLocal). */
+  /**
+   * `askOwner` has the owner of a segment's log, if that can be here, make its local segments known (setLocal). `table`: the
+   * same one for all that share a cache.
+   */
   constructor(
     backend: ObjectBackend,
     lookUp: GenerationLookup,
     askOwner: (segment: SegmentId) => Promise<unknown> = async () => undefined,
+    table = newHandleTable(),
   ) {
+    this.#states = table;
     this.#backend = backend;
     this.#lookUp = lookUp;
     this.#askOwner = askOwner;
