@@ -5,6 +5,7 @@
 //   andiron-manage [--config-file F] registry dump [PREFIX]
 //   andiron-manage [--config-file F] gc status | run
 //   andiron-manage [--config-file F] jobs list [--all] | show ID | cancel ID
+//   andiron-manage [--config-file F] notifications list | show ID | purge
 //
 // Exit code 0: fine; 1: findings or failure; 2: wrong use. Output is a table, or JSON with --json.
 
@@ -20,6 +21,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { engineSettings, openBackends } from "./engine-part.ts";
 import { askForEnd, listJobs, showJob } from "./manage-jobs.ts";
+import { listNotifications, purgeNotifications, showNotifications } from "./manage-notifications.ts";
 import type { ProcessSetup } from "./process-setup.ts";
 import { setUpProcess } from "./process-setup.ts";
 import { describeFailure } from "./service-run.ts";
@@ -31,6 +33,7 @@ const usage = `usage: ${program} [--config-file FILE] [--json] service list
        ${program} registry dump [PREFIX]
        ${program} gc status | run
        ${program} jobs list [--all] | show ID | cancel ID
+       ${program} notifications list | show ID | purge
 `;
 
 interface Command {
@@ -51,6 +54,15 @@ const commands: Readonly<Record<string, (command: Command) => Promise<number>>> 
   "jobs list": listAllJobs,
   "jobs show": showOneJob,
   "jobs cancel": cancelOneJob,
+  "notifications list": async ({ registry, json }) => {
+    print(await listNotifications(registry), json);
+    return exit.fine;
+  },
+  "notifications show": showWaiting,
+  "notifications purge": async ({ registry }) => {
+    process.stdout.write(`${await purgeNotifications(registry)} records deleted\n`);
+    return exit.fine;
+  },
 };
 
 async function listServices({ registry, json }: Command): Promise<number> {
@@ -178,6 +190,12 @@ async function showOneJob({ setup, registry, operands: [id] }: Command): Promise
 async function cancelOneJob({ registry, operands: [id] }: Command): Promise<number> {
   if (id === undefined) return wrongUse();
   await askForEnd(registry, id);
+  return exit.fine;
+}
+
+async function showWaiting({ registry, operands: [id] }: Command): Promise<number> {
+  if (id === undefined) return wrongUse();
+  process.stdout.write(`${JSON.stringify(await showNotifications(registry, id), null, 2)}\n`);
   return exit.fine;
 }
 

@@ -13,6 +13,7 @@ import { createCinder, type CinderOptions, type CinderService } from "./cinder.t
 import type { RequestContext } from "./context.ts";
 import { noImages } from "./images.ts";
 import type { LogLevel } from "./model.ts";
+import type { Outbox } from "./notifications/notices.ts";
 import { RulePolicy } from "./policy/rule-policy.ts";
 import { anyProject, noServers } from "./ports.ts";
 import { RecordControl } from "./record-control.ts";
@@ -37,6 +38,8 @@ export interface FixtureOptions {
   readonly images?: CinderOptions["images"];
   readonly policy?: CinderOptions["policy"];
   readonly jobKinds?: CinderOptions["jobKinds"];
+  /** Where notifications go; it is asked for before Cinder is made. */
+  readonly outbox?: (registry: Registry) => Promise<Outbox>;
   /** A wall clock that stands still. */
   readonly wallMs?: number;
 }
@@ -90,6 +93,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       images: options.images ?? noImages,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
+      ...(options.outbox === undefined ? {} : { outbox: await options.outbox(registry) }),
       ...(options.jobKinds === undefined ? {} : { jobKinds: options.jobKinds }),
       onTrouble: (what, error) => troubles.push(`${what}: ${String(error)}`),
     });

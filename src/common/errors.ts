@@ -29,6 +29,7 @@ export const errorCodes = {
   export_not_found: "not-found",
   object_not_found: "not-found",
   job_not_found: "not-found",
+  notification_not_found: "not-found",
   image_not_found: "not-found",
   vdisk_name_taken: "conflict",
   vdisk_exists: "conflict",

@@ -2,7 +2,8 @@
 // private MariaDB and RabbitMQ, behind the Keystone of the test. Its back ends are the fake driver that Cinder ships for its
 // own tests: every record is real, no byte of a disk is. Ends with dispose(), and with the test's process.
 //
-// Notifications are off: with a driver, Debian's oslo.messaging makes Cinder 21.3 answer 500 to whatever sends one.
+// Notifications are off: with a driver, Debian's oslo.messaging makes Cinder 21.3 answer 500 to whatever sends one. With
+// `notifies` they are on, and Cinder runs with that mended (see `mended`).
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -24,6 +25,8 @@ export interface ReferenceOptions {
   readonly apiWorkers?: number;
   /** Names of the back ends. Default two. */
   readonly backends?: readonly string[];
+  /** Sends notifications to its RabbitMQ, and its driver does what the fake one refuses (extend, revert, manage, retype). */
+  readonly notifies?: boolean;
   /** Options over those of this file, by group. */
   readonly config?: ConfigGroups;
 }
@@ -34,6 +37,31 @@ export interface ReferencePeers {
   readonly database: MariaDb;
   readonly messages: RabbitMq;
 }
+
+/**
+ * Runs one of Cinder's programs. Debian's oslo.messaging leaves out of a notification's context what Cinder cannot do without
+ * (`read_deleted`). And the fake driver has methods of LVM's without a volume group: what they do is nothing here.
+ */
+const mended = `
+import runpy, sys
+import eventlet
+eventlet.monkey_patch()
+from cinder import context
+made = context.RequestContext.from_dict.__func__
+context.RequestContext.from_dict = classmethod(
+    lambda cls, values: made(cls, dict(values, read_deleted=values.get("read_deleted") or "no")))
+sys.argv = sys.argv[1:]
+if sys.argv[0].endswith("cinder-volume"):
+    from cinder.tests.fake_driver import FakeLoggingVolumeDriver as driver
+    for name in ("extend_volume", "revert_to_snapshot", "manage_existing", "unmanage", "manage_existing_snapshot",
+                 "unmanage_snapshot"):
+        setattr(driver, name, lambda self, *given, **named: None)
+    for name in ("manage_existing_get_size", "manage_existing_snapshot_get_size"):
+        setattr(driver, name, lambda self, *given, **named: 1)
+    driver.retype = lambda self, *given, **named: True
+    driver.snapshot_revert_use_temp_snapshot = lambda self: False
+runpy.run_path(sys.argv[0], run_name="__main__")
+`;
 
 export class ReferenceCinder {
   readonly #folder: string;
@@ -95,7 +123,10 @@ export class ReferenceCinder {
 
   #launch(name: string): Daemon {
     const options = { logFile: join(this.#folder, `${name}.log`) };
-    const daemon = new Daemon(`/usr/bin/${name}`, ["--config-file", this.#configFile], options);
+    const args = [`/usr/bin/${name}`, "--config-file", this.#configFile];
+    const daemon = this.#options.notifies
+      ? new Daemon("/usr/bin/python3", ["-c", mended, ...args], options)
+      : new Daemon(args[0]!, args.slice(1), options);
     this.#daemons.push(daemon);
     return daemon;
   }
@@ -130,7 +161,7 @@ export class ReferenceCinder {
       database: { connection, max_pool_size: connectionsMax },
       coordination: { backend_url: `file://${locks}` },
       oslo_concurrency: { lock_path: locks },
-      oslo_messaging_notifications: { driver: "noop" },
+      oslo_messaging_notifications: { driver: this.#options.notifies ? "messagingv2" : "noop" },
       key_manager: { backend: "cinder.keymgr.conf_key_mgr.ConfKeyManager", fixed_key: "0".repeat(64) },
       keystone_authtoken: {
         auth_type: "password",
@@ -159,6 +190,8 @@ export class ReferenceCinder {
 
 export interface Reference {
   readonly cinder: ReferenceCinder;
+  /** Its message broker. */
+  readonly messages: RabbitMq;
   dispose(): Promise<void>;
 }
 
@@ -174,7 +207,7 @@ export async function prepareReferenceCinder(keystone: Keystone, options: Refere
   };
   try {
     await cinder.start();
-    return { cinder, dispose };
+    return { cinder, messages, dispose };
   } catch (error) {
     await dispose();
     throw error;

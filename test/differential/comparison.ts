@@ -31,6 +31,17 @@ export function compare(reference: readonly Entry[], andiron: readonly Entry[]):
   });
 }
 
+/** What two values do not agree about; the reference's comes first. */
+export function compareValues(key: string, where: string, reference: unknown, andiron: unknown): Difference[] {
+  return differences(where, reference, andiron).map(([at, a, b]) => ({
+    key,
+    operation: undefined,
+    where: at,
+    reference: show(a),
+    andiron: show(b),
+  }));
+}
+
 type Found = [where: string, reference: unknown, andiron: unknown];
 
 function differences(where: string, a: unknown, b: unknown): Found[] {

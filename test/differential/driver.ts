@@ -66,6 +66,11 @@ export class Driver {
     return this.#entries;
   }
 
+  /** `value` with the names of this run. */
+  hide(value: unknown): unknown {
+    return this.#names.hide(value);
+  }
+
   async #take(area: string, label: string, step: Step): Promise<void> {
     const { minor, operation } = this.#choose(step);
     if (step.pauseMs !== undefined) await sleep(step.pauseMs);
