@@ -278,7 +278,6 @@ export const lacks: Readonly<Record<string, string>> = {
   "os-retype": "retype",
   "os-migrate_volume": "migration",
   "os-migrate_volume_completion": "migration",
-  "os-volume_upload_image": "images (Glance)",
   "os-reimage": "images (Glance)",
 };
 

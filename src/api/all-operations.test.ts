@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { Sightings } from "../../test/harness/operation-record.ts";
+import { type Images, noImages } from "../cinder/images.ts";
 import { type ApiFixture, itemsAt, openApi, textAt } from "./api-fixture.ts";
 import { operatorTour } from "./operator-tour.fixture.ts";
 import { RecordingPolicy } from "./recording-policy.fixture.ts";
@@ -15,6 +16,13 @@ const latest = { version: "3.71" };
 const absent = "99999999-9999-4999-8999-999999999999";
 const instance = "88888888-8888-4888-8888-888888888888";
 const connector = { host: "compute1", ip: "10.0.0.1", mountpoint: "/dev/vdb", initiator: null };
+
+/** A Glance that takes everything. */
+const images: Images = {
+  ...noImages,
+  create: async (_context, image) => ({ visibility: "shared", isProtected: false, ...image }),
+  upload: async () => ({ sent: 0, isDone: true }),
+};
 
 async function createVolume(api: ApiFixture, body: Record<string, unknown> = {}): Promise<string> {
   return textAt(await api.expect(202, "POST", "/volumes", { body: { volume: { size: 1, ...body } } }), "volume", "id");
@@ -48,6 +56,7 @@ for (const form of ["with the project in the URL", "without it"])
     };
     const api = await openApi(t, {
       policy,
+      images,
       namesProject: form !== "without it",
       onAnswer: (operationId, status) => {
         const rules = asked.get(operationId) ?? { enforced: new Set(), shown: new Set() };
@@ -158,6 +167,32 @@ for (const form of ["with the project in the URL", "without it"])
       await act(api, id, "revert", { snapshot_id: snapshotId });
       await api.expect(202, "DELETE", `/snapshots/${snapshotId}`);
       await act(api, id, "os-force_delete", {});
+    });
+
+    await t.test("an image of a volume", async () => {
+      const id = await createVolume(api, { description: "d" });
+      const asked = { image_name: "i", disk_format: "qcow2", visibility: "public", protected: "True" };
+      const early = { version: "3.0", body: { "os-volume_upload_image": asked } };
+      await api.expect(400, "POST", `/volumes/${id}/action`, early);
+      const made = await api.expect(202, "POST", `/volumes/${id}/action`, { ...early, version: "3.1" });
+      const { image_id: imageId, updated_at: at, volume_type: type, ...rest } = made["os-volume_upload_image"]!;
+      assert.deepEqual(rest, {
+        id,
+        status: "uploading",
+        display_description: "d",
+        size: 1,
+        container_format: "bare",
+        disk_format: "qcow2",
+        image_name: "i",
+        protected: true,
+        visibility: "public",
+      });
+      assert.equal(type!["name"], "__DEFAULT__");
+      assert.ok(imageId !== undefined && at !== undefined);
+      await api.cinder.idle();
+      const { volume } = await api.expect(200, "GET", `/volumes/${id}`);
+      assert.equal(volume!["status"], "available");
+      await api.expect(202, "DELETE", `/volumes/${id}`);
     });
 
     await t.test("the attach family of old", async () => {

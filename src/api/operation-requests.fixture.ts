@@ -25,6 +25,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   detachVolume: {},
   "forceDetachVolume initializeConnection terminateConnection": { connector },
   completeVolumeExtension: { error: false },
+  uploadVolume: { image_name: "i" },
   setImageMetadata: metadata,
   unsetImageMetadata: { key: "key" },
 

@@ -119,6 +119,7 @@ function cinderSettings(config: Config, version: string): CinderSettings {
     },
     snapshotsCountGigabytes: !DEFAULT.no_snapshot_gb_quota,
     verifiesImageSignatures: DEFAULT.verify_glance_signatures === "enabled",
+    allowsForcedUpload: DEFAULT.enable_force_upload,
     serviceTokenRoles: config.keystone_authtoken.service_token_roles.map((role) => role.toLowerCase()),
     messageLifetimeMs: DEFAULT.message_ttl * 1000,
     jobs: {

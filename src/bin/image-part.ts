@@ -1,21 +1,19 @@
-// The part of a process that knows Glance: what is asked of it for a request, and how an image's bytes come into a volume.
-//
-// A request's token goes along as far as the process lives that took the request, in memory. Without it, or when Glance takes
-// it no more, the bytes are asked for with our own credentials, and only when the image is still the one that the caller saw.
+// The part of a process that knows Glance: what is asked of it for a request (image-asking.ts), how an image's bytes come into a
+// volume, and how a volume's go into an image.
 
-import { type ImageDescription, type Images, noImages, type CopyTask } from "../cinder/images.ts";
-import type { RequestContext } from "../cinder/context.ts";
-import { isUuid } from "../cinder/volume-create.ts";
+import { type CopyTask, type Images, type UploadTask, noImages } from "../cinder/images.ts";
 import { systemClock } from "../common/clock.ts";
 import type { Config } from "../common/config.ts";
-import { AndironError } from "../common/errors.ts";
 import type { Service } from "../common/service.ts";
 import type { ExportDirectory } from "../engine/device.ts";
-import { GlanceClient, type ImageAsker } from "../glance/glance-client.ts";
+import { GlanceClient } from "../glance/glance-client.ts";
 import { GlanceHttp } from "../glance/glance-http.ts";
 import { ImageCopies } from "../images/image-copies.ts";
+import { Scratch } from "../images/scratch.ts";
+import { VolumeUploads } from "../images/volume-uploads.ts";
 import { ServiceHttp } from "../keystone/service-http.ts";
 import type { ServiceSession } from "../keystone/service-session.ts";
+import { ImageAsking } from "./image-asking.ts";
 
 export interface ImagePartOptions {
   readonly config: Config;
@@ -32,8 +30,6 @@ export interface ImagePart {
 }
 
 const gibibyte = 2 ** 30;
-/** More than jobs may wait; without the caller's word a job asks with our own. */
-const wordsMax = 20_000;
 
 export function makeImagePart(options: ImagePartOptions): ImagePart {
   const { config, session } = options;
@@ -50,7 +46,9 @@ export function makeImagePart(options: ImagePartOptions): ImagePart {
   const servers = serversOf(options);
   const glance = new GlanceClient({ http, bytes, servers, retriesMax: glance_num_retries, clock: systemClock });
   const asking = new ImageAsking(glance, options);
-  const copies = makeCopies(options, asking);
+  const scratch = new Scratch({ folder: config.DEFAULT.image_conversion_dir, host: config.DEFAULT.host });
+  const copies = makeCopies(options, asking, scratch);
+  const uploads = makeUploads(options, asking, scratch);
   const images: Images = {
     find: (context, reference) => asking.find(context, reference),
     vouch: (jobId, context) => asking.vouch(jobId, context),
@@ -59,29 +57,56 @@ export function makeImagePart(options: ImagePartOptions): ImagePart {
       asking.forget(jobId);
       await copies.end(jobId);
     },
+    create: (context, image) => asking.create(context, image),
+    upload: (task, run) => uploads.step(task, run),
+    async discard(task) {
+      await uploads.end(task.jobId);
+      await asking.discard(task);
+    },
+    async endUpload(jobId) {
+      await uploads.end(jobId);
+      asking.forget(jobId);
+    },
   };
   const service: Service = {
     id: "images",
-    start: () => copies.start(),
+    start: () => scratch.start(),
     async stop() {
       await copies.stop();
+      await uploads.stop();
       await Promise.all([http.close(), bytes.close()]);
     },
   };
   return { images, services: [service] };
 }
 
-function makeCopies({ config, directory }: ImagePartOptions, asking: ImageAsking): ImageCopies<CopyTask> {
+function makeCopies({ config, directory }: ImagePartOptions, asking: ImageAsking, scratch: Scratch): ImageCopies<CopyTask> {
   const { DEFAULT } = config;
   return new ImageCopies<CopyTask>({
     openBytes: (task, offset, signal) => asking.read(task, offset, signal),
     openExport: (exportName) => directory.open(exportName),
-    scratch: DEFAULT.image_conversion_dir,
-    host: DEFAULT.host,
+    scratch,
     vmdkAllowedTypes: DEFAULT.vmdk_allowed_types,
     isConversionDisabled: DEFAULT.image_conversion_disable,
     cpuSecondsMax: DEFAULT.image_conversion_cpu_limit,
     addressSpaceBytesMax: DEFAULT.image_conversion_address_space_limit * gibibyte,
+    clock: systemClock,
+  });
+}
+
+function makeUploads({ config, directory }: ImagePartOptions, asking: ImageAsking, scratch: Scratch): VolumeUploads<UploadTask> {
+  const { DEFAULT } = config;
+  return new VolumeUploads<UploadTask>({
+    look: (task) => asking.look(task),
+    put: (task, open, signal) => asking.put(task, open, signal),
+    remove: (task) => asking.remove(task),
+    openExport: (exportName) => directory.open(exportName),
+    scratch,
+    isConversionDisabled: DEFAULT.image_conversion_disable,
+    isCompressed: DEFAULT.image_compress_on_upload,
+    cpuSecondsPerGib: DEFAULT.image_conversion_cpu_limit,
+    addressSpaceBytesMax: DEFAULT.image_conversion_address_space_limit * gibibyte,
+    stallMsMax: DEFAULT.glance_request_timeout * 1000,
     clock: systemClock,
   });
 }
@@ -96,76 +121,3 @@ function serversOf({ config, session }: ImagePartOptions): () => Promise<readonl
   const region = config.keystone_authtoken.region_name;
   return async () => [await session!.endpoint({ serviceTypes: [type], interface: endpoint, region })];
 }
-
-class ImageAsking {
-  readonly #glance: GlanceClient;
-  readonly #options: ImagePartOptions;
-  readonly #words = new Map<string, () => string>();
-
-  constructor(glance: GlanceClient, options: ImagePartOptions) {
-    this.#glance = glance;
-    this.#options = options;
-  }
-
-  async find(context: RequestContext, reference: string): Promise<readonly ImageDescription[]> {
-    const asker = await this.#asker(context.requestId, context.userToken?.());
-    const id = reference.split("/").at(-1) ?? "";
-    if (isUuid(id)) {
-      try {
-        return [await this.#glance.show(asker, id)];
-      } catch (error) {
-        if (!isRefusal(error)) throw error;
-      }
-    }
-    return this.#glance.findByName(asker, reference);
-  }
-
-  vouch(jobId: string, { userToken }: RequestContext): void {
-    if (userToken === undefined) return;
-    this.#words.set(jobId, userToken);
-    const oldest = this.#words.keys().next();
-    if (this.#words.size > wordsMax && oldest.done !== true) this.#words.delete(oldest.value);
-  }
-
-  forget(jobId: string): void {
-    this.#words.delete(jobId);
-  }
-
-  async *read(task: CopyTask, offset: number, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-    const { id, sizeBytes } = task.image;
-    const wanted = { id, sizeBytes, offset, signal };
-    const word = this.#words.get(task.jobId);
-    if (word === undefined) return yield* this.#readAsOurselves(task, offset, signal);
-    let came = 0;
-    try {
-      for await (const piece of this.#glance.read(await this.#asker(task.requestId, word()), wanted)) {
-        came += piece.length;
-        yield piece;
-      }
-    } catch (error) {
-      if (this.#options.session === undefined || !(error instanceof AndironError) || error.code !== "image_forbidden")
-        throw error;
-      yield* this.#readAsOurselves(task, offset + came, signal);
-    }
-  }
-
-  async *#readAsOurselves(task: CopyTask, offset: number, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-    const { image, requestId } = task;
-    const asker = await this.#asker(requestId, await this.#options.session?.token());
-    const present = await this.#glance.show(asker, image.id);
-    const isSame =
-      present.owner === image.owner && present.checksum === image.checksum && present.hash?.value === image.hash?.value;
-    if (present.status !== "active" || !isSame) {
-      throw new AndironError("image_forbidden", `image ${image.id} is not what it was when it was asked for`);
-    }
-    yield* this.#glance.read(asker, { id: image.id, sizeBytes: image.sizeBytes, offset, signal });
-  }
-
-  async #asker(requestId: string, token: string | undefined): Promise<ImageAsker> {
-    const serviceToken = await this.#options.serviceUser?.token();
-    return { token, requestId, ...(serviceToken === undefined ? {} : { serviceToken }) };
-  }
-}
-
-const isRefusal = (error: unknown): boolean =>
-  error instanceof AndironError && (error.kind === "not-found" || error.kind === "forbidden" || error.kind === "invalid");

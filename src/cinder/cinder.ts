@@ -15,6 +15,7 @@ import type { JobObserver } from "./jobs/job-run.ts";
 import { JobRunner } from "./jobs/job-runner.ts";
 import { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
 import { VolumeFromImage } from "./jobs/volume-from-image.ts";
+import { VolumeToImage } from "./jobs/volume-to-image.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
 import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
@@ -37,6 +38,7 @@ import { TypeEncryptionService } from "./type-encryption.ts";
 import type { Cinder } from "./verbs.ts";
 import { VolumeActionService } from "./volume-actions.ts";
 import { VolumeDeletion } from "./volume-delete.ts";
+import { VolumeImageService } from "./volume-images.ts";
 import { VolumeTypeService } from "./volume-types.ts";
 import { VolumeService } from "./volumes.ts";
 
@@ -75,7 +77,8 @@ export function createCinder(options: CinderOptions): CinderService {
   const jobs = new JobRunner(ports, { registry, observer: options.jobObserver });
   const cascade = new VolumeDeleteCascade(ports);
   const fromImage = new VolumeFromImage(ports);
-  for (const kind of [cascade, fromImage, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
+  const toImage = new VolumeToImage(ports);
+  for (const kind of [cascade, fromImage, toImage, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const types = new VolumeTypeService(ports);
   const groupTypes = new GroupTypeService(ports);
@@ -87,6 +90,7 @@ export function createCinder(options: CinderOptions): CinderService {
     policy: options.policy,
     volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage }),
     volumeActions: new VolumeActionService(ports, deletion),
+    volumeImages: new VolumeImageService(ports, { queue: jobs.queue, toImage, types }),
     legacyAttach: new LegacyAttachService(ports),
     snapshots: new SnapshotService(ports),
     attachments: new AttachmentService(ports),

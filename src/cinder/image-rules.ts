@@ -70,3 +70,15 @@ export function imageMetadataOf(image: ImageDescription, isSignatureLookedAt: bo
   }
   return metadata;
 }
+
+/** Of the image a volume was made from, not of its properties; a new image of the volume has its own. */
+const coreProperties = new Set("checksum container_format disk_format image_name image_id min_disk min_ram name size".split(" "));
+/** What Glance keeps for itself, and what says who signed the old bytes. */
+const reservedPrefixes = ["os_glance", "img_signature"];
+
+/** What an image of the volume takes over from the image that the volume was made from. */
+export function uploadedProperties(imageMetadata: Metadata): Metadata {
+  const isTaken = (key: string): boolean =>
+    !coreProperties.has(key) && !reservedPrefixes.some((prefix) => key.startsWith(prefix));
+  return Object.fromEntries(Object.entries(imageMetadata).filter(([key]) => isTaken(key)));
+}

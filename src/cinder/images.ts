@@ -1,5 +1,7 @@
-// What cinder/ knows of images, as ports that bin/ fills: what Glance says of one, and how its bytes come into a volume.
+// What cinder/ knows of images, as ports that bin/ fills: what Glance says of one, how its bytes come into a volume, and how an
+// image is made of one.
 
+import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
 import type { JobRun } from "./jobs/job-kind.ts";
 
@@ -50,21 +52,79 @@ export interface CopyProgress {
   readonly isDone: boolean;
 }
 
+export const imageVisibilities = ["private", "shared", "community", "public"] as const;
+
+/** An image that is to be made of a volume. */
+export interface NewImage {
+  /** A UUID of ours. */
+  readonly id: string;
+  readonly name: string;
+  readonly diskFormat: string;
+  readonly containerFormat: string;
+  /** Absent: as Glance likes it. */
+  readonly visibility?: (typeof imageVisibilities)[number];
+  readonly isProtected?: boolean;
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** The image as Glance made it; it has no bytes yet. */
+export interface EmptyImage {
+  readonly id: string;
+  readonly name: string | null;
+  readonly diskFormat: string | null;
+  readonly containerFormat: string | null;
+  readonly visibility: string;
+  readonly isProtected: boolean;
+}
+
+export interface UploadTask {
+  readonly jobId: string;
+  /** Of the claim. */
+  readonly generation: number;
+  readonly requestId: string;
+  readonly image: { readonly id: string; readonly diskFormat: string };
+  /** A live export of what is to be uploaded. */
+  readonly exportName: string;
+  /** Bytes that an earlier step sent. */
+  readonly sent: number;
+}
+
+export interface UploadProgress {
+  /** Beyond the task's unless it is done. */
+  readonly sent: number;
+  readonly isDone: boolean;
+}
+
 export interface Images {
   /** Those that the caller sees under this id, or else this name; at most two. May reject with glance_unavailable. */
   find(context: RequestContext, reference: string): Promise<readonly ImageDescription[]>;
-  /** The caller's word for a job that is about to be queued: kept in memory, and forgotten with endCopy(). */
+  /** The caller's word for a job that is about to be queued: kept in memory, and forgotten with endCopy() or endUpload(). */
   vouch(jobId: string, context: RequestContext): void;
   /** Copies some of it, or the rest of it. Rejects with image_unacceptable and others; what was begun is then given up. */
   copy(task: CopyTask, run: Pick<JobRun, "signal" | "shouldYield">): Promise<CopyProgress>;
   /** Forgets the job: connections, files, the caller's word. */
   endCopy(jobId: string): Promise<void>;
+  /** Makes an image without bytes, of the caller's. Rejects with image_forbidden, image_unacceptable, glance_unavailable. */
+  create(context: RequestContext, image: NewImage): Promise<EmptyImage>;
+  /** Sends some of it, or the rest of it. What was begun is given up when it rejects. */
+  upload(task: UploadTask, run: Pick<JobRun, "signal" | "shouldYield">): Promise<UploadProgress>;
+  /** Takes an image away that came to nothing; not one that has all its bytes. */
+  discard(task: Pick<UploadTask, "jobId" | "requestId" | "image">): Promise<void>;
+  endUpload(jobId: string): Promise<void>;
 }
 
 /** There is no Glance: nobody has an image. */
 export const noImages: Images = {
   find: () => Promise.resolve([]),
   vouch: () => undefined,
-  copy: () => Promise.reject(new Error("there is no Glance")),
+  copy: () => Promise.reject(noGlance()),
   endCopy: () => Promise.resolve(),
+  create: () => Promise.reject(noGlance()),
+  upload: () => Promise.reject(noGlance()),
+  discard: () => Promise.resolve(),
+  endUpload: () => Promise.resolve(),
 };
+
+function noGlance(): AndironError {
+  return new AndironError("glance_unavailable", "there is no Glance", { hint: "set glance_api_servers, or use Keystone" });
+}

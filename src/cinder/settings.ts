@@ -66,6 +66,8 @@ export interface CinderSettings {
   readonly jobs: JobSettings;
   /** verify_glance_signatures: false for "disabled". */
   readonly verifiesImageSignatures: boolean;
+  /** enable_force_upload: images of volumes in use. */
+  readonly allowsForcedUpload: boolean;
   /** How long a read waits for the index before it is refused as unavailable. */
   readonly readWaitMs: number;
   /** By vPool. One that is not here is as `poolDefaults` say. */
@@ -106,6 +108,7 @@ export const defaultSettings: CinderSettings = {
     leaseTtlMs: 10_000,
   },
   verifiesImageSignatures: true,
+  allowsForcedUpload: false,
   readWaitMs: 10_000,
   pools: {},
   vendorName: "Andiron",

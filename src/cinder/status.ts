@@ -12,8 +12,8 @@
 //
 //   snapshots:  (nothing) ──► creating ──► available ──► gone        creating ──► error ──► gone
 //
-// What the API knows beside these (uploading, backing-up, ...) is entered by later verbs or by reset_status only, and refused
-// here wherever the tables do not name it.
+// What jobs enter and leave (downloading, uploading) is drawn where they are. What the API knows beside these (backing-up, ...)
+// is entered by later verbs or by reset_status only, and refused here wherever the tables do not name it.
 
 import { conflict, invalid, invalidInput, invalidSnapshot, invalidVolume } from "./faults.ts";
 import { attachStatuses, cinderLimits, snapshotStatuses } from "./model.ts";
@@ -105,6 +105,12 @@ export function checkSnapshotDelete(snapshot: Snapshot): void {
   const free = snapshot.groupSnapshotId === null;
   if (free && (snapshot.status === "available" || snapshot.status === "error")) return;
   throw invalidSnapshot("Snapshot status must be available or error and must not be part of a group.");
+}
+
+/** os-volume_upload_image; `force` is false where enable_force_upload is. */
+export function checkUpload(volume: Volume, force: boolean): void {
+  if (volume.status === "available" || (force && volume.status === "in-use")) return;
+  throw invalidVolume(`Volume ${volume.id} status must be ${force ? "available or in-use" : "available"}`);
 }
 
 /** Sources of a new volume. */

@@ -8,14 +8,17 @@ import { messageKind, writeRecord } from "./records.ts";
 
 const actions = {
   "schedule-volume": ["001", "schedule allocate volume"],
+  "copy-volume-to-image": ["003", "copy volume to image"],
   "copy-image-to-volume": ["005", "copy image to volume"],
   "create-volume": ["008", "create volume from backend storage"],
   "create-snapshot": ["009", "create snapshot"],
   "delete-snapshot": ["010", "delete snapshot"],
+  "reimage-volume": ["016", "reimage volume"],
 } as const;
 
 const details = {
   unknown: ["001", "An unknown error occurred."],
+  "failed-to-upload": ["004", "Failed to upload volume to image at backend."],
   signature: ["011", "Image signature verification failed."],
   "no-backend": ["003", "Could not find any available weighted backend."],
 } as const;

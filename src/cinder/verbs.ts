@@ -7,6 +7,7 @@
 // - Text and numbers were checked for type by api/; meaning and length are checked here.
 
 import type { RequestContext } from "./context.ts";
+import type { EmptyImage, NewImage } from "./images.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import type { OperatorVerbs } from "./operator-verbs.ts";
 import type { FieldPolicy } from "./policy.ts";
@@ -95,6 +96,30 @@ export interface VolumeActions {
   /** Answers with all of it. */
   setImageMetadata(context: RequestContext, id: string, metadata: Metadata): Promise<Metadata>;
   unsetImageMetadata(context: RequestContext, id: string, key: string): Promise<void>;
+}
+
+export interface UploadVolume {
+  readonly force: boolean;
+  readonly imageName: string;
+  readonly diskFormat: string;
+  readonly containerFormat: string;
+  /** From 3.1 on. */
+  readonly visibility?: NewImage["visibility"];
+  readonly isProtected?: boolean;
+}
+
+export interface UploadedVolume {
+  readonly volume: Volume;
+  readonly type: VolumeType | undefined;
+  /** Those of the type that the caller may see. */
+  readonly extraSpecs: Metadata;
+  readonly image: EmptyImage;
+}
+
+/** Images of volumes. */
+export interface VolumeImages {
+  /** Resolves when the image is there, without bytes, and the job that fills it is durable. */
+  upload(context: RequestContext, id: string, request: UploadVolume): Promise<UploadedVolume>;
 }
 
 export interface AttachRequest {
@@ -311,6 +336,7 @@ export interface Cinder extends OperatorVerbs {
   readonly policy: FieldPolicy;
   readonly volumes: Volumes;
   readonly volumeActions: VolumeActions;
+  readonly volumeImages: VolumeImages;
   readonly legacyAttach: LegacyAttach;
   readonly snapshots: Snapshots;
   readonly attachments: Attachments;

@@ -102,9 +102,15 @@ export const optionGroups = {
       "Verify images that are signed. There is no key manager yet, so with enabled a signed image is refused.",
     ),
     image_conversion_dir: path("$state_path/conversion", "Directory for images that have to be converted, while it takes."),
-    image_conversion_cpu_limit: int(60, "Seconds of CPU time that the conversion of an image may take.", { min: 1 }),
+    image_conversion_cpu_limit: int(
+      60,
+      "Seconds of CPU time that the conversion of an image may take; for one that is made of a volume, for each GiB of it.",
+      { min: 1 },
+    ),
     image_conversion_address_space_limit: int(1, "Memory that the conversion of an image may take, in GiB.", { min: 1 }),
     image_conversion_disable: bool(false, "Refuse images that would have to be converted: all but raw and iso."),
+    image_compress_on_upload: bool(true, "Compress the image that is made of a volume, where its format can do that: qcow2."),
+    enable_force_upload: bool(false, "Let images be made of volumes in use, for requests with force."),
     vmdk_allowed_types: list(
       ["streamOptimized", "monolithicSparse"],
       "Types of VMDK images that are accepted; those of several files never are. Empty: none.",

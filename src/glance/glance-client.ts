@@ -1,6 +1,6 @@
 // What we ask Glance (Image API v2), with the token of who asked us, so that who may see which image is Glance's business:
 //
-// - an image by its id or its name; its bytes (image-stream.ts); a new image, and its bytes.
+// - an image by its id or its name; its bytes (image-stream.ts); a new image, and its bytes; its end.
 // - Requests without an image's bytes are repeated, at the next server, while Glance cannot be reached. A new image is given its
 //   id by us, so that a repeated request does not make two.
 //
@@ -40,14 +40,16 @@ export interface NewImage {
   readonly name: string;
   readonly diskFormat: string;
   readonly containerFormat: string;
-  readonly visibility: "private" | "shared" | "community" | "public";
-  readonly isProtected: boolean;
+  /** Absent: as Glance likes it. */
+  readonly visibility?: "private" | "shared" | "community" | "public";
+  readonly isProtected?: boolean;
   readonly minDiskGib: number;
   readonly minRamMib: number;
   readonly properties: Readonly<Record<string, string>>;
 }
 
 const firstPauseMs = 100;
+const patchType = "application/openstack-images-v2.1-json-patch";
 
 export class GlanceClient {
   readonly #options: GlanceClientOptions;
@@ -97,8 +99,8 @@ export class GlanceClient {
       name: image.name,
       disk_format: image.diskFormat,
       container_format: image.containerFormat,
-      visibility: image.visibility,
-      protected: image.isProtected,
+      ...(image.visibility === undefined ? {} : { visibility: image.visibility }),
+      ...(image.isProtected === undefined ? {} : { protected: image.isProtected }),
       min_disk: image.minDiskGib,
       min_ram: image.minRamMib,
     };
@@ -128,16 +130,30 @@ export class GlanceClient {
     if (status !== 204) throw refusalOf(status, imageId);
   }
 
+  /** Resolves when there is no such image. One that is protected goes too: this is for images that came to nothing. */
+  async delete(asker: ImageAsker, imageId: string): Promise<void> {
+    const path = `/v2/images/${encodeURIComponent(imageId)}`;
+    const reply = await this.#send(asker, { method: "DELETE", path });
+    if (reply.status === 204 || reply.status === 404) return;
+    if (reply.status !== 403) throw refusalOf(reply.status, imageId);
+    const body = [{ op: "replace", path: "/protected", value: false }];
+    const opened = await this.#send(asker, { method: "PATCH", path, body, contentType: patchType });
+    if (opened.status !== 200) throw refusalOf(opened.status, imageId);
+    const again = await this.#send(asker, { method: "DELETE", path });
+    if (again.status !== 204 && again.status !== 404) throw refusalOf(again.status, imageId);
+  }
+
   async #send(
     asker: ImageAsker,
-    asked: Pick<ServiceRequest, "method" | "body"> & { readonly path: string },
+    asked: Pick<ServiceRequest, "method" | "body"> & { readonly path: string; readonly contentType?: string },
   ): Promise<ServiceReply> {
     const { http, retriesMax, clock } = this.#options;
-    const { method, path, body } = asked;
+    const { method, path, body, contentType } = asked;
     for (let attempt = 0; ; attempt++) {
       const url = (await this.#server(attempt)) + path;
       try {
-        return await http.send({ method, url, headers: headersOf(asker), ...(body === undefined ? {} : { body }) });
+        const headers = { ...headersOf(asker), ...(contentType === undefined ? {} : { "content-type": contentType }) };
+        return await http.send({ method, url, headers, ...(body === undefined ? {} : { body }) });
       } catch (error) {
         if (attempt >= retriesMax) throw error;
       }

@@ -21,6 +21,7 @@ export interface ImageFacts {
   readonly hash: ImageHash | null;
   readonly owner: string | null;
   readonly visibility: string;
+  readonly isProtected: boolean;
   readonly properties: Readonly<Record<string, string>>;
 }
 
@@ -61,6 +62,7 @@ export function parseImage(body: unknown, askedId?: string): ImageFacts {
     hash: algorithm === null || value === null ? null : { algorithm, value },
     owner: readText(image, "owner"),
     visibility: readText(image, "visibility") ?? "private",
+    isProtected: image["protected"] === true,
     properties: readProperties(image),
   };
 }

@@ -1,7 +1,7 @@
 // A program that reads what a stranger made: run with little of everything, and ended with us.
 //
-// - prlimit: CPU time, address space, no files written, no core. setpriv: dies with this process, no new privileges; where we
-//   are root, it is nobody, without groups or capabilities.
+// - prlimit: CPU time, address space, no files written (or files up to a size), no core. setpriv: dies with this process, no new
+//   privileges; where we are root, it is nobody, without groups or capabilities.
 // - No shell, an environment of its own, a working directory that is all it needs to reach: relative names work although nobody
 //   could not walk there.
 // - Its output is cut, and made printable.
@@ -16,6 +16,8 @@ export interface ConfinedOptions {
   readonly folder: string;
   readonly cpuSecondsMax: number;
   readonly addressSpaceBytesMax: number;
+  /** Size of the largest file that it may write; absent: none. */
+  readonly fileBytesMax?: number;
   readonly wallMsMax: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -72,8 +74,8 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
   }
 }
 
-function limits({ cpuSecondsMax, addressSpaceBytesMax }: ConfinedOptions): string[] {
-  return [`--cpu=${cpuSecondsMax}`, `--as=${addressSpaceBytesMax}`, "--core=0", "--fsize=0", "--nofile=256"];
+function limits({ cpuSecondsMax, addressSpaceBytesMax, fileBytesMax = 0 }: ConfinedOptions): string[] {
+  return [`--cpu=${cpuSecondsMax}`, `--as=${addressSpaceBytesMax}`, "--core=0", `--fsize=${fileBytesMax}`, "--nofile=256"];
 }
 
 function privileges(): string[] {

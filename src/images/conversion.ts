@@ -33,25 +33,16 @@ export interface ConversionOptions {
 }
 
 export const imageFileName = "image";
-const socketName = "nbd.sock";
+export const socketName = "nbd.sock";
 
 /** Resolves when all of the image is on the device, and flushed. Throws image_unacceptable, or what the device threw. */
 export async function convertImage(options: ConversionOptions): Promise<void> {
   const { folder, image, device, clock } = options;
   if (image.virtualSizeBytes > device.sizeBytes) throw unacceptable("the disk in it is larger than the volume");
-  const isOther = isRoot();
-  if (isOther) await giveTo(folder);
-  const path = join(folder, socketName);
-  const socket = await serveDevice(device, path, isOther ? 0o660 : 0o600, clock);
-  let end: ConfinedEnd;
-  try {
-    if (isOther) await chown(path, 0, nobody.gid);
-    end = await runConfined({ ...options, program: options.program ?? "qemu-img", args: argumentsFor(image) });
-  } finally {
-    await socket.close();
-    await rm(path, { force: true });
-  }
-  const failure = socket.failure();
+  if (isRoot()) await giveTo(folder, 0o640);
+  const { end, failure } = await withSocket(folder, device, clock, () =>
+    runConfined({ ...options, program: options.program ?? "qemu-img", args: argumentsFor(image) }),
+  );
   if (failure instanceof AndironError && failure.code !== "out_of_range") throw failure;
   if (end.kind === "out of time") throw unacceptable("reading it takes too long");
   if (end.code !== 0) throw unacceptable(`qemu-img cannot read it: ${end.complaint.slice(0, 300)}`);
@@ -79,11 +70,31 @@ function argumentsFor({ driver }: Inspected): string[] {
   ];
 }
 
-/** Lets the confined process in, and no farther than it needs: it reads, and connects. */
-async function giveTo(folder: string): Promise<void> {
+/** Runs the program while the device is served at `socketName` in the folder; and the first error of the device, if any. */
+export async function withSocket(
+  folder: string,
+  device: BlockDevice,
+  clock: Clock,
+  run: () => Promise<ConfinedEnd>,
+): Promise<{ readonly end: ConfinedEnd; readonly failure: unknown }> {
+  const path = join(folder, socketName);
+  const socket = await serveDevice(device, path, isRoot() ? 0o660 : 0o600, clock);
+  let end: ConfinedEnd;
+  try {
+    if (isRoot()) await chown(path, 0, nobody.gid);
+    end = await run();
+  } finally {
+    await socket.close();
+    await rm(path, { force: true });
+  }
+  return { end, failure: socket.failure() };
+}
+
+/** Lets the confined process in, and no farther than it needs: it connects, and reads the image, or writes it. */
+export async function giveTo(folder: string, imageMode: 0o640 | 0o660): Promise<void> {
   for (const [path, mode] of [
     [folder, 0o750],
-    [join(folder, imageFileName), 0o640],
+    [join(folder, imageFileName), imageMode],
   ] as const) {
     await chown(path, 0, nobody.gid);
     await chmod(path, mode);

@@ -6,18 +6,17 @@
 // - Between two steps of one claim stream, hash and volume stay open. A step that fails gives all of it up; the next one opens
 //   anew at the task's offset, and has the hash again by reading the volume back.
 // - Nothing is said to be done before the hash was right.
-// - Scratch directories of this host are removed at the start: nobody can be using them.
 
-import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import type { ExportSession } from "../engine/device.ts";
-import { convertImage, imageFileName } from "./conversion.ts";
+import { convertImage } from "./conversion.ts";
 import { headBytes } from "./head.ts";
 import { RunningHash, chooseHash } from "./image-hash.ts";
 import { unacceptable } from "./image-source.ts";
 import { checkCopiedHead, inspectImage, wayOf } from "./inspection.ts";
+import type { Scratch, ScratchPlace } from "./scratch.ts";
 import { SparseWriter } from "./sparse-writer.ts";
 
 export interface CopiedImage {
@@ -47,10 +46,7 @@ export interface ImageCopiesOptions<T extends Task> {
   /** The image's bytes from `offset` on, to its end; throws as it is read. */
   readonly openBytes: (task: T, offset: number, signal: AbortSignal) => AsyncGenerator<Buffer, void, undefined>;
   readonly openExport: (exportName: string) => Promise<ExportSession>;
-  /** image_conversion_dir. */
-  readonly scratch: string;
-  /** Of this host: names of its own in a directory that others may share. */
-  readonly host: string;
+  readonly scratch: Scratch;
   readonly vmdkAllowedTypes: readonly string[];
   /** image_conversion_disable. */
   readonly isConversionDisabled: boolean;
@@ -80,28 +76,15 @@ interface Sink {
   close(): Promise<void>;
 }
 
-/** What mkdtemp() adds. */
-const chanceLength = 6;
 const rereadBytes = 1024 * 1024;
 const conversionMsMax = 30 * 60 * 1000;
 
 export class ImageCopies<T extends Task> {
   readonly #options: ImageCopiesOptions<T>;
   readonly #underway = new Map<string, Underway>();
-  readonly #scratchSinks = new Set<ScratchSink>();
 
   constructor(options: ImageCopiesOptions<T>) {
     this.#options = options;
-  }
-
-  /** Makes the scratch directory, and removes what an earlier process of this host left in it. */
-  async start(): Promise<void> {
-    const { scratch } = this.#options;
-    await mkdir(scratch, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(scratch)) {
-      const isOurs = name.startsWith(this.#prefix) && name.length === this.#prefix.length + chanceLength;
-      if (isOurs) await rm(join(scratch, name), { recursive: true, force: true });
-    }
   }
 
   async stop(): Promise<void> {
@@ -188,34 +171,14 @@ export class ImageCopies<T extends Task> {
     }
   }
 
-  async #scratchSink({ image }: T, device: ExportSession): Promise<Sink> {
-    const { scratch, vmdkAllowedTypes } = this.#options;
-    const free = await statfs(scratch);
-    let promisedBytes = 0;
-    for (const sink of this.#scratchSinks) promisedBytes += sink.missingBytes;
-    if (free.bavail * free.bsize - promisedBytes < image.sizeBytes) {
-      throw new AndironError("scratch_full", `there is no room for an image of ${image.sizeBytes} bytes in ${scratch}`);
-    }
-    const folder = await mkdtemp(join(scratch, this.#prefix));
-    const file = await open(join(folder, imageFileName), "wx+", 0o600);
-    const close = async (): Promise<void> => {
-      this.#scratchSinks.delete(sink);
-      await file.close();
-      await rm(folder, { recursive: true, force: true });
-    };
-    const convert = async (signal: AbortSignal): Promise<void> => {
-      const inspected = await inspectImage(sourceOfFile(file, image.sizeBytes), image.diskFormat!, { vmdkAllowedTypes });
-      const { cpuSecondsMax, addressSpaceBytesMax, clock } = this.#options;
+  async #scratchSink({ image }: T, { device }: ExportSession): Promise<Sink> {
+    const place = await this.#options.scratch.take(image.sizeBytes);
+    return new ScratchSink(place, async (signal) => {
+      const { vmdkAllowedTypes, cpuSecondsMax, addressSpaceBytesMax, clock } = this.#options;
+      const inspected = await inspectImage(sourceOfFile(place.file, image.sizeBytes), image.diskFormat!, { vmdkAllowedTypes });
       const limits = { cpuSecondsMax, addressSpaceBytesMax, wallMsMax: conversionMsMax };
-      await convertImage({ folder, image: inspected, device: device.device, ...limits, signal, clock });
-    };
-    const sink = new ScratchSink(file, image.sizeBytes, convert, close);
-    this.#scratchSinks.add(sink);
-    return sink;
-  }
-
-  get #prefix(): string {
-    return `andiron-image-${this.#options.host.replaceAll(/[^A-Za-z0-9.-]/g, "_")}-`;
+      await convertImage({ folder: place.folder, image: inspected, device, ...limits, signal, clock });
+    });
   }
 }
 
@@ -264,34 +227,20 @@ class CopySink implements Sink {
 
 /** Into a file, and from there by qemu-img. */
 class ScratchSink implements Sink {
-  readonly #file: FileHandle;
-  readonly #sizeBytes: number;
+  readonly #place: ScratchPlace;
   readonly #convert: (signal: AbortSignal) => Promise<void>;
-  readonly #close: () => Promise<void>;
-  #position = 0;
 
-  constructor(file: FileHandle, sizeBytes: number, convert: (signal: AbortSignal) => Promise<void>, close: () => Promise<void>) {
-    this.#file = file;
-    this.#sizeBytes = sizeBytes;
+  constructor(place: ScratchPlace, convert: (signal: AbortSignal) => Promise<void>) {
+    this.#place = place;
     this.#convert = convert;
-    this.#close = close;
   }
 
-  async write(bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#position);
-      at += bytesWritten;
-      this.#position += bytesWritten;
-    }
-  }
-
-  /** Promised, and not written yet. */
-  get missingBytes(): number {
-    return this.#sizeBytes - this.#position;
+  write(bytes: Buffer): Promise<void> {
+    return this.#place.append(bytes);
   }
 
   async settle(): Promise<number> {
-    return this.#position;
+    return this.#place.writtenBytes;
   }
 
   finish(signal: AbortSignal): Promise<void> {
@@ -299,7 +248,7 @@ class ScratchSink implements Sink {
   }
 
   close(): Promise<void> {
-    return this.#close();
+    return this.#place.release();
   }
 }
 

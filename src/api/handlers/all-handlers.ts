@@ -15,11 +15,13 @@ import { extraSpecHandlers, typeAccessHandlers, typeHandlers } from "./types.ts"
 import { transferHandlers } from "./transfers.ts";
 import { defaultTypeHandlers, typeEncryptionHandlers } from "./type-parts.ts";
 import { legacyAttachHandlers, volumeActionHandlers } from "./volume-actions.ts";
+import { volumeImageHandlers } from "./volume-images.ts";
 import { volumeHandlers } from "./volumes.ts";
 
 export const allHandlers: Handlers = {
   ...volumeHandlers,
   ...volumeActionHandlers,
+  ...volumeImageHandlers,
   ...legacyAttachHandlers,
   ...metadataHandlers,
   ...snapshotHandlers,

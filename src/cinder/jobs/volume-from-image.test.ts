@@ -8,7 +8,7 @@ import { AndironError } from "../../common/errors.ts";
 import { admin, member, openFixture, requestContext, type CinderFixture } from "../cinder-fixture.ts";
 import { CinderFault } from "../faults.ts";
 import { checkImage, imageMetadataOf } from "../image-rules.ts";
-import type { CopyProgress, CopyTask, ImageDescription, Images } from "../images.ts";
+import { type CopyProgress, type CopyTask, type ImageDescription, type Images, noImages } from "../images.ts";
 import { defaultListQuery } from "../list-query.ts";
 import type { Volume } from "../model.ts";
 
@@ -43,6 +43,7 @@ async function open(t: TestContext, copy: Copy, found: readonly ImageDescription
   const tasks: CopyTask[] = [];
   const vouched = new Set<string>();
   const images: Images = {
+    ...noImages,
     find: () => Promise.resolve(found),
     vouch: (jobId) => void vouched.add(jobId),
     copy(task, run) {

@@ -1,6 +1,4 @@
-// The bytes of an image into a volume that was made for it. They come through an export of the job's own, under the job's id,
-// whose name is in memory only: each claim revokes the export of the one before, waits until it is gone, and makes its own.
-// So of two processes that believe to have the job one at most can write.
+// The bytes of an image into a volume that was made for it. They come through an export of the claim's own (job-exports.ts).
 //
 //   volume   creating ──► downloading, jobId ──► some of it ──► ... ──► all of it, checked ──► available, bootable
 //                                                └── cancelled, failed ──► error, and a message
@@ -15,7 +13,7 @@ import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
 import { readRecord, volumeKind, writeRecord } from "../records.ts";
 import { writeMessage } from "../user-messages.ts";
-import { commitClaimed } from "./job-claims.ts";
+import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
 
@@ -23,11 +21,6 @@ const signatureReason = "the image is signed, and there is no key manager that h
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
 type Copied = CopyProgress | undefined;
-
-interface OpenExport {
-  readonly generation: number;
-  readonly exportName: string;
-}
 
 export class VolumeFromImage implements JobKind<Copied> {
   readonly name = "volume-from-image";
@@ -37,10 +30,11 @@ export class VolumeFromImage implements JobKind<Copied> {
   readonly stepTimeoutMs = 3600 * 1000;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
-  readonly #exports = new Map<string, OpenExport>();
+  readonly #exports: JobExports;
 
   constructor(ports: CinderPorts) {
     this.#ports = ports;
+    this.#exports = new JobExports(ports);
   }
 
   /** `jobId`: also to be written into the volume, in the same transaction. */
@@ -103,37 +97,21 @@ export class VolumeFromImage implements JobKind<Copied> {
     });
   }
 
-  /** The name of this claim's export, made when it is not there; undefined when the volume is not the job's any more. */
-  async #open(job: Job): Promise<string | undefined> {
-    const open = this.#exports.get(job.id);
-    if (open?.generation === job.generation) return open.exportName;
-    await this.#revoke(job);
-    let exportName: string | undefined;
-    await commitClaimed(this.#ports, job, async (tx, present) => {
-      exportName = undefined;
-      const volume = await this.#volume(tx, present);
-      if (volume === undefined) return present;
-      exportName = (await this.#ports.control.createExport(tx, { id: job.id, vdiskId: volume.id, readOnly: false })).exportName;
-      if (volume.status !== "creating") return present;
-      writeRecord(tx, volumeKind, volume.id, { ...volume, status: "downloading", updatedAtMs: this.#ports.clock.wallMs() });
-      return present;
+  /** Undefined when the volume is not the job's any more. */
+  #open(job: Job): Promise<string | undefined> {
+    return this.#exports.open(job, async (tx) => {
+      const volume = await this.#volume(tx, job);
+      if (volume === undefined) return undefined;
+      if (volume.status === "creating") {
+        writeRecord(tx, volumeKind, volume.id, { ...volume, status: "downloading", updatedAtMs: this.#ports.clock.wallMs() });
+      }
+      return { vdiskId: volume.id, readOnly: false };
     });
-    if (exportName !== undefined) this.#exports.set(job.id, { generation: job.generation, exportName });
-    return exportName;
   }
 
   async #close(job: Job): Promise<void> {
     await this.#ports.images.endCopy(job.id);
-    this.#exports.delete(job.id);
-    await this.#revoke(job);
-  }
-
-  async #revoke(job: Job): Promise<void> {
-    await commitClaimed(this.#ports, job, async (tx, present) => {
-      await this.#ports.control.revokeExport(tx, job.id);
-      return present;
-    });
-    await this.#ports.control.exportGone(job.id);
+    await this.#exports.close(job);
   }
 
   /** Undefined when it is gone, or somebody else's business now. */
