@@ -41,14 +41,16 @@ export class ManagementService implements Management {
     const pool = await this.#findPool(host);
     await this.#ports.index.fresh();
     const rows = await this.#ports.control.vdisks(pool, cinderLimits.manageableMax);
-    return rows.map((row) => {
-      const isManaged = this.#ports.index.volumes.get(row.id) !== undefined;
-      return {
-        name: row.name,
-        sizeGib: gibOf(row.sizeBytes),
-        ...(isManaged ? { managedId: row.id, reasonNotSafe: "already managed" } : reasonOfVdisk(row)),
-      };
-    });
+    return rows
+      .filter((row) => !this.#isOfJob(row.id))
+      .map((row) => {
+        const isManaged = this.#ports.index.volumes.get(row.id) !== undefined;
+        return {
+          name: row.name,
+          sizeGib: gibOf(row.sizeBytes),
+          ...(isManaged ? { managedId: row.id, reasonNotSafe: "already managed" } : reasonOfVdisk(row)),
+        };
+      });
   }
 
   async manageableSnapshots(context: RequestContext, host: string): Promise<readonly ManageableRow[]> {
@@ -83,6 +85,7 @@ export class ManagementService implements Management {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const type = await this.#chooseType(tx, context, request.volumeType);
       const vdisk = await this.#findVdisk(tx, pool, request.reference);
+      if (this.#isOfJob(vdisk.id)) throw invalidReference("volume", request.reference, `pool ${pool} has no such vDisk`);
       if ((await readRecord(tx, volumeKind, vdisk.id)) !== undefined) {
         throw invalid(`Unable to manage existing volume. Volume ${vdisk.id} already managed.`);
       }
@@ -154,6 +157,11 @@ export class ManagementService implements Management {
       }
       if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
     });
+  }
+
+  /** A vDisk that a job made for itself, under its own id. */
+  #isOfJob(id: string): boolean {
+    return this.#ports.index.jobs.get(id) !== undefined;
   }
 
   #adopted(context: RequestContext, request: ManageVolume, vdisk: VdiskRow, type: VolumeType, host: string): Volume {

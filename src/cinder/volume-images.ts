@@ -23,6 +23,8 @@ export interface VolumeImageParts {
   readonly types: Pick<VolumeTypes, "visibleExtraSpecs">;
 }
 
+const cutMsMax = 10_000;
+
 export class VolumeImageService implements VolumeImages {
   readonly #ports: CinderPorts;
   readonly #parts: VolumeImageParts;
@@ -51,6 +53,7 @@ export class VolumeImageService implements VolumeImages {
     try {
       const volume = await this.#begin(context, id, force, { id: image.id, diskFormat: request.diskFormat }, jobId);
       this.#parts.queue.wake();
+      await this.#awaitCut(jobId);
       const type = volume.typeId === null ? undefined : index.types.get(volume.typeId);
       const extraSpecs = type === undefined ? {} : this.#parts.types.visibleExtraSpecs(context, type);
       return { volume, image, type, extraSpecs };
@@ -58,6 +61,13 @@ export class VolumeImageService implements VolumeImages {
       await this.#takeBack(context, image, jobId);
       throw error;
     }
+  }
+
+  /** So that the image is the volume as it was before the answer. What is wrong with the cut is the job's to find. */
+  async #awaitCut(jobId: string): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + cutMsMax;
+    await this.#parts.toImage.cut(jobId, () => clock.monotonicMs() >= untilMs).catch(() => undefined);
   }
 
   #begin(

@@ -57,7 +57,8 @@ export class VolumeToImage implements JobKind<Uploaded> {
   }
 
   async work(job: Job, run: JobRun): Promise<Uploaded> {
-    await this.#awaitClone(job, run);
+    const trouble = await this.cut(job.id, () => run.shouldYield());
+    if (trouble !== undefined) throw trouble;
     const exportName = await this.#exports.open(job, async (tx) => {
       return (await this.#volume(tx, job)) === undefined ? undefined : { vdiskId: job.id, readOnly: true };
     });
@@ -105,16 +106,19 @@ export class VolumeToImage implements JobKind<Uploaded> {
     return volume;
   }
 
-  /** Of a volume in use it is cut by the router that has it, in a moment. */
-  async #awaitClone({ id }: Job, run: JobRun): Promise<void> {
+  /**
+   * Resolves when the clone is there, with what is wrong with it otherwise. Of a volume in use it is cut by the router that has
+   * it, in a moment: what is written after that is not in the image.
+   */
+  async cut(jobId: string, shouldYield: () => boolean): Promise<AndironError | undefined> {
     for (;;) {
-      const clone = await this.#ports.control.vdisk(id);
-      if (clone?.state === "ready") return;
+      const clone = await this.#ports.control.vdisk(jobId);
+      if (clone?.state === "ready") return undefined;
       if (clone?.state !== "pending") {
-        throw new AndironError("vdisk_not_found", `the copy of the volume cannot be had: ${clone?.message ?? "it is gone"}`);
+        const why = clone?.message ?? "it is gone";
+        return new AndironError("vdisk_not_found", `the copy of the volume cannot be had: ${why}`);
       }
-      run.signal.throwIfAborted();
-      if (run.shouldYield()) throw new AndironError("owner_unreachable", "the volume's router does not make the copy");
+      if (shouldYield()) return new AndironError("owner_unreachable", "the volume's router does not make the copy");
       await this.#ports.clock.sleep(cutLookMs);
     }
   }

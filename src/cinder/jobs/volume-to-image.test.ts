@@ -1,0 +1,164 @@
+// A volume on its way into an image, as records: its statuses, the clone that is uploaded and that nobody else gets at, what remains
+// when the upload fails, is cancelled or loses its claim. The upload itself is a stand-in here; the real one is in images/ and
+// test/image-uploads.peer.test.ts.
+
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { AndironError } from "../../common/errors.ts";
+import { admin, member, openFixture, stranger, type CinderFixture } from "../cinder-fixture.ts";
+import { CinderFault } from "../faults.ts";
+import { type Images, type NewImage, type UploadProgress, type UploadTask, noImages } from "../images.ts";
+import { defaultListQuery } from "../list-query.ts";
+import type { Volume } from "../model.ts";
+import type { UploadVolume } from "../verbs.ts";
+
+type Upload = (task: UploadTask, signal: AbortSignal) => Promise<UploadProgress>;
+
+interface Rig extends CinderFixture {
+  readonly volumeId: string;
+  readonly tasks: UploadTask[];
+  readonly made: NewImage[];
+  readonly discarded: string[];
+  readonly vouched: Set<string>;
+  upload(more?: Partial<UploadVolume>): Promise<void>;
+  show(): Promise<Volume>;
+  /** vDisks but for the volume's. */
+  clones(): Promise<string[]>;
+  messages(): Promise<string[]>;
+}
+
+async function open(t: TestContext, upload: Upload, more: Partial<Images> = {}): Promise<Rig> {
+  const [tasks, made, discarded, vouched] = [[] as UploadTask[], [] as NewImage[], [] as string[], new Set<string>()];
+  const images: Images = {
+    ...noImages,
+    create: async (_context, image) => {
+      made.push(image);
+      return { visibility: "private", isProtected: false, ...image };
+    },
+    vouch: (jobId) => void vouched.add(jobId),
+    upload(task, run) {
+      tasks.push(task);
+      return upload(task, run.signal);
+    },
+    discard: async ({ image }) => void discarded.push(image.id),
+    endUpload: async (jobId) => void vouched.delete(jobId),
+    ...more,
+  };
+  const fixture = await openFixture(t, { images, settings: { allowsForcedUpload: true } });
+  const { cinder, control } = fixture;
+  const { volume } = await cinder.volumes.create(member, { sizeGib: 1 });
+  const asked: UploadVolume = { force: false, imageName: "i", diskFormat: "raw", containerFormat: "bare" };
+  return {
+    ...fixture,
+    volumeId: volume.id,
+    tasks,
+    made,
+    discarded,
+    vouched,
+    upload: async (changed = {}) => void (await cinder.volumeImages.upload(member, volume.id, { ...asked, ...changed })),
+    show: async () => (await cinder.volumes.show(member, volume.id)).volume,
+    clones: async () => (await control.vdisks("p1", 100)).map(({ id }) => id).filter((id) => id !== volume.id),
+    messages: async () => (await cinder.messages.list(member, defaultListQuery)).items.map(({ userMessage }) => userMessage),
+  };
+}
+
+const fill: Upload = async ({ sent }) => ({ sent: sent + 400, isDone: sent === 800 });
+
+test("uploading, in steps, through a read-only export of a clone that nobody can manage; then available", async (t) => {
+  const seen: unknown[] = [];
+  const rig: Rig = await open(t, async (task, signal) => {
+    const { status, previousStatus } = await rig.show();
+    const [clone = ""] = await rig.clones();
+    const manageable = await rig.cinder.management.manageableVolumes(admin, "andiron@p1#p1");
+    seen.push([status, previousStatus, clone === task.jobId, manageable.length, task.sent]);
+    const asked = { host: "andiron@p1#p1", reference: { sourceId: clone }, bootable: false };
+    await assert.rejects(rig.cinder.management.manageVolume(admin, asked), /no such vDisk|is exported/);
+    return fill(task, signal);
+  });
+  await rig.cinder.volumeActions.setImageMetadata(member, rig.volumeId, { image_id: "x", size: "7", a: "b", os_glance_x: "y" });
+  await rig.upload();
+  await rig.cinder.idle();
+  assert.deepEqual(
+    seen,
+    [0, 400, 800].map((sent) => ["uploading", "available", true, 1, sent]),
+  );
+  const { status, jobId } = await rig.show();
+  assert.deepEqual([status, jobId, await rig.clones(), rig.vouched.size], ["available", undefined, [], 0]);
+  assert.deepEqual(rig.made[0]?.properties, { a: "b" });
+  assert.deepEqual([rig.discarded, await rig.messages(), rig.troubles], [[], [], []]);
+  assert.equal((await rig.cinder.quotas.show(member, "demo"))["gigabytes"]?.inUse, 1);
+});
+
+test("a volume in use: with force alone, and it is in use again when its attachment is still there", async (t) => {
+  const rig = await open(t, fill);
+  const connector = { host: "h" };
+  const { id } = await rig.cinder.attachments.create(member, { volumeId: rig.volumeId, connector });
+  await rig.cinder.attachments.complete(member, id);
+  await assert.rejects(rig.upload(), /status must be available$/);
+  await rig.upload({ force: true });
+  assert.equal((await rig.show()).status, "uploading");
+  await rig.cinder.idle();
+  assert.equal((await rig.show()).status, "in-use");
+});
+
+test("what does not come to an end leaves no image, no clone, and a message", async (t) => {
+  const rig = await open(t, () => Promise.reject(new AndironError("image_unacceptable", "it is too long")));
+  await rig.upload();
+  await rig.cinder.idle();
+  assert.deepEqual([(await rig.show()).status, await rig.clones()], ["available", []]);
+  assert.deepEqual(rig.discarded, [rig.made[0]?.id]);
+  const reason = "Failed to upload volume to image at backend. (it is too long)";
+  assert.deepEqual(await rig.messages(), [`copy volume to image:${reason}`]);
+});
+
+test("after a failure that passes another claim has another export", async (t) => {
+  const rig = await open(t, async (task, signal) => {
+    if (task.generation === 1 && task.sent > 0) throw new AndironError("glance_unavailable", "away");
+    return fill(task, signal);
+  });
+  await rig.upload();
+  for (let status = ""; status !== "available"; { status } = await rig.show()) await rig.cinder.idle();
+  assert.deepEqual(
+    rig.tasks.map(({ generation, sent }) => [generation, sent]),
+    [
+      [1, 0],
+      [1, 400],
+      [2, 400],
+      [2, 800],
+    ],
+  );
+  assert.equal(new Set(rig.tasks.map(({ exportName }) => exportName)).size, 2);
+  assert.deepEqual(rig.discarded, []);
+});
+
+test("a forced delete breaks it off, and takes image and clone along", async (t) => {
+  const rig = await open(t, (_task, signal) => {
+    return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("broken off"))));
+  });
+  await rig.upload();
+  while (rig.tasks.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await assert.rejects(rig.cinder.volumes.delete(member, rig.volumeId, { cascade: false, force: false }), CinderFault);
+  await rig.cinder.volumeActions.forceDelete(admin, rig.volumeId);
+  await assert.rejects(rig.show(), CinderFault);
+  assert.deepEqual([rig.discarded.length, await rig.clones()], [1, []]);
+});
+
+test("what is refused makes no image, or takes it back", async (t) => {
+  const rig = await open(t, fill);
+  await assert.rejects(rig.upload({ visibility: "public" }), /upload_public/);
+  await assert.rejects(rig.upload({ containerFormat: "compressed" }), /compression/);
+  const asked: UploadVolume = { force: false, imageName: "i", diskFormat: "raw", containerFormat: "bare" };
+  await assert.rejects(rig.cinder.volumeImages.upload(stranger, rig.volumeId, asked), /could not be found/);
+  assert.equal(rig.made.length, 0);
+  // Two at once: Glance has both images, and one of the volume's transactions finds it uploading.
+  const both = await Promise.allSettled([rig.upload(), rig.upload()]);
+  assert.deepEqual(both.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+  assert.deepEqual([rig.made.length, rig.discarded.length], [2, 1]);
+  await rig.cinder.idle();
+
+  const forbidden = await open(t, fill, { create: () => Promise.reject(new AndironError("image_forbidden", "Glance says no")) });
+  await assert.rejects(forbidden.upload(), (error) => error instanceof CinderFault && error.kind === "invalid");
+  const away = await open(t, fill, { create: () => Promise.reject(new AndironError("glance_unavailable", "away")) });
+  await assert.rejects(away.upload(), (error) => error instanceof AndironError && error.kind === "unavailable");
+  assert.deepEqual([(await away.show()).status, await away.clones()], ["available", []]);
+});
