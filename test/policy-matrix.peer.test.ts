@@ -4,18 +4,22 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { requestOf } from "../src/api/operation-requests.fixture.ts";
 import { loadOperationFacts, type OperationFacts } from "../src/api/operations.ts";
 import { defaultChecks, type PolicyRule } from "../src/cinder/policy/rule-table.ts";
 import { missingCommand } from "./harness/command.ts";
+import { GlanceDouble } from "./harness/glance-double.ts";
 import { watchOperations } from "./harness/operation-record.ts";
 import { OperationRecords } from "./harness/operation-records.ts";
 import { type AndironProcess, type ConfigGroups, prepareAndiron } from "./harness/service.ts";
 import { type Keystone, password, prepareKeystone } from "./keystone/keystone.ts";
 
-const missing = await missingCommand(["keystone-manage"]);
+const missing = await missingCommand(["keystone-manage", "qemu-img"]);
 const operations = await loadOperationFacts(fileURLToPath(new URL("../openapi.yaml", import.meta.url)));
 
 /** Who sends: the user, his project and his only role there. */
@@ -73,6 +77,9 @@ interface Reply {
 }
 
 describe("every operation", { skip: missing !== undefined && `${missing} is not installed`, timeout: 1_200_000 }, () => {
+  let folder = "";
+  /** Takes images, and asks nobody who he is. */
+  let glance: GlanceDouble;
   let keystone: Keystone;
   let service: AndironProcess;
   let uncached: AndironProcess;
@@ -82,6 +89,9 @@ describe("every operation", { skip: missing !== undefined && `${missing} is not 
   let deadTokens: readonly string[] = [];
 
   before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "andiron-matrix-"));
+    glance = new GlanceDouble(folder);
+    await glance.start();
     keystone = await prepareKeystone();
     await keystone.grant("andiron", "service", "service");
     for (const [kind, [user, project, role]] of Object.entries(callers)) {
@@ -104,12 +114,15 @@ describe("every operation", { skip: missing !== undefined && `${missing} is not 
     await service?.dispose();
     await uncached?.dispose();
     await keystone?.dispose();
+    glance?.stop();
+    await rm(folder, { recursive: true, force: true });
   });
   watchOperations(import.meta.filename, () => service);
 
   function configure(token_cache_time: number): ConfigGroups {
     const keystone_authtoken = { auth_url: keystone.url, username: "andiron", password, token_cache_time };
-    return { DEFAULT: { auth_strategy: "keystone", max_over_subscription_ratio: 1000 }, keystone_authtoken };
+    const DEFAULT = { auth_strategy: "keystone", max_over_subscription_ratio: 1000, glance_api_servers: glance.url };
+    return { DEFAULT, keystone_authtoken };
   }
 
   async function send(

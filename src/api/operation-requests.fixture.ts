@@ -25,7 +25,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   detachVolume: {},
   "forceDetachVolume initializeConnection terminateConnection": { connector },
   completeVolumeExtension: { error: false },
-  uploadVolume: { image_name: "i" },
+  uploadVolume: { image_name: "i", disk_format: "qcow2" },
   setImageMetadata: metadata,
   unsetImageMetadata: { key: "key" },
 

@@ -1,6 +1,6 @@
-// A volume on its way into an image, as records: its statuses, the clone that is uploaded and that nobody else gets at, what remains
-// when the upload fails, is cancelled or loses its claim. The upload itself is a stand-in here; the real one is in images/ and
-// test/image-uploads.peer.test.ts.
+// A volume on its way into an image, as records: its statuses, the clone that is uploaded and that nobody else gets at, what
+// remains when the upload fails, is cancelled or loses its claim. The upload itself is a stand-in here; the real one is in
+// images/ and test/image-uploads.peer.test.ts.
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
