@@ -95,6 +95,9 @@ function poolSettings(backend: BackendValues): PoolSettings {
     backendName: volume_backend_name,
     reservedPercentage: reserved_percentage,
     overSubscriptionRatio: max_over_subscription_ratio,
+    ...(backend.image_volume_cache_enabled
+      ? { imageCache: { countMax: backend.image_volume_cache_max_count, gibMax: backend.image_volume_cache_max_size_gb } }
+      : {}),
   };
 }
 

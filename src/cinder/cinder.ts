@@ -8,6 +8,7 @@ import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
 import { DefaultTypeService } from "./default-types.ts";
 import { GroupTypeService } from "./group-types.ts";
+import { ImageCache } from "./image-cache.ts";
 import type { Images } from "./images.ts";
 import type { JobCounts } from "./jobs/job-counts.ts";
 import type { JobKind } from "./jobs/job-kind.ts";
@@ -76,7 +77,8 @@ export function createCinder(options: CinderOptions): CinderService {
   const ports: CinderPorts = { ...options, index, store, notices, ledger: new QuotaLedger(settings) };
   const jobs = new JobRunner(ports, { registry, observer: options.jobObserver });
   const cascade = new VolumeDeleteCascade(ports);
-  const fromImage = new VolumeFromImage(ports);
+  const cache = new ImageCache(ports);
+  const fromImage = new VolumeFromImage(ports, cache);
   const toImage = new VolumeToImage(ports);
   for (const kind of [cascade, fromImage, toImage, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
@@ -88,7 +90,7 @@ export function createCinder(options: CinderOptions): CinderService {
   return {
     id: "cinder",
     policy: options.policy,
-    volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage }),
+    volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage, cache }),
     volumeActions: new VolumeActionService(ports, deletion),
     volumeImages: new VolumeImageService(ports, { queue: jobs.queue, toImage, types }),
     legacyAttach: new LegacyAttachService(ports),

@@ -42,7 +42,7 @@ export class ManagementService implements Management {
     await this.#ports.index.fresh();
     const rows = await this.#ports.control.vdisks(pool, cinderLimits.manageableMax);
     return rows
-      .filter((row) => !this.#isOfJob(row.id))
+      .filter((row) => !this.#isOurOwn(row.id))
       .map((row) => {
         const isManaged = this.#ports.index.volumes.get(row.id) !== undefined;
         return {
@@ -85,7 +85,7 @@ export class ManagementService implements Management {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const type = await this.#chooseType(tx, context, request.volumeType);
       const vdisk = await this.#findVdisk(tx, pool, request.reference);
-      if (this.#isOfJob(vdisk.id)) throw invalidReference("volume", request.reference, `pool ${pool} has no such vDisk`);
+      if (this.#isOurOwn(vdisk.id)) throw invalidReference("volume", request.reference, `pool ${pool} has no such vDisk`);
       if ((await readRecord(tx, volumeKind, vdisk.id)) !== undefined) {
         throw invalid(`Unable to manage existing volume. Volume ${vdisk.id} already managed.`);
       }
@@ -159,9 +159,10 @@ export class ManagementService implements Management {
     });
   }
 
-  /** A vDisk that a job made for itself, under its own id. */
-  #isOfJob(id: string): boolean {
-    return this.#ports.index.jobs.get(id) !== undefined;
+  /** A vDisk that a job made for itself under its own id, or one of the cache of images. */
+  #isOurOwn(id: string): boolean {
+    const { jobs, imageCache } = this.#ports.index;
+    return jobs.get(id) !== undefined || imageCache.select((entry) => entry.id === id).length > 0;
   }
 
   #adopted(context: RequestContext, request: ManageVolume, vdisk: VdiskRow, type: VolumeType, host: string): Volume {

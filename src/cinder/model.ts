@@ -230,6 +230,23 @@ export interface DefaultType {
   readonly typeId: string;
 }
 
+/** A vDisk with an image's bytes, to make volumes of (image-cache.ts). */
+export interface ImageCacheEntry {
+  readonly v: 1;
+  /** Of the vDisk. */
+  readonly id: string;
+  readonly pool: string;
+  readonly imageId: string;
+  /** Of the vDisk. */
+  readonly sizeGib: number;
+  /** Of the image, as it was. */
+  readonly checksum: string | null;
+  readonly hash: { readonly algorithm: string; readonly value: string } | null;
+  readonly sizeBytes: number;
+  readonly createdAtMs: number;
+  readonly usedAtMs: number;
+}
+
 /** A volume on offer to whoever knows the key; it ends with the acceptance. */
 export interface Transfer {
   readonly v: 1;

@@ -46,6 +46,7 @@ export class RecordIndex {
   readonly quotaClasses = new Collection<QuotaRecord>(records.quotaClassKind, this.#texts);
   readonly quotaUsages = new Collection<QuotaUsage>(records.quotaUsageKind, this.#texts);
   readonly services = new Collection<ServiceRecord>(records.serviceKind, this.#texts);
+  readonly imageCache = new Collection(records.imageCacheKind, this.#texts);
   readonly jobs = new Collection(records.jobKind, this.#texts);
   readonly jobRunners = new Collection(records.jobRunnerKind, this.#texts);
 
@@ -60,6 +61,7 @@ export class RecordIndex {
     this.quotaClasses,
     this.quotaUsages,
     this.services,
+    this.imageCache,
     this.jobs,
     this.jobRunners,
   ];

@@ -57,6 +57,7 @@ export const groupTypeNameKind: Kind<TypeName> = { prefix: "cinder/group-type-na
 export const defaultTypeKind: Kind<model.DefaultType> = { prefix: "cinder/default-type/", shared: [] };
 export const transferKind: Kind<model.Transfer> = { prefix: "cinder/transfer/", shared: ["projectId"] };
 export const messageKind: Kind<model.Message> = { prefix: "cinder/message/", shared: ["projectId", "eventId", "userMessage"] };
+export const imageCacheKind: Kind<model.ImageCacheEntry> = { prefix: "cinder/image-cache/", shared: ["pool"] };
 export const jobKind: Kind<Job> = {
   prefix: "cinder/job/",
   shared: ["kind", "projectId", "runner"],

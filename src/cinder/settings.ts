@@ -35,6 +35,8 @@ export interface PoolSettings {
   readonly reservedPercentage: number;
   /** max_over_subscription_ratio. */
   readonly overSubscriptionRatio: number;
+  /** image_volume_cache_max_count, image_volume_cache_max_size_gb, 0 for no limit; absent without image_volume_cache_enabled. */
+  readonly imageCache?: { readonly countMax: number; readonly gibMax: number };
 }
 
 export const poolDefaults: PoolSettings = { reservedPercentage: 0, overSubscriptionRatio: 20 };

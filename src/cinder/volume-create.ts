@@ -7,13 +7,15 @@
 //                                createVdisk: ready ──► available
 //                                           pending ──► creating ──► available | error   (reconciler.ts)
 //                                   of an image: creating, jobId ──► downloading ──► ...   (jobs/volume-from-image.ts)
+//                                   of an image that is in the cache: as of another volume       (image-cache.ts)
 
-import type { PoolInfo } from "../engine/control.ts";
+import type { PoolInfo, VdiskSource } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
+import type { ImageCache } from "./image-cache.ts";
 import type { ImageDescription } from "./images.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import type { VolumeFromImage } from "./jobs/volume-from-image.ts";
@@ -60,6 +62,7 @@ const noOrigin: Origin = {
 export interface CreationJobs {
   readonly queue: JobQueue;
   readonly fromImage: VolumeFromImage;
+  readonly cache: ImageCache;
 }
 
 interface Ids {
@@ -152,11 +155,14 @@ async function create(
     snapshotCount: 0,
     attachmentIds: [],
   };
+  const cached = image === undefined || pool === undefined ? undefined : await jobs.cache.find(tx, pool, image, sizeGib);
+  const source = sourceOf(request, cached);
+  const isFilled = image !== undefined && pool !== undefined && cached === undefined;
+  const diskGib = isFilled ? jobs.cache.firstGib(pool, request.image!, sizeGib) : sizeGib;
   const volume =
     pool === undefined
       ? failWithoutPool(ports, tx, context, draft, "reasons" in choice ? choice.reasons : [], ids.message)
-      : await makeVdisk(ports, tx, draft, pool, request);
-  const isFilled = image !== undefined && pool !== undefined;
+      : await makeVdisk(ports, tx, { ...draft, bootable: draft.bootable || cached !== undefined }, { pool, diskGib, source });
   const written: Volume = isFilled ? { ...volume, status: "creating", jobId: ids.job } : volume;
   writeRecord(tx, volumeKind, written.id, written);
   await tellOfCreation(ports, tx, context, written);
@@ -195,18 +201,22 @@ function hintedPools(
   };
 }
 
-async function makeVdisk(ports: CinderPorts, tx: Tx, draft: Volume, pool: string, request: CreateVolume): Promise<Volume> {
-  const vdisk = { id: draft.id, pool, name: vdiskName(draft.id, draft.name), sizeBytes: draft.sizeGib * gibBytes };
-  let state: string;
-  if (request.snapshotId !== undefined) {
-    const source = { kind: "snapshot", snapshotId: request.snapshotId } as const;
-    state = await ports.control.createVdisk(tx, { ...vdisk, source });
-  } else if (request.sourceVolumeId !== undefined) {
-    const source = { kind: "vdisk", vdiskId: request.sourceVolumeId } as const;
-    state = await ports.control.createVdisk(tx, { ...vdisk, source });
-  } else {
-    state = await ports.control.createVdisk(tx, vdisk);
-  }
+interface Disk {
+  readonly pool: string;
+  readonly diskGib: number;
+  readonly source: VdiskSource | undefined;
+}
+
+/** `cached`: the vDisk of the cache that has the image. */
+function sourceOf({ snapshotId, sourceVolumeId }: CreateVolume, cached: string | undefined): VdiskSource | undefined {
+  if (snapshotId !== undefined) return { kind: "snapshot", snapshotId };
+  const vdiskId = sourceVolumeId ?? cached;
+  return vdiskId === undefined ? undefined : { kind: "vdisk", vdiskId };
+}
+
+async function makeVdisk(ports: CinderPorts, tx: Tx, draft: Volume, { pool, diskGib, source }: Disk): Promise<Volume> {
+  const vdisk = { id: draft.id, pool, name: vdiskName(draft.id, draft.name), sizeBytes: diskGib * gibBytes };
+  const state = await ports.control.createVdisk(tx, { ...vdisk, ...(source === undefined ? {} : { source }) });
   return { ...draft, status: state === "ready" ? "available" : state === "error" ? "error" : "creating" };
 }
 

@@ -282,6 +282,12 @@ export const backendOptions = {
     min: 0,
     max: 100,
   }),
+  image_volume_cache_enabled: bool(
+    false,
+    "Keep the images that volumes are made of in this pool, so that the next ones are clones.",
+  ),
+  image_volume_cache_max_size_gb: int(0, "Size of all images that are kept in this pool, in GiB. 0: any.", { min: 0 }),
+  image_volume_cache_max_count: int(0, "Images that are kept in this pool. 0: any number.", { min: 0 }),
   backend_type: oneOf(["file"], "file", "Where segments are kept. file: in a directory."),
   file_path: path("$state_path/backend/$backend_name", "Directory of the segments; several hosts may share it."),
 } as const;

@@ -7,16 +7,20 @@
 
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
+import type { ImageCache } from "../image-cache.ts";
 import type { CopyProgress, ImageToCopy } from "../images.ts";
 import type { Volume } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
 import { readRecord, volumeKind, writeRecord } from "../records.ts";
+import { poolOfHost } from "../scheduler.ts";
 import { writeMessage } from "../user-messages.ts";
+import { ClaimLost } from "./job-claims.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
 
+const gibBytes = 2 ** 30;
 const signatureReason = "the image is signed, and there is no key manager that has its certificate";
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
@@ -31,9 +35,11 @@ export class VolumeFromImage implements JobKind<Copied> {
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
   readonly #exports: JobExports;
+  readonly #cache: ImageCache;
 
-  constructor(ports: CinderPorts) {
+  constructor(ports: CinderPorts, cache: ImageCache) {
     this.#ports = ports;
+    this.#cache = cache;
     this.#exports = new JobExports(ports);
   }
 
@@ -51,16 +57,24 @@ export class VolumeFromImage implements JobKind<Copied> {
     const { id: jobId, generation, requestId } = job;
     const offset = Number(job.checkpoint["offset"] ?? 0);
     const progress = await this.#ports.images.copy({ jobId, generation, requestId, image, exportName, offset }, run);
-    if (progress.isDone) await this.#close(job);
+    if (progress.isDone) {
+      await this.#close(job);
+      await this.#cutForCache(job, image);
+    }
     return progress;
   }
 
   async advance(tx: Tx, job: Job, effect: Copied): Promise<JobAdvance> {
     const volume = await this.#volume(tx, job);
-    if (volume === undefined || effect === undefined) return { next: "done", done: job.progress.done };
+    if (volume === undefined || effect === undefined) {
+      await this.#cache.drop(tx, job);
+      return { next: "done", done: job.progress.done };
+    }
     if (!effect.isDone) return { next: "more", checkpoint: { offset: effect.offset }, done: effect.offset };
     const { jobId: _ended, ...free } = volume;
     const isOurs = volume.status === "downloading";
+    await this.#cache.keep(tx, job, volume, job.params["image"] as ImageToCopy);
+    await this.#growToSize(tx, volume);
     const nowMs = this.#ports.clock.wallMs();
     const status = isOurs ? "available" : volume.status;
     const ready: Volume = { ...free, status, bootable: true, launchedAtMs: nowMs, updatedAtMs: nowMs };
@@ -76,7 +90,9 @@ export class VolumeFromImage implements JobKind<Copied> {
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
     const volume = await this.#volume(tx, job);
+    await this.#cache.drop(tx, job);
     if (volume === undefined) return;
+    await this.#growToSize(tx, volume);
     const { jobId: _ended, ...free } = volume;
     // An administrator's word stands.
     const isOurs = volume.status === "creating" || volume.status === "downloading";
@@ -107,6 +123,24 @@ export class VolumeFromImage implements JobKind<Copied> {
       }
       return { vdiskId: volume.id, readOnly: false };
     });
+  }
+
+  /** Without an entry of the cache the volume is as good. */
+  async #cutForCache(job: Job, image: ImageToCopy): Promise<void> {
+    const host = this.#ports.index.volumes.get(job.resource.id)?.host;
+    try {
+      if (host != null) await this.#cache.cut(job, poolOfHost(host), image.id);
+    } catch (error) {
+      if (error instanceof ClaimLost) throw error;
+      this.#ports.onTrouble(`image ${image.id} could not be kept in the cache`, error);
+    }
+  }
+
+  /** It began with the image's size when the image was for the cache too. */
+  async #growToSize(tx: Tx, { id, sizeGib }: Volume): Promise<void> {
+    const disk = await this.#ports.control.vdisk(id);
+    if (disk !== undefined && disk.sizeBytes < sizeGib * gibBytes)
+      await this.#ports.control.growVdisk(tx, id, sizeGib * gibBytes);
   }
 
   async #close(job: Job): Promise<void> {
