@@ -275,9 +275,6 @@ export const lacks: Readonly<Record<string, string>> = {
   Groups: "groups of volumes",
   "Group snapshots": "groups of volumes",
   "Consistency groups": "groups of volumes, of which these are the older form",
-  "os-retype": "retype",
-  "os-migrate_volume": "migration",
-  "os-migrate_volume_completion": "migration",
   "os-reimage": "images (Glance)",
 };
 

@@ -25,6 +25,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   messaging: ["common/"],
   engine: ["common/", "registry/"],
   nbd: ["common/", "engine/device.ts"],
+  copying: ["common/", "engine/device.ts"],
   images: ["common/", "engine/device.ts", "nbd/"],
   cinder: ["common/", "registry/", "type:engine/control.ts"],
   api: ["common/", "cinder/", "keystone/"],

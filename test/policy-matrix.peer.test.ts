@@ -121,7 +121,12 @@ describe("every operation", { skip: missing !== undefined && `${missing} is not 
 
   function configure(token_cache_time: number): ConfigGroups {
     const keystone_authtoken = { auth_url: keystone.url, username: "andiron", password, token_cache_time };
-    const DEFAULT = { auth_strategy: "keystone", max_over_subscription_ratio: 1000, glance_api_servers: glance.url };
+    const DEFAULT = {
+      auth_strategy: "keystone",
+      max_over_subscription_ratio: 1000,
+      glance_api_servers: glance.url,
+      enabled_backends: "vpool1,vpool2",
+    };
     return { DEFAULT, keystone_authtoken };
   }
 

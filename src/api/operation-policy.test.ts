@@ -56,6 +56,7 @@ async function makeRecords(api: ApiFixture): Promise<Readonly<Record<string, str
   const messages = itemsAt(await api.expect(200, "GET", "/messages", { version }), "messages");
   return {
     volume_id: volumeId,
+    other_volume_id: attachedId,
     snapshot_id: textAt(snapshot, "snapshot", "id"),
     attachment_id: textAt(attachment, "attachment", "id"),
     transfer_id: textAt(transfer, "transfer", "id"),

@@ -270,6 +270,45 @@ async function tourManagedSnapshots(api: ApiFixture, volumeId: string, query: st
   await api.expect(202, "DELETE", `/snapshots/${id}`);
 }
 
+/** A second pool is there as long as it takes. */
+async function tourMoves(api: ApiFixture): Promise<void> {
+  const { control } = api;
+  const [row] = control.poolRows;
+  const [first, second] = [`andiron@${row!.name}`, "andiron@p2"].map((backend) => `${backend}#${backend.split("@")[1]}`);
+  const before = control.poolRows;
+  control.poolRows = [row!, { ...row!, name: "p2" }];
+  const typeOf = async (name: string, specs = {}): Promise<string> =>
+    textAt(await api.expect(200, "POST", "/types", { body: { volume_type: { name, extra_specs: specs } } }), "volume_type", "id");
+  const types = [await typeOf("to-p2", { volume_backend_name: "p2", multiattach: "<is> True" }), await typeOf("anywhere")];
+  const [id, other] = [await createVolume(api), await createVolume(api)];
+  const path = `/volumes/${id}/action`;
+  const shown = async (): Promise<unknown[]> => {
+    await api.cinder.idle();
+    const { volume } = await api.expect(200, "GET", `/volumes/${id}`);
+    return ["status", "migration_status", "volume_type", "os-vol-host-attr:host"].map((field) => volume![field]);
+  };
+  const migrate = (host: unknown, more = {}): object => ({ "os-migrate_volume": { host, ...more } });
+  await api.expect(202, "POST", path, { body: migrate(second, { force_host_copy: "True", lock_volume: true }) });
+  assert.deepEqual(await shown(), ["available", "success", "__DEFAULT__", second]);
+  await api.expect(400, "POST", path, { version: "3.16", body: migrate(first, { cluster: "c" }) });
+  await api.expect(400, "POST", path, { version: "3.15", body: migrate(first, { cluster: "c" }) });
+  await api.expect(400, "POST", path, { version: "3.15", body: { "os-migrate_volume": {} } });
+  await api.expect(400, "POST", path, { version: "3.16", body: migrate(null, { cluster: "c" }) });
+  await api.expect(202, "POST", path, { version: "3.16", body: migrate(first, { cluster: null }) });
+  assert.deepEqual(await shown(), ["available", "success", "__DEFAULT__", first]);
+  await api.expect(400, "POST", path, { body: { "os-retype": { new_type: "anywhere", migration_policy: "always" } } });
+  await api.expect(202, "POST", path, { body: { "os-retype": { new_type: "to-p2", migration_policy: "on-demand" } } });
+  assert.deepEqual(await shown(), ["available", "success", "to-p2", second]);
+  await api.expect(202, "POST", path, { body: { "os-retype": { new_type: types[1], migration_policy: "never" } } });
+  assert.deepEqual(await shown(), ["available", "success", "anywhere", second]);
+  await api.expect(202, "POST", path, { body: { "os-reset_status": { migration_status: "none" } } });
+  const body = { "os-migrate_volume_completion": { new_volume: other, error: false } };
+  assert.deepEqual(await api.expect(200, "POST", path, { body }), { save_volume_id: other });
+  for (const each of [id, other]) await api.expect(202, "DELETE", `/volumes/${each}`);
+  for (const each of types) await api.expect(202, "DELETE", `/types/${each}`);
+  control.poolRows = before;
+}
+
 /** Each stop with its name. */
 export const operatorTour: Readonly<Record<string, (api: ApiFixture) => Promise<void>>> = {
   "encryption of types": tourEncryption,
@@ -279,5 +318,6 @@ export const operatorTour: Readonly<Record<string, (api: ApiFixture) => Promise<
   "transfers by both paths": tourTransfers,
   "services, hosts, clusters, clean-up": tourServices,
   "hints to the scheduler": tourHints,
+  "another type, another pool": tourMoves,
   "managing and letting go": tourManagement,
 };

@@ -13,6 +13,7 @@ import type { Log } from "../common/log.ts";
 import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
+import { CopiesBetweenExports } from "../copying/copies-between-exports.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
 import type { ExportDirectory } from "../engine/device.ts";
 import { RecordControl } from "../engine/record-control.ts";
@@ -57,6 +58,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     policy: keystone.policy,
     servers: keystone.servers,
     images: images.images,
+    copies: new CopiesBetweenExports(options.exports),
     projects: keystone.projects,
     outbox: notifications.outbox,
     log,

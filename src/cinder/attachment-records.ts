@@ -9,7 +9,7 @@ import { cinderLimits, type Attachment, type ConnectionInfo, type Connector, typ
 import { readAttachments, type CinderPorts } from "./ports.ts";
 import { frontEndFigures } from "./qos-figures.ts";
 import { attachmentKind, deleteRecord, qosKind, readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
-import { isMigrating, statusByAttachments } from "./status.ts";
+import { checkNotMoving, isMigrating, statusByAttachments } from "./status.ts";
 
 export type AttachMode = "rw" | "ro";
 
@@ -64,6 +64,7 @@ export async function connect(
   attachment: Attachment,
   connector: Connector,
 ): Promise<Attachment> {
+  checkNotMoving(volume);
   const mode = chooseMode(volume, modeOf(connector) ?? attachment.attachMode);
   const connectionInfo = attachment.connectionInfo ?? (await exportVolume(ports, tx, volume, attachment.id, mode));
   return {

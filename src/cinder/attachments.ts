@@ -28,7 +28,7 @@ import type { ListQuery, Page } from "./list-query.ts";
 import type { Attachment, Connector, Volume } from "./model.ts";
 import { isVisible, readAttachment, readAttachments, readVolume, searchedProject, type CinderPorts } from "./ports.ts";
 import { attachmentShape } from "./shapes.ts";
-import { isErrorStatus } from "./status.ts";
+import { checkNotMoving, isErrorStatus } from "./status.ts";
 import type { Attachments, CreateAttachment } from "./verbs.ts";
 import { isUuid } from "./volume-create.ts";
 
@@ -141,6 +141,7 @@ export class AttachmentService implements Attachments {
 
   /** The volume after a new attachment was let in. `attaching` rows of the same server change nothing of it. */
   #reserve(context: RequestContext, volume: Volume, rows: readonly Attachment[], instanceId: string | null): Volume {
+    checkNotMoving(volume);
     if (isErrorStatus(volume.status)) {
       throw invalidVolume(
         "Volume attachments can not be created if the volume is in an error state. " +

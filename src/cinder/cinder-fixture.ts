@@ -11,6 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
 import type { RequestContext } from "./context.ts";
+import type { DiskCopies } from "./disk-copies.ts";
 import { noImages } from "./images.ts";
 import type { LogLevel } from "./model.ts";
 import type { Outbox } from "./notifications/notices.ts";
@@ -36,6 +37,7 @@ export interface FixtureOptions {
   readonly servers?: CinderOptions["servers"];
   readonly projects?: CinderOptions["projects"];
   readonly images?: CinderOptions["images"];
+  readonly copies?: CinderOptions["copies"];
   readonly policy?: CinderOptions["policy"];
   readonly jobKinds?: CinderOptions["jobKinds"];
   /** Where notifications go; it is asked for before Cinder is made. */
@@ -58,6 +60,9 @@ export function requestContext(projectId: string, isAdmin: boolean): RequestCont
     serviceRoles: [],
   };
 }
+
+/** There are no bytes: a GiB is copied in a step. */
+const copiesAtOnce: DiskCopies = { step: ({ offset }) => Promise.resolve(offset + 2 ** 30) };
 
 /** Ends with the test. */
 export async function openFixture(test: TestContext, options: FixtureOptions = {}): Promise<CinderFixture> {
@@ -91,6 +96,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       servers: options.servers ?? noServers,
       projects: options.projects ?? anyProject,
       images: options.images ?? noImages,
+      copies: options.copies ?? copiesAtOnce,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
       ...(options.outbox === undefined ? {} : { outbox: await options.outbox(registry) }),

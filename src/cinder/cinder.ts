@@ -7,6 +7,7 @@ import type { Control } from "../engine/control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
 import { DefaultTypeService } from "./default-types.ts";
+import type { DiskCopies } from "./disk-copies.ts";
 import { GroupTypeService } from "./group-types.ts";
 import { ImageCache } from "./image-cache.ts";
 import type { Images } from "./images.ts";
@@ -17,6 +18,7 @@ import { JobRunner } from "./jobs/job-runner.ts";
 import { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
 import { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { VolumeToImage } from "./jobs/volume-to-image.ts";
+import { VolumeMigration } from "./jobs/volume-migration.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
 import { ManagementService } from "./management.ts";
 import { MessageService } from "./messages.ts";
@@ -40,6 +42,7 @@ import type { Cinder } from "./verbs.ts";
 import { VolumeActionService } from "./volume-actions.ts";
 import { VolumeDeletion } from "./volume-delete.ts";
 import { VolumeImageService } from "./volume-images.ts";
+import { VolumeMoveService } from "./volume-moves.ts";
 import { VolumeTypeService } from "./volume-types.ts";
 import { VolumeService } from "./volumes.ts";
 
@@ -54,6 +57,7 @@ export interface CinderOptions {
   readonly images: Images;
   /** Where notifications go; without it nobody is told anything. */
   readonly outbox?: Outbox;
+  readonly copies: DiskCopies;
   readonly log: LogControl;
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
@@ -80,8 +84,11 @@ export function createCinder(options: CinderOptions): CinderService {
   const cache = new ImageCache(ports);
   const fromImage = new VolumeFromImage(ports, cache);
   const toImage = new VolumeToImage(ports);
-  for (const kind of [cascade, fromImage, toImage, ...(options.jobKinds?.(ports) ?? [])]) jobs.addKind(kind);
+  const migration = new VolumeMigration(ports);
+  const kinds = [cascade, fromImage, toImage, migration, ...(options.jobKinds?.(ports) ?? [])];
+  for (const kind of kinds) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
+  const legacyAttach = new LegacyAttachService(ports);
   const types = new VolumeTypeService(ports);
   const groupTypes = new GroupTypeService(ports);
   const messages = new MessageService(ports);
@@ -93,7 +100,8 @@ export function createCinder(options: CinderOptions): CinderService {
     volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage, cache }),
     volumeActions: new VolumeActionService(ports, deletion),
     volumeImages: new VolumeImageService(ports, { queue: jobs.queue, toImage, types }),
-    legacyAttach: new LegacyAttachService(ports),
+    legacyAttach,
+    volumeMoves: new VolumeMoveService(ports, { queue: jobs.queue, migration, attach: legacyAttach }),
     snapshots: new SnapshotService(ports),
     attachments: new AttachmentService(ports),
     volumeTypes: types,

@@ -24,7 +24,7 @@ import type { Attachment, ConnectionInfo, Connector, Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
 import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, volumeKind, writeRecord } from "./records.ts";
-import { checkBeginDetaching, checkReserve } from "./status.ts";
+import { checkBeginDetaching, checkNotMoving, checkReserve } from "./status.ts";
 import type { AttachRequest, LegacyAttach } from "./verbs.ts";
 
 const rules = "volume_extension:volume_actions:";
@@ -79,6 +79,7 @@ export class LegacyAttachService implements LegacyAttach {
     await this.#ports.store.commit(context.projectId, async (tx) => {
       const { volume, rows } = await this.#read(tx, context, volumeId, "attach");
       if (volume.status === "maintenance") throw invalidVolume("The volume cannot be attached in maintenance mode.");
+      checkNotMoving(volume);
       if (rows.some((row) => row.status === "attached" && isTarget(row, request))) return;
       if (!volume.multiattach && rows.some((row) => row.status === "attached")) {
         throw invalidVolume("volume is already attached");

@@ -20,7 +20,7 @@ import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
 import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { backendName, volumeHost } from "./scheduler.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
-import { checkSnapshotDelete } from "./status.ts";
+import { checkNotMoving, checkSnapshotDelete } from "./status.ts";
 import { readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import type { VolumeDetail } from "./verbs.ts";
@@ -85,6 +85,8 @@ export class ManagementService implements Management {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const type = await this.#chooseType(tx, context, request.volumeType);
       const vdisk = await this.#findVdisk(tx, pool, request.reference);
+      // What is ours alone is there since a record says so: after the look at the vDisk the index knows.
+      await this.#ports.index.fresh();
       if (this.#isOurOwn(vdisk.id)) throw invalidReference("volume", request.reference, `pool ${pool} has no such vDisk`);
       if ((await readRecord(tx, volumeKind, vdisk.id)) !== undefined) {
         throw invalid(`Unable to manage existing volume. Volume ${vdisk.id} already managed.`);
@@ -107,6 +109,7 @@ export class ManagementService implements Management {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const volume = await readVolume(tx, context, request.volumeId);
       this.#ports.policy.enforce(context, "snapshot_extension:snapshot_manage", volume);
+      checkNotMoving(volume);
       const cut = await this.#findCut(tx, request.reference);
       if ((await readRecord(tx, snapshotKind, cut.id)) !== undefined) {
         throw invalid(`Unable to manage existing snapshot. Snapshot ${cut.id} already managed.`);

@@ -63,6 +63,14 @@ export const snapshotStatuses = [
 ] as const;
 export type SnapshotStatus = (typeof snapshotStatuses)[number];
 
+/** A volume on its way to another pool. */
+export interface VolumeMove {
+  /** "host@vpool#vpool". */
+  readonly host: string;
+  /** The type that it is to be of; the quota of that type is charged already. */
+  readonly typeId?: string;
+}
+
 export interface Volume {
   readonly v: 1;
   readonly id: string;
@@ -101,6 +109,8 @@ export interface Volume {
   readonly launchedAtMs?: number;
   /** The job that works on it (jobs/job.ts), until it ends. */
   readonly jobId?: string;
+  /** Where a job moves it (jobs/volume-migration.ts); no byte of it may change meanwhile. */
+  readonly move?: VolumeMove;
   /** A delete that goes on in steps, as builds before `jobId` wrote it; the reconciler makes a job of it. */
   readonly intent?: "delete-cascade";
   /** The transfer that offers it to another project. */
@@ -324,6 +334,7 @@ export const cinderLimits = {
   groupTypesMax: 1000,
   typesPerStepMax: 20,
   transferSnapshotsMax: 40, // all move in one transaction
+  retypeSnapshotsMax: 40, // all change in one transaction
   manageableMax: 10_000, // vDisks or snapshots of a pool that a list looks at
   attachmentsPerVolumeMax: 20, // each costs a compare and some writes of one transaction
   connectorBytesMax: 16 * 1024,

@@ -6,6 +6,7 @@ import type { Random } from "../common/random.ts";
 import type { Control } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
+import type { DiskCopies } from "./disk-copies.ts";
 import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
 import type { Images } from "./images.ts";
 import type { ListQuery } from "./list-query.ts";
@@ -58,6 +59,7 @@ export interface CinderPorts {
   readonly servers: ServerVolumes;
   readonly projects: Projects;
   readonly images: Images;
+  readonly copies: DiskCopies;
   readonly log: LogControl;
   readonly clock: Clock;
   readonly random: Random;

@@ -22,6 +22,8 @@ export interface Charge {
   readonly volumes?: number;
   readonly snapshots?: number;
   readonly gigabytes?: number;
+  /** What the project uses in all stays as it is: something changes its type. */
+  readonly ofTypeOnly?: true;
 }
 
 /** The limit in force for `key`. */
@@ -108,7 +110,7 @@ function changesOf(charge: Charge): (readonly [string, number])[] {
   for (const resource of ["gigabytes", "snapshots", "volumes"] as const) {
     const amount = charge[resource] ?? 0;
     if (amount === 0) continue;
-    changes.push([resource, amount]);
+    if (charge.ofTypeOnly !== true) changes.push([resource, amount]);
     if (charge.typeId !== null) changes.push([`${resource}_${charge.typeId}`, amount]);
   }
   return changes;

@@ -22,6 +22,8 @@ export interface PoolDemand {
   readonly availabilityZone: string;
   /** The only pool it may be: that of its source. */
   readonly pool?: string;
+  /** The pool that it is in already: there is room for it. */
+  readonly presentPool?: string;
   /** Hints: every volume of `same` is in the pool, none of `different`. */
   readonly samePools?: ReadonlySet<string>;
   readonly differentPools?: ReadonlySet<string>;
@@ -96,7 +98,7 @@ function refusal(settings: CinderSettings, pool: PoolInfo, demand: PoolDemand): 
   return (
     refusalByPlace(pool, demand) ??
     refusalByCapabilities(settings, pool, demand.extraSpecs) ??
-    refusalByCapacity(settings, pool, demand)
+    (demand.presentPool === pool.name ? undefined : refusalByCapacity(settings, pool, demand))
   );
 }
 

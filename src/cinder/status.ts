@@ -28,6 +28,37 @@ export function isMigrating(volume: Volume): boolean {
   return volume.migrationStatus !== null && !["none", "success", "error", "deleting"].includes(volume.migrationStatus);
 }
 
+/** A job copies it to another pool: what would change it, or let others change it, is refused. */
+export function checkNotMoving(volume: Volume): void {
+  if (volume.move === undefined) return;
+  throw invalidVolume(`Volume ${volume.id} is being migrated to ${volume.move.host}.`);
+}
+
+/** `qosAllows`: a host that uses the volume need not know of the change. */
+export function checkRetype(volume: Volume, newTypeId: string, qosAllows: boolean): void {
+  const settled = volume.status === "available" || (volume.status === "in-use" && qosAllows);
+  if (settled && isAtRest(volume) && volume.typeId !== newTypeId) return;
+  throw invalidVolume(
+    "Retype needs volume to be in available or in-use state, not be part of an active migration or a consistency group, " +
+      "requested type has to be different that the one from the volume, and for in-use volumes " +
+      "front-end qos specs cannot change.",
+  );
+}
+
+export function checkMigrate(volume: Volume, host: string): void {
+  const settled = volume.status === "available" || volume.status === "in-use";
+  if (settled && isAtRest(volume) && volume.host !== null && volume.host !== host && volume.snapshotCount === 0) return;
+  throw invalidVolume(
+    `Volume ${volume.id} status must be available or in-use, must not be migrating, have snapshots, be replicated, ` +
+      "be part of a group and destination host/cluster must be different than the current one",
+  );
+}
+
+/** No migration and no other job is under way. */
+function isAtRest(volume: Volume): boolean {
+  return !isMigrating(volume) && volume.groupId === null && volume.jobId === undefined;
+}
+
 const deletable: readonly VolumeStatus[] = ["available", "error", "error_restoring", "error_extending", "error_managing"];
 
 /** Delete and force delete. `attached`: some attachment is. A volume that never had a pool is always deletable. */
@@ -66,6 +97,7 @@ export function checkReadOnlyUpdate(volume: Volume): void {
 }
 
 export function checkExtend(volume: Volume, newSizeGib: number, allowInUse: boolean): void {
+  checkNotMoving(volume);
   if (volume.status !== "available" && !(allowInUse && volume.status === "in-use")) {
     throw invalidVolume(`Volume ${volume.id} status must be '{'status': 'available'}' to extend, currently ${volume.status}.`);
   }
@@ -83,6 +115,7 @@ export function volumeTooLarge(sizeGib: number): string {
 }
 
 export function checkReserve(volume: Volume): void {
+  checkNotMoving(volume);
   if (volume.status === "available" || (volume.multiattach && volume.status === "in-use")) return;
   throw invalidVolume(`Volume status must be available to reserve, but the status is ${volume.status}.`);
 }
@@ -95,6 +128,8 @@ export function checkBeginDetaching(volume: Volume): void {
 export function checkSnapshotSource(volume: Volume, allowInUse: boolean): void {
   if (volume.status === "maintenance")
     throw invalidVolume("The snapshot cannot be created when the volume is in maintenance mode.");
+  if (isMigrating(volume)) throw invalidVolume("Snapshot cannot be created while volume is migrating.");
+  checkNotMoving(volume);
   if (volume.status === "error") throw invalidVolume("The snapshot cannot be created when the volume is in error status.");
   if (volume.status === "available" || (allowInUse && volume.status === "in-use")) return;
   const wanted = allowInUse ? "available, in-use" : "available";
@@ -109,6 +144,7 @@ export function checkSnapshotDelete(snapshot: Snapshot): void {
 
 /** os-volume_upload_image; `force` is false where enable_force_upload is. */
 export function checkUpload(volume: Volume, force: boolean): void {
+  checkNotMoving(volume);
   if (volume.status === "available" || (force && volume.status === "in-use")) return;
   throw invalidVolume(`Volume ${volume.id} status must be ${force ? "available or in-use" : "available"}`);
 }
@@ -126,6 +162,7 @@ export function checkSnapshotAsSource(source: Snapshot): void {
 
 /** The volume as the state machine of revert sees it; `latest` is its newest snapshot. */
 export function checkRevert(volume: Volume, snapshotId: string, latest: Snapshot | undefined): Snapshot {
+  checkNotMoving(volume);
   if (latest === undefined) throw invalid(`Volume ${volume.id} has no snapshots.`);
   if (latest.id !== snapshotId) {
     throw invalid(`Specified snapshot ${snapshotId} is None or not the latest one of volume ${volume.id}.`);

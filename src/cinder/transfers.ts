@@ -21,6 +21,7 @@ import { isVisible, readVolume, searchedProject, type CinderPorts } from "./port
 import { deleteRecord, readRecord, snapshotKind, transferKind, volumeKind, writeRecord } from "./records.ts";
 import { transferShape } from "./shapes.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
+import { checkNotMoving } from "./status.ts";
 
 const keyBytes = 8; // shown as 16 hex digits, the length of Cinder's
 
@@ -59,6 +60,7 @@ export class TransferService implements Transfers {
       const volume = await readVolume(tx, context, request.volumeId);
       this.#ports.policy.enforce(context, "volume:create_transfer", volume);
       if (volume.status !== "available") throw invalidVolume("status must be available");
+      checkNotMoving(volume);
       if (!request.noSnapshots) checkSnapshots(await this.#snapshotsOf(volume));
       const record: Transfer = {
         v: 1,

@@ -122,6 +122,22 @@ export interface VolumeImages {
   upload(context: RequestContext, id: string, request: UploadVolume): Promise<UploadedVolume>;
 }
 
+export interface MigrateVolume {
+  /** "host@vpool#vpool"; one of host and cluster is there. */
+  readonly host?: string;
+  readonly cluster?: string;
+  /** The volume is in maintenance meanwhile. */
+  readonly lock: boolean;
+}
+
+export interface VolumeMoves {
+  /** `type`: id or name. `mayMigrate`: to another pool, when its own can't take the type. */
+  retype(context: RequestContext, id: string, type: string, mayMigrate: boolean): Promise<void>;
+  migrate(context: RequestContext, id: string, request: MigrateVolume): Promise<void>;
+  /** Answers with the id of the volume to go on with. */
+  completeMigration(context: RequestContext, id: string, newId: string, isFailed: boolean): Promise<string>;
+}
+
 export interface AttachRequest {
   readonly instanceId?: string;
   readonly hostName?: string;
@@ -337,6 +353,7 @@ export interface Cinder extends OperatorVerbs {
   readonly volumes: Volumes;
   readonly volumeActions: VolumeActions;
   readonly volumeImages: VolumeImages;
+  readonly volumeMoves: VolumeMoves;
   readonly legacyAttach: LegacyAttach;
   readonly snapshots: Snapshots;
   readonly attachments: Attachments;

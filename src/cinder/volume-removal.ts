@@ -29,6 +29,8 @@ export async function forgetVolume(
   if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
   deleteRecord(tx, volumeKind, volume.id);
   if (!volume.consumesQuota) return;
-  const { projectId, typeId, sizeGib } = volume;
+  const { projectId, typeId, sizeGib, move } = volume;
   await ports.ledger.release(tx, { projectId, typeId, volumes: 1, gigabytes: sizeGib });
+  if (move?.typeId === undefined) return;
+  await ports.ledger.release(tx, { projectId, typeId: move.typeId, volumes: 1, gigabytes: sizeGib, ofTypeOnly: true });
 }

@@ -269,7 +269,7 @@ export class VolumeTypeService implements VolumeTypes {
   }
 
   #isUsed(id: string): boolean {
-    for (const volume of this.#ports.index.volumes.values()) if (volume.typeId === id) return true;
+    for (const volume of this.#ports.index.volumes.values()) if (volume.typeId === id || volume.move?.typeId === id) return true;
     return false;
   }
 }

@@ -70,6 +70,7 @@ export const errorCodes = {
   map_damaged: "data",
   record_damaged: "data",
   registry_damaged: "data",
+  copy_differs: "data",
   internal: "internal",
 } as const satisfies Record<string, ErrorKind>;
 

@@ -44,6 +44,8 @@ export class OperationRecords {
   readonly #projectId: string;
   #host = "";
   #pool = "";
+  #otherPool = "";
+  #otherTypeId = "";
   #badTypeId = "";
 
   constructor(send: Send, projectId: string) {
@@ -53,10 +55,12 @@ export class OperationRecords {
 
   async start(): Promise<void> {
     const { pools } = await this.#send("GET", "/scheduler-stats/get_pools");
-    this.#pool = String((pools as unknown as { name: string }[])[0]!.name);
+    const names = (pools as unknown as { name: string }[]).map(({ name }) => name);
+    [this.#pool = "", this.#otherPool = ""] = names;
     this.#host = this.#pool.split("#")[0]!;
     const volume_type = { name: "odd", extra_specs: { volume_backend_name: "nowhere" } };
     this.#badTypeId = idOf(await this.#send("POST", "/types", { volume_type }), "volume_type");
+    this.#otherTypeId = idOf(await this.#send("POST", "/types", { volume_type: { name: "another" } }), "volume_type");
   }
 
   /** What stands for `names`, made anew. */
@@ -66,6 +70,7 @@ export class OperationRecords {
       ["host", this.#host],
       ["host_name", this.#host],
       ["pool", this.#pool],
+      ["other_type_id", this.#otherTypeId],
       ["target_project_id", this.#projectId],
       ["class_name", "default"],
       ["alias", "os-services"],
@@ -80,6 +85,11 @@ export class OperationRecords {
     else if (needs("volume_id", "source_name", "attachment_id", "transfer_id", "message_id")) {
       await this.#makeVolume(made, state, names);
     }
+    if (needs("other_volume_id")) {
+      const other = new Map(made);
+      made.set("other_volume_id", await this.#makeVolume(other, "", []));
+    }
+    if (needs("other_pool")) made.set("other_pool", await this.#poolBeside(made.get("volume_id")!));
     if (needs("type_id") || state === "default") await this.#makeType(made, state, operationId);
     if (needs("qos_id")) await this.#makeQos(made, state);
     if (needs("group_type_id")) {
@@ -87,6 +97,15 @@ export class OperationRecords {
       made.set("group_type_id", idOf(await this.#send("POST", "/group_types", given), "group_type"));
     }
     return made;
+  }
+
+  /** The pool that the volume is not in. */
+  async #poolBeside(volumeId: string): Promise<string> {
+    return (await this.#poolOf(volumeId)) === this.#pool ? this.#otherPool : this.#pool;
+  }
+
+  async #poolOf(volumeId: string): Promise<string> {
+    return String((await this.#send("GET", `/volumes/${volumeId}`))["volume"]!["os-vol-host-attr:host"]);
   }
 
   /** After an operation that may have taken the service out of service. */
@@ -107,6 +126,7 @@ export class OperationRecords {
     if (state === "detaching") await act({ "os-begin_detaching": null });
     if (state === "described") await act({ "os-set_image_metadata": { metadata: { key: "b" } } });
     if (names.includes("source_name")) {
+      made.set("pool", await this.#poolOf(id));
       await act({ "os-unmanage": null });
       made.set("source_name", `volume-${id}`);
     }

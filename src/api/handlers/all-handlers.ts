@@ -16,12 +16,14 @@ import { transferHandlers } from "./transfers.ts";
 import { defaultTypeHandlers, typeEncryptionHandlers } from "./type-parts.ts";
 import { legacyAttachHandlers, volumeActionHandlers } from "./volume-actions.ts";
 import { volumeImageHandlers } from "./volume-images.ts";
+import { volumeMoveHandlers } from "./volume-moves.ts";
 import { volumeHandlers } from "./volumes.ts";
 
 export const allHandlers: Handlers = {
   ...volumeHandlers,
   ...volumeActionHandlers,
   ...volumeImageHandlers,
+  ...volumeMoveHandlers,
   ...legacyAttachHandlers,
   ...metadataHandlers,
   ...snapshotHandlers,

@@ -1,0 +1,239 @@
+// A volume from one pool to another: its bytes are copied to a vDisk of the other pool, compared, and that vDisk takes the
+// place of the volume's. docs/design/migration.md has the argument. The request makes the vDisk and leaves the job.
+//
+//   migration status   starting ──► migrating ── copied ──► completing ── the same ──► success
+//                          └───────────┴── cancelled, failed ──┴──► error, the copy is gone, and a message
+//
+// - Source and copy are reached by exports of the job's own, whose names are in memory only: each claim revokes those of the
+//   one before and waits until they are gone. So of two processes that believe to have the job one at most can write.
+// - Nothing else writes to either: the volume bears `move`, which forbids attaching, growing, reverting and snapshots.
+// - The vDisk of the copy has the job's id. It goes, or becomes the volume's, in the transaction that takes `move` off.
+
+import { AndironError } from "../../common/errors.ts";
+import type { Tx } from "../../registry/atomic.ts";
+import { ownersContext } from "../notifications/message-context.ts";
+import { asksFor } from "../extra-specs.ts";
+import { invalidVolume } from "../faults.ts";
+import type { Volume, VolumeMove } from "../model.ts";
+import type { CinderPorts } from "../ports.ts";
+import { readRecord, typeKind, volumeKind, writeRecord } from "../records.ts";
+import { writeMessage } from "../user-messages.ts";
+import { vdiskName } from "../volume-create.ts";
+import { commitClaimed } from "./job-claims.ts";
+import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
+import type { Job, JobVerdict } from "./job.ts";
+
+type Phase = "copy" | "compare" | "switch";
+
+/** What a step came to; undefined: the volume is gone, or somebody else's business now. */
+type Moved = { readonly phase: Phase; readonly offset: number } | undefined;
+
+interface OpenExports {
+  readonly generation: number;
+  readonly sourceExport: string;
+  readonly targetExport: string;
+}
+
+const releaseLookMs = 50;
+
+export class VolumeMigration implements JobKind<Moved> {
+  readonly name = "volume-migration";
+  readonly version = 1;
+  readonly unit = "bytes";
+  readonly runningMax = 2;
+  readonly stepTimeoutMs = 600_000;
+  readonly deadlineMs = 24 * 3600 * 1000;
+  readonly #ports: CinderPorts;
+  readonly #exports = new Map<string, OpenExports>();
+
+  constructor(ports: CinderPorts) {
+    this.#ports = ports;
+  }
+
+  /** `jobId`: also to be written into the volume, with its `move`, in the same transaction; the copy's vDisk has it too. */
+  request(volume: Volume, jobId: string, sizeBytes: number, sourceExportId: string, requestId: string): NewJob {
+    const { id, projectId } = volume;
+    const params = { sizeBytes, sourceExportId };
+    // Each byte is copied, and compared.
+    return { id: jobId, projectId, requestId, resource: { type: "volume", id }, params, total: 2 * sizeBytes };
+  }
+
+  async work(job: Job, run: JobRun): Promise<Moved> {
+    const { phase, offset } = checkpointOf(job);
+    if (phase === "switch") {
+      await this.#close(job);
+      await this.#released(job, run);
+      return { phase, offset };
+    }
+    const open = await this.#open(job);
+    if (open === undefined) return undefined;
+    return { phase, offset: await this.#ports.copies.step({ ...open, phase, offset }, run) };
+  }
+
+  async advance(tx: Tx, job: Job, moved: Moved): Promise<JobAdvance> {
+    const volume = await this.#volume(tx, job);
+    if (volume?.move === undefined || moved === undefined) {
+      await this.#drop(tx, job);
+      return { next: "done", done: job.progress.done };
+    }
+    const sizeBytes = sizeOf(job);
+    const { phase, offset } = moved;
+    if (phase === "switch") {
+      await this.#switch(tx, job, volume, volume.move);
+      return { next: "done" };
+    }
+    const done = phase === "copy" ? offset : sizeBytes + offset;
+    if (offset < sizeBytes) return { next: "more", checkpoint: { phase, offset }, done };
+    if (phase === "compare") return { next: "more", checkpoint: { phase: "switch", offset }, done };
+    if (volume.migrationStatus === "migrating") {
+      writeRecord(tx, volumeKind, volume.id, { ...volume, migrationStatus: "completing", updatedAtMs: this.#nowMs() });
+    }
+    return { next: "more", checkpoint: { phase: "compare", offset: 0 }, done };
+  }
+
+  async undo(job: Job): Promise<"done"> {
+    await this.#close(job);
+    return "done";
+  }
+
+  async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
+    await this.#drop(tx, job);
+    const volume = await this.#volume(tx, job);
+    if (volume === undefined) return;
+    if (volume.move?.typeId !== undefined) await this.#ports.ledger.release(tx, chargeOfType(volume, volume.move.typeId));
+    writeRecord(tx, volumeKind, volume.id, { ...this.#arrived(volume), migrationStatus: "error" });
+    writeMessage(this.#ports, tx, messageId, {
+      action: "create-volume",
+      detail: "unknown",
+      resourceType: "VOLUME",
+      resourceId: volume.id,
+      projectId: volume.projectId,
+      requestId: job.requestId,
+      reason: verdict.reason,
+    });
+  }
+
+  /** The copy takes the place of the volume's vDisk, which goes. */
+  async #switch(tx: Tx, job: Job, volume: Volume, move: VolumeMove): Promise<void> {
+    if (volume.attachmentIds.length > 0 || volume.snapshotCount > 0) {
+      throw invalidVolume(`Volume ${volume.id} was changed while it was migrated.`);
+    }
+    const { control, ledger } = this.#ports;
+    await control.deleteVdisk(tx, volume.id);
+    await control.rekeyVdisk(tx, job.id, volume.id);
+    await control.renameVdisk(tx, volume.id, vdiskName(volume.id, volume.name));
+    const arrived: Volume = { ...this.#arrived(volume), host: move.host, migrationStatus: "success" };
+    if (move.typeId === undefined) {
+      writeRecord(tx, volumeKind, volume.id, arrived);
+      return;
+    }
+    if (volume.typeId !== null) await ledger.release(tx, chargeOfType(volume, volume.typeId));
+    const type = await readRecord(tx, typeKind, move.typeId);
+    const multiattach = asksFor(type?.extraSpecs["multiattach"]);
+    const typed: Volume = { ...arrived, typeId: move.typeId, multiattach };
+    writeRecord(tx, volumeKind, volume.id, typed);
+    await this.#ports.notices.volume(tx, ownersContext(volume, job.requestId), "retype", typed);
+  }
+
+  /** The volume without its job. A status that the job gave it goes; an administrator's word stands. */
+  #arrived(volume: Volume): Volume {
+    const { jobId: _ended, move: _gone, ...free } = volume;
+    const isOurs = volume.status === "retyping" || volume.status === "maintenance";
+    const status = isOurs ? "available" : volume.status;
+    return { ...free, status, previousStatus: volume.status, updatedAtMs: this.#nowMs() };
+  }
+
+  /** The names of this claim's exports, made when they are not there; undefined when the volume is not the job's any more. */
+  async #open(job: Job): Promise<OpenExports | undefined> {
+    const open = this.#exports.get(job.id);
+    if (open?.generation === job.generation) return open;
+    await this.#close(job);
+    let made: OpenExports | undefined;
+    await commitClaimed(this.#ports, job, async (tx, present) => {
+      made = undefined;
+      const volume = await this.#volume(tx, present);
+      if (volume?.move === undefined) return present;
+      const { control } = this.#ports;
+      const source = await control.createExport(tx, { id: sourceExportOf(job), vdiskId: volume.id, readOnly: true });
+      const target = await control.createExport(tx, { id: job.id, vdiskId: job.id, readOnly: false });
+      made = { generation: job.generation, sourceExport: source.exportName, targetExport: target.exportName };
+      if (volume.migrationStatus !== "starting") return present;
+      writeRecord(tx, volumeKind, volume.id, { ...volume, migrationStatus: "migrating", updatedAtMs: this.#nowMs() });
+      return present;
+    });
+    if (made !== undefined) this.#exports.set(job.id, made);
+    return made;
+  }
+
+  /** Revokes both exports, and waits until nobody has them open. */
+  async #close(job: Job): Promise<void> {
+    this.#exports.delete(job.id);
+    const ids = [sourceExportOf(job), job.id];
+    await commitClaimed(this.#ports, job, async (tx, present) => {
+      for (const id of ids) await this.#ports.control.revokeExport(tx, id);
+      return present;
+    });
+    for (const id of ids) await this.#ports.control.exportGone(id);
+  }
+
+  /** Until the router has brought the copy to its pool and let go of it: only then can it get another id. */
+  async #released(job: Job, run: JobRun): Promise<void> {
+    for (;;) {
+      const vdisk = await this.#ports.control.vdisk(job.id);
+      if (vdisk?.owner === undefined) return;
+      run.signal.throwIfAborted();
+      if (!run.mayAct()) throw new AndironError("lease_lost", "the claim may be lost");
+      await this.#ports.clock.sleep(releaseLookMs);
+    }
+  }
+
+  /** The copy goes, if it is there still; the exports are closed already, or nobody's. */
+  async #drop(tx: Tx, job: Job): Promise<void> {
+    const { control } = this.#ports;
+    for (const id of [sourceExportOf(job), job.id]) await control.revokeExport(tx, id);
+    await control.deleteVdisk(tx, job.id).catch((error: unknown) => {
+      if (!(error instanceof AndironError) || error.code !== "vdisk_not_found") throw error;
+    });
+  }
+
+  /** Undefined when it is gone, or somebody else's business now. */
+  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
+    const volume = await readRecord(tx, volumeKind, job.resource.id);
+    return volume?.jobId === job.id ? volume : undefined;
+  }
+
+  #nowMs(): number {
+    return this.#ports.clock.wallMs();
+  }
+}
+
+function checkpointOf(job: Job): { readonly phase: Phase; readonly offset: number } {
+  const phase = job.checkpoint["phase"];
+  return {
+    phase: phase === "compare" || phase === "switch" ? phase : "copy",
+    offset: Number(job.checkpoint["offset"] ?? 0),
+  };
+}
+
+function sourceExportOf(job: Job): string {
+  return String(job.params["sourceExportId"]);
+}
+
+function sizeOf(job: Job): number {
+  return Number(job.params["sizeBytes"]);
+}
+
+/** What a volume without snapshots counts for among those of a type. */
+export function chargeOfType(
+  { projectId, sizeGib, consumesQuota }: Volume,
+  typeId: string,
+): {
+  readonly projectId: string;
+  readonly typeId: string;
+  readonly volumes: number;
+  readonly gigabytes: number;
+  readonly ofTypeOnly: true;
+} {
+  const count = consumesQuota ? 1 : 0;
+  return { projectId, typeId, volumes: count, gigabytes: count * sizeGib, ofTypeOnly: true };
+}
