@@ -6,12 +6,14 @@ import { snapshotAreas } from "./snapshots.ts";
 import { transferAreas } from "./transfers.ts";
 import { typeAreas } from "./types.ts";
 import { volumeActionAreas } from "./volume-actions.ts";
+import { volumeMoveAreas } from "./volume-moves.ts";
 import { volumeAreas } from "./volumes.ts";
 
 export const allAreas: readonly Area[] = [
   ...cloudAreas,
   ...volumeAreas,
   ...volumeActionAreas,
+  ...volumeMoveAreas,
   ...snapshotAreas,
   ...typeAreas,
   ...transferAreas,
