@@ -394,7 +394,7 @@ const moves: readonly Row[] = [
   { command: "volume type create", by: "admin", args: "slow", shows: { name: "slow" } },
   { command: "volume create", args: "--size 1 mover", shows: { name: "mover" }, keeps: { mover: "id" } },
   { command: "volume show", args: "mover", shows: { status: "available" }, waits: true },
-  // Debian's client stumbles over its own resource before it asks for anything; Tempest retypes.
+  // The client's look-up of a type by its name ends so, before it asks for the retype; why is not known yet.
   {
     command: "volume set",
     args: "--type slow --retype-policy on-demand mover",
