@@ -391,15 +391,17 @@ const quotas: readonly Row[] = [
 
 /** Another type; of another pool there is none here (test/crash/migration.test.ts has two). */
 const moves: readonly Row[] = [
-  { command: "volume type create", by: "admin", args: "slow", shows: { name: "slow" } },
+  { command: "volume type create", by: "admin", args: "slow", shows: { name: "slow" }, keeps: { slow: "id" } },
   { command: "volume create", args: "--size 1 mover", shows: { name: "mover" }, keeps: { mover: "id" } },
   { command: "volume show", args: "mover", shows: { status: "available" }, waits: true },
-  // The client's look-up of a type by its name ends so, before it asks for the retype; why is not known yet.
+  // From 3.52 on Cinder refuses a member the filter by name, in which the client's look-up of a type ends; and so do we.
   {
     command: "volume set",
     args: "--type slow --retype-policy on-demand mover",
     fails: /Failed to set volume type: Resource\.get\(\) takes 1 positional argument/,
   },
+  { command: "volume set", args: "--type {slow} --retype-policy on-demand mover" },
+  { command: "volume show", args: "mover", shows: { type: "slow" }, waits: true },
   { command: "volume migrate", args: "--host {host}@nowhere#nowhere mover", fails: forbidden },
   {
     command: "volume migrate",
