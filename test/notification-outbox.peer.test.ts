@@ -168,6 +168,7 @@ describe("the outbox of notifications", { skip, timeout: 900_000 }, () => {
     await rig.api.createVolume({ name: "waits" });
     assert.match((await rig.andiron.manage("notifications", "list")).stdout, /volume\.create\.start volume\.create\.end/);
     const purged = await rig.andiron.manage("notifications", "purge");
+    assert.equal(purged.code, 0, purged.stderr);
     assert.match(purged.stdout, /^1 /);
     assert.deepEqual(JSON.parse((await rig.andiron.manage("notifications", "list", "--json")).stdout), []);
     const silent = await prepareAndiron();

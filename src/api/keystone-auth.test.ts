@@ -12,6 +12,7 @@ const plain: KeystoneToken = {
   userDomainId: "default",
   projectId: "demo",
   projectDomainId: "default",
+  projectName: "demo",
   domainId: undefined,
   systemScope: undefined,
   isAdminProject: undefined,
@@ -24,8 +25,15 @@ const known: Readonly<Record<string, KeystoneToken>> = {
   admin: { ...plain, userId: "root", roles: ["admin"] },
   nova: { ...plain, userId: "nova", roles: ["service"] },
   narrow: { ...plain, accessRules: [{ service: "block-storage", method: "GET", path: "/v3/volumes" }] },
-  domain: { ...plain, projectId: undefined, projectDomainId: undefined, domainId: "d1" },
-  system: { ...plain, projectId: undefined, projectDomainId: undefined, systemScope: "all", isAdminProject: false },
+  domain: { ...plain, projectId: undefined, projectName: undefined, projectDomainId: undefined, domainId: "d1" },
+  system: {
+    ...plain,
+    projectId: undefined,
+    projectName: undefined,
+    projectDomainId: undefined,
+    systemScope: "all",
+    isAdminProject: false,
+  },
 };
 
 function authenticate(headers: Readonly<Record<string, string>>, options: Partial<KeystoneAuthOptions> = {}) {
@@ -57,6 +65,7 @@ test("the token says who it is, and nothing else of the head does", async () => 
     serviceRoles: [],
     userDomainId: "default",
     projectDomainId: "default",
+    projectName: "demo",
     isAdmin: false,
   });
   assert.equal((await authenticate({ "x-auth-token": "admin" })).isAdmin, true);

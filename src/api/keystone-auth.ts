@@ -78,7 +78,7 @@ function single(header: string | string[] | undefined): string | undefined {
 }
 
 function callerOf(token: KeystoneToken, serviceRoles: readonly string[]): Omit<Caller, "isAdmin"> {
-  const { userDomainId, projectDomainId, domainId, systemScope, isAdminProject } = token;
+  const { userDomainId, projectName, projectDomainId, domainId, systemScope, isAdminProject } = token;
   return {
     userId: token.userId,
     projectId: token.projectId ?? "",
@@ -86,6 +86,7 @@ function callerOf(token: KeystoneToken, serviceRoles: readonly string[]): Omit<C
     serviceRoles,
     ...(userDomainId === undefined ? {} : { userDomainId }),
     ...(projectDomainId === undefined ? {} : { projectDomainId }),
+    ...(projectName === undefined ? {} : { projectName }),
     ...(domainId === undefined ? {} : { domainId }),
     ...(systemScope === undefined ? {} : { systemScope }),
     ...(isAdminProject === undefined ? {} : { isAdminProject }),

@@ -55,11 +55,8 @@ export class AttachmentService implements Attachments {
         instanceId,
         attachMode: request.mode === undefined ? null : attachMode,
       });
-      if (connector === undefined) {
-        writeAttachments(this.#ports, tx, reserved, [...rows, row], [row]);
-        return row;
-      }
-      return this.#attach(tx, context, reserved, rows, row, connector);
+      const held = writeAttachments(this.#ports, tx, reserved, [...rows, row], [row]);
+      return connector === undefined ? row : this.#attach(tx, context, held, rows, row, connector);
     });
   }
 

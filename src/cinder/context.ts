@@ -20,6 +20,7 @@ export interface RequestContext {
   readonly isAdminProject?: boolean;
   readonly userDomainId?: string;
   readonly projectDomainId?: string;
+  readonly projectName?: string;
   /** Of a token that is scoped to a domain. */
   readonly domainId?: string;
   /** "all" for a token that is scoped to the system. */

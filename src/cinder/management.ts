@@ -152,7 +152,7 @@ export class ManagementService implements Management {
       const snapshot = await readSnapshot(tx, context, id);
       this.#ports.policy.enforce(context, "snapshot_extension:snapshot_unmanage", snapshot);
       checkSnapshotDelete(snapshot);
-      await this.#ports.notices.snapshot(tx, context, "delete", snapshot);
+      await this.#ports.notices.snapshot(tx, context, "unmanage", snapshot);
       deleteRecord(tx, snapshotKind, id);
       const volume = await readRecord(tx, volumeKind, snapshot.volumeId);
       if (volume !== undefined) {

@@ -101,7 +101,9 @@ export class TypeEncryptionService implements TypeEncryptions {
       const next = change(type);
       writeRecord(tx, typeKind, typeId, next);
       if (verb === "delete") return next;
-      const told = (): Payload => ({ type_id: typeId, specs: asAsked(asked) });
+      const id = next.encryption?.id;
+      const specs = { ...asAsked(asked), volume_type_id: typeId, encryption_id: id };
+      const told = (): Payload => ({ type_id: typeId, ...(verb === "create" ? { specs } : { id }) });
       this.#ports.notices.plain(tx, context, `volume_type_encryption.${verb}`, `volume_type/${typeId}`, told);
       return next;
     });

@@ -21,6 +21,7 @@ import type { JobQueue } from "./jobs/job-queue.ts";
 import type { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import { type Payload, unplacedPayload } from "./notifications/payloads.ts";
 import { ownTarget } from "./policy.ts";
 import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
 import { readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
@@ -165,14 +166,24 @@ async function create(
       : await makeVdisk(ports, tx, { ...draft, bootable: draft.bootable || cached !== undefined }, { pool, diskGib, source });
   const written: Volume = isFilled ? { ...volume, status: "creating", jobId: ids.job } : volume;
   writeRecord(tx, volumeKind, written.id, written);
-  await tellOfCreation(ports, tx, context, written);
+  await tellOfCreation(ports, tx, context, written, () =>
+    unplacedPayload(written, type, "reasons" in choice ? choice.reasons.join("; ") : ""),
+  );
   if (isFilled) await jobs.queue.enqueue(tx, jobs.fromImage, jobs.fromImage.request(written, image, ids.job, context.requestId));
   return { volume: written, typeName: type.name };
 }
 
-/** What is not there yet has begun; its end is told by who ends it. Without a pool only the scheduler has something to say. */
-async function tellOfCreation(ports: CinderPorts, tx: Tx, context: RequestContext, volume: Volume): Promise<void> {
-  if (volume.host === null) return;
+/** What is not there yet has begun; its end is told by who ends it. `unplaced`: what to say when there was no pool for it. */
+async function tellOfCreation(
+  ports: CinderPorts,
+  tx: Tx,
+  context: RequestContext,
+  volume: Volume,
+  unplaced: () => Payload,
+): Promise<void> {
+  if (volume.host === null) {
+    return ports.notices.plain(tx, context, "scheduler.create_volume", `volume/${volume.id}`, unplaced);
+  }
   const isReady = volume.status === "available";
   await ports.notices.volume(tx, context, isReady ? "create" : "createBegins", volume);
 }

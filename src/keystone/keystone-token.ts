@@ -14,6 +14,7 @@ export interface KeystoneToken {
   readonly userDomainId: string | undefined;
   /** Absent for a token of a domain, of the system, or of nothing. */
   readonly projectId: string | undefined;
+  readonly projectName: string | undefined;
   readonly projectDomainId: string | undefined;
   readonly domainId: string | undefined;
   /** "all" for a token of the system. */
@@ -48,6 +49,7 @@ export function parseToken(body: unknown): KeystoneToken {
     userId,
     userDomainId: textAt(objectAt(user, "domain"), "id"),
     projectId: textAt(project, "id"),
+    projectName: textAt(project, "name"),
     projectDomainId: textAt(objectAt(project, "domain"), "id"),
     domainId: textAt(objectAt(token, "domain"), "id"),
     systemScope: objectAt(token, "system")["all"] === true ? "all" : undefined,

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Certificates } from "../harness/certificates.ts";
 import { Daemon, findFreePort, startOnFreePorts } from "./daemon.ts";
 
 const user = "test";
@@ -14,13 +15,21 @@ const startTimeoutMs = 180_000;
 const protocolHeader = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 0, 9, 1]);
 const methodFrame = 1;
 
+export interface RabbitMqOptions {
+  /** Listens for TLS too, with the server's certificate. */
+  readonly tls?: Pick<Certificates, "authorityFile" | "serverCertFile" | "serverKeyFile">;
+}
+
 export class RabbitMq {
   readonly #folder: string;
+  readonly #options: RabbitMqOptions;
   #daemons: readonly Daemon[] = [];
   #port = 0;
+  #tlsPort = 0;
 
-  constructor(folder: string) {
+  constructor(folder: string, options: RabbitMqOptions = {}) {
     this.#folder = folder;
+    this.#options = options;
   }
 
   get host(): string {
@@ -29,6 +38,11 @@ export class RabbitMq {
 
   get port(): number {
     return this.#port;
+  }
+
+  /** Where it speaks TLS, if it does. */
+  get tlsPort(): number {
+    return this.#tlsPort;
   }
 
   /** For oslo.messaging's `transport_url`: "rabbit://USER:PASSWORD@127.0.0.1:PORT/". */
@@ -61,6 +75,7 @@ export class RabbitMq {
     await this.stop();
     const folder = await mkdtemp(join(this.#folder, "node-"));
     const [port, distributionPort, epmdPort] = [await findFreePort(), await findFreePort(), await findFreePort()];
+    this.#tlsPort = this.#options.tls === undefined ? 0 : await findFreePort();
     await this.#configure(folder, port);
     const env = environmentOf(folder, distributionPort, epmdPort);
     const epmd = new Daemon("epmd", ["-address", "127.0.0.1", "-port", `${epmdPort}`], {
@@ -88,6 +103,16 @@ export class RabbitMq {
       "disk_free_limit.absolute = 50MB",
       "log.file.level = warning",
     ];
+    const { tls } = this.#options;
+    if (tls !== undefined) {
+      lines.push(
+        `listeners.ssl.1 = 127.0.0.1:${this.#tlsPort}`,
+        `ssl_options.cacertfile = ${tls.authorityFile}`,
+        `ssl_options.certfile = ${tls.serverCertFile}`,
+        `ssl_options.keyfile = ${tls.serverKeyFile}`,
+        "ssl_options.verify = verify_none",
+      );
+    }
     await writeFile(join(folder, "rabbitmq.conf"), `${lines.join("\n")}\n`);
     await writeFile(join(folder, "plugins"), "[].\n");
   }
@@ -128,8 +153,8 @@ export function answersAmqp(port: number): Promise<boolean> {
   return promise.finally(() => socket.destroy());
 }
 
-export async function prepareRabbitMq(): Promise<RabbitMq> {
-  const broker = new RabbitMq(await mkdtemp(join(tmpdir(), "andiron-rabbitmq-")));
+export async function prepareRabbitMq(options: RabbitMqOptions = {}): Promise<RabbitMq> {
+  const broker = new RabbitMq(await mkdtemp(join(tmpdir(), "andiron-rabbitmq-")), options);
   try {
     await broker.start();
     return broker;

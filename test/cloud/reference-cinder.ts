@@ -101,7 +101,7 @@ export class ReferenceCinder {
 
   async dispose(): Promise<void> {
     for (const daemon of this.#daemons.splice(0)) await daemon.kill();
-    await rm(this.#folder, { recursive: true, force: true });
+    if (process.env["KEEP_STATE"] === undefined) await rm(this.#folder, { recursive: true, force: true });
   }
 
   get #backends(): readonly string[] {

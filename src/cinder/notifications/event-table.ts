@@ -13,6 +13,8 @@ export interface NotificationEvent {
   readonly shows: "before" | "after";
   readonly from: "api" | "backend" | "pool";
   readonly status?: string;
+  /** Whoever asked, it is told with an administrator's rights, as Cinder works on it. */
+  readonly elevated?: true;
 }
 
 type From = NotificationEvent["from"];
@@ -33,18 +35,20 @@ const both = (verb: string, from: From, status?: string): readonly NotificationE
   start(verb, from, status),
   end(verb, from),
 ];
+const elevated = (...events: readonly NotificationEvent[]): readonly NotificationEvent[] =>
+  events.map((event) => ({ ...event, elevated: true }));
 
 export const volumeEvents = {
-  create: both("create", "pool", "creating"),
-  createBegins: [start("create", "pool", "creating")],
-  createEnds: [end("create", "pool")],
+  create: elevated(...both("create", "pool", "creating")),
+  createBegins: elevated(start("create", "pool", "creating")),
+  createEnds: elevated(end("create", "pool")),
   update: both("update", "api"),
-  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
-  deleteBegins: [start("delete", "backend", "deleting")],
-  deleteEnds: [end("delete", "backend", "deleted")],
+  delete: elevated(start("delete", "backend", "deleting"), end("delete", "backend", "deleted")),
+  deleteBegins: elevated(start("delete", "backend", "deleting")),
+  deleteEnds: elevated(end("delete", "backend", "deleted")),
   /** Of a volume for which there was no pool. */
   deleteUnplaced: [start("delete", "api"), end("delete", "api", "deleted")],
-  unmanage: [start("unmanage", "backend", "unmanaging"), end("unmanage", "backend", "deleted")],
+  unmanage: elevated(start("unmanage", "backend", "unmanaging"), end("unmanage", "backend", "deleted")),
   manage: both("manage_existing", "pool", "managing"),
   extend: both("resize", "backend", "extending"),
   revert: both("revert", "backend", "reverting"),
@@ -62,18 +66,20 @@ export const volumeEvents = {
   releaseBegins: [start("detach", "api")],
   /** The delete of any attachment. */
   releaseEnds: [end("detach", "api")],
-  transferCreate: both("transfer.create", "api"),
+  // Told as it was when it was asked for, the end too.
+  transferCreate: [start("transfer.create", "api"), { ...end("transfer.create", "api"), shows: "before" }],
   transferAccept: both("transfer.accept", "api"),
-  transferDelete: both("transfer.delete", "api"),
+  transferDelete: [start("transfer.delete", "api"), { ...end("transfer.delete", "api"), shows: "before" }],
   retype: [{ name: "retype", shows: "after", from: "backend" }],
 } as const satisfies Record<string, readonly NotificationEvent[]>;
 
 export const snapshotEvents = {
-  create: both("create", "backend", "creating"),
-  createBegins: [start("create", "backend", "creating")],
-  createEnds: [end("create", "backend")],
+  create: elevated(...both("create", "backend", "creating")),
+  createBegins: elevated(start("create", "backend", "creating")),
+  createEnds: elevated(end("create", "backend")),
   update: both("update", "api"),
-  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
+  delete: elevated(start("delete", "backend", "deleting"), end("delete", "backend", "deleted")),
+  unmanage: elevated(start("delete", "backend", "unmanaging"), end("delete", "backend", "deleted")),
   manage: both("manage_existing_snapshot", "backend", "creating"),
   revert: both("revert", "backend", "restoring"),
   resetStatus: both("reset_status", "api"),

@@ -17,7 +17,7 @@ export function contextFields(context: RequestContext, atText: string): Readonly
     _context_user_id: userId,
     _context_project: projectId,
     _context_project_id: projectId,
-    _context_project_name: null,
+    _context_project_name: context.projectName ?? null,
     _context_domain: domainId,
     _context_domain_id: domainId,
     _context_user_domain: userDomainId,

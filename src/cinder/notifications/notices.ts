@@ -181,7 +181,7 @@ export class Notices {
     }
     const shown = { volume, status, nowMs: this.#options.clock.wallMs(), ...(extra === undefined ? {} : { extra }) };
     const made = (rows: readonly Attachment[]): Payload => payloads.volumePayload({ ...shown, attachments: rows });
-    this.#tell(tx, context, {
+    this.#tell(tx, contextOf(context, event), {
       resource: `volume/${volume.id}`,
       publisher: this.#publisher("volume", event, volume.host),
       event: `volume.${event.name}`,
@@ -191,7 +191,7 @@ export class Notices {
   }
 
   #tellSnapshot(tx: Tx, context: RequestContext, event: Event, snapshot: Snapshot, host: string | null): void {
-    this.#tell(tx, context, {
+    this.#tell(tx, contextOf(context, event), {
       resource: `snapshot/${snapshot.id}`,
       publisher: this.#publisher("snapshot", event, host),
       event: `snapshot.${event.name}`,
@@ -256,6 +256,9 @@ interface Told {
   /** The payload without what may be long. */
   readonly shorter?: () => Payload;
 }
+
+const contextOf = (context: RequestContext, event: Event): RequestContext =>
+  event.elevated === true ? { ...context, isAdmin: true } : context;
 
 function grow({ key, record, sizeBytes }: Page, message: OutboxMessage, moreBytes: number): Page {
   return { key, record: { ...record, messages: [...record.messages, message] }, sizeBytes: sizeBytes + moreBytes };

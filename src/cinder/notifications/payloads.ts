@@ -5,7 +5,7 @@
 
 import { formatUtcTime } from "../../common/utc-time.ts";
 import type { Attachment, GroupType, Metadata, Snapshot, Volume, VolumeType } from "../model.ts";
-import { pythonText } from "./python-text.ts";
+import { pythonQuote, pythonText } from "./python-text.ts";
 
 export type Payload = Readonly<Record<string, unknown>>;
 
@@ -26,8 +26,7 @@ export interface VolumeShown {
 }
 
 export function volumePayload({ volume, attachments, status, nowMs, extra }: VolumeShown): Payload {
-  const isMade = !["creating", "downloading"].includes(status);
-  const launchedAtMs = isMade ? (volume.launchedAtMs ?? volume.createdAtMs) : nowMs;
+  const isMade = volume.host !== null && !["creating", "downloading"].includes(status);
   return {
     tenant_id: volume.projectId,
     host: volume.host,
@@ -36,7 +35,8 @@ export function volumePayload({ volume, attachments, status, nowMs, extra }: Vol
     volume_id: volume.id,
     volume_type: volume.typeId,
     display_name: volume.name,
-    launched_at: isoTime(launchedAtMs),
+    // Cinder says the moment itself of what could not be used yet, and says that without a zone.
+    launched_at: isMade ? isoTime(volume.launchedAtMs ?? volume.createdAtMs) : formatUtcTime(nowMs),
     created_at: isoTime(volume.createdAtMs),
     status,
     snapshot_id: volume.snapshotId,
@@ -65,6 +65,14 @@ const unchanged = (createdAtMs: number): Payload => ({
   deleted: false,
 });
 
+/** JSON with the spaces that Python puts into it. */
+function jsonText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(", ")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value ?? null);
+  const items = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return `{${items.map(([key, inner]) => `${JSON.stringify(key)}: ${jsonText(inner)}`).join(", ")}}`;
+}
+
 function attachmentRow(row: Attachment): Payload {
   return {
     id: row.id,
@@ -76,8 +84,8 @@ function attachmentRow(row: Attachment): Payload {
     detach_time: null,
     attach_status: row.status,
     attach_mode: row.attachMode ?? "null",
-    connection_info: row.connectionInfo === null ? null : JSON.stringify({ ...row.connectionInfo, name: "***" }),
-    connector: row.connector === null ? null : JSON.stringify(row.connector),
+    connection_info: row.connectionInfo === null ? null : jsonText({ ...row.connectionInfo, name: "***" }),
+    connector: row.connector === null ? null : jsonText(row.connector),
     created_at: formatUtcTime(row.createdAtMs),
     updated_at: rowTimeOrNull(row.updatedAtMs),
     deleted_at: null,
@@ -202,7 +210,6 @@ export function typePayload(type: VolumeType, specs: Metadata = type.extraSpecs)
       description: type.description,
       is_public: type.isPublic,
       extra_specs: specs,
-      projects: type.access,
       qos_specs_id: type.qosSpecsId,
       ...changeTimes(type),
       deleted_at: null,
@@ -219,7 +226,6 @@ export function groupTypePayload(type: GroupType): Payload {
       description: type.description,
       is_public: type.isPublic,
       group_specs: type.groupSpecs,
-      projects: [],
       ...changeTimes(type),
       deleted_at: null,
       deleted: false,
@@ -229,4 +235,51 @@ export function groupTypePayload(type: GroupType): Payload {
 
 export function changeTimes(record: { readonly createdAtMs: number; readonly updatedAtMs: number | null }): Payload {
   return { created_at: formatUtcTime(record.createdAtMs), updated_at: rowTimeOrNull(record.updatedAtMs) };
+}
+
+/** That no pool was found: of what was asked for, what a consumer of Cinder's can read. */
+export function unplacedPayload(volume: Volume, type: VolumeType, reason: string): Payload {
+  const properties = {
+    attach_status: volume.attachStatus,
+    availability_zone: volume.availabilityZone,
+    cgsnapshot_id: null,
+    consistencygroup_id: null,
+    group_id: volume.groupId,
+    display_description: volume.description,
+    display_name: volume.name,
+    encryption_key_id: null,
+    metadata: volume.metadata,
+    multiattach: volume.multiattach,
+    project_id: volume.projectId,
+    qos_specs: null,
+    reservations: [],
+    size: volume.sizeGib,
+    snapshot_id: volume.snapshotId,
+    source_volid: volume.sourceVolumeId,
+    status: "creating",
+    user_id: volume.userId,
+    volume_type_id: volume.typeId,
+  };
+  const request = {
+    consistencygroup_id: null,
+    group_id: volume.groupId,
+    cgsnapshot_id: null,
+    image_id: null,
+    snapshot_id: volume.snapshotId,
+    source_volid: volume.sourceVolumeId,
+    volume_id: volume.id,
+    volume_type: { ...(typePayload(type)["volume_types"] as Payload), projects: type.access },
+    volume_properties: properties,
+    backup_id: null,
+    availability_zones: [volume.availabilityZone],
+    resource_properties: properties,
+  };
+  return {
+    request_spec: request,
+    volume_properties: properties,
+    volume_id: volume.id,
+    state: "error",
+    method: "create_volume",
+    reason: `NoValidBackend(${pythonQuote(`No valid backend was found. ${reason}`)})`,
+  };
 }

@@ -1,13 +1,14 @@
 // A flat object of texts as Python's str() shows such a dict: where Cinder sends that, so do we. Pure.
 
 export function pythonText(value: Readonly<Record<string, string>>): string {
-  const items = Object.entries(value).map(([key, text]) => `${quote(key)}: ${quote(text)}`);
+  const items = Object.entries(value).map(([key, text]) => `${pythonQuote(key)}: ${pythonQuote(text)}`);
   return `{${items.join(", ")}}`;
 }
 
 const short: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-function quote(text: string): string {
+/** As Python's repr() shows a text. */
+export function pythonQuote(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   let quoted = mark;
   for (const char of text) {
