@@ -1,4 +1,4 @@
-// Another type and another pool for a volume. A migration that succeeds is not asked for: on which back end
+// Another type and another pool for a volume, and an image of it. A migration that succeeds is not asked for: on which back end
 // a volume lies is chance, and the reference's drivers have no bytes.
 
 import {
@@ -25,6 +25,7 @@ const elsewhere = "reference@fake2#fake2";
 const type = (name: string): ReturnType<typeof adminPrepare> =>
   adminPrepare("POST /types", { volume_type: { name: `${name} of {project}` } }, { save: { [name]: "volume_type.id" } });
 const retype = (new_type: string, more = {}): object => ({ "os-retype": { new_type, ...more } });
+const upload = (more: object): object => ({ "os-volume_upload_image": more });
 const migrate = (host: string, more = {}): object => ({ "os-migrate_volume": { host, ...more } });
 
 export const volumeMoveAreas: readonly Area[] = [
@@ -59,6 +60,21 @@ export const volumeMoveAreas: readonly Area[] = [
       reset("v", "error"),
       wrongState(act, retype("{first kind}")),
       adminWrongState(act, migrate(elsewhere)),
+      reset("v", "available"),
+    ],
+  },
+  {
+    name: "an image of a volume",
+    steps: [
+      ...volume("v"),
+      badBody(act, upload({})),
+      badBody(act, upload({ image_name: "" })),
+      badBody(act, upload({ image_name: "i", disk_format: "nothing" })),
+      badBody(act, upload({ image_name: "i", force: "x" })),
+      missing(`POST /volumes/${absentId}/action`, upload({ image_name: "i" })),
+      { call: act, body: upload({ image_name: "i" }), as: "stranger", cell: "foreign" },
+      reset("v", "error"),
+      wrongState(act, upload({ image_name: "i", disk_format: "raw" })),
       reset("v", "available"),
     ],
   },
