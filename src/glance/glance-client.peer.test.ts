@@ -1,6 +1,7 @@
 // The client of Glance against Debian's Glance and Keystone: who sees which image, bytes and Range, hashes, new images.
 
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { createHash, randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { type Glance, prepareGlance } from "../../test/cloud/glance.ts";
@@ -114,6 +115,16 @@ describe("a real Glance", { skip: missing !== undefined && `${missing} is not in
     assert.ok((await read(alice, wanted.id, 0)).equals(content));
     assert.ok((await read(alice, wanted.id, 1_234_567)).equals(content.subarray(1_234_567)));
     await assert.rejects(client.upload(alice, wanted.id, inPieces(content), signal), is("image_unacceptable"));
+  });
+
+  test("bytes that come in large pieces are sent in such as Glance takes; a protected image can be taken away", async () => {
+    const wanted = { ...described("large pieces"), isProtected: true };
+    await client.create(alice, wanted);
+    await client.upload(alice, wanted.id, Readable.from([Buffer.alloc(3 * 1024 * 1024), content], { objectMode: true }), signal);
+    assert.equal((await client.show(alice, wanted.id)).sizeBytes, 3 * 1024 * 1024 + content.length);
+    await client.delete(alice, wanted.id);
+    await client.delete(alice, wanted.id);
+    await assert.rejects(client.show(alice, wanted.id), is("image_not_found"));
   });
 
   test("Glance decides who sees an image and its bytes", async () => {
