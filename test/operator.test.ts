@@ -63,7 +63,9 @@ describe("an operator", { timeout: 120_000 }, () => {
     }
     const told = new Set([...text.matchAll(/^# TYPE (andiron_\w+) /gm)].map(([, name]) => name));
     const documented = new Set([...(await readFile(metricsPage, "utf8")).matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name));
-    assert.deepEqual(told, documented);
+    // Those of notifications are told only where these are on (test/notification-outbox.peer.test.ts).
+    const always = [...documented].filter((name) => name?.startsWith("andiron_notifications_") !== true);
+    assert.deepEqual(told, new Set(always));
     assert.match(text, /^andiron_nbd_requests_total\{command="write",result="ok"\} 1$/m);
     assert.match(text, /^andiron_nbd_bytes_total\{command="write"\} 1048576$/m);
     assert.match(text, /^andiron_nbd_sessions 0$/m);
