@@ -44,8 +44,6 @@ export const volumeEvents = {
   createEnds: elevated(end("create", "pool")),
   update: both("update", "api"),
   delete: elevated(start("delete", "backend", "deleting"), end("delete", "backend", "deleted")),
-  deleteBegins: elevated(start("delete", "backend", "deleting")),
-  deleteEnds: elevated(end("delete", "backend", "deleted")),
   /** Of a volume for which there was no pool. */
   deleteUnplaced: [start("delete", "api"), end("delete", "api", "deleted")],
   unmanage: elevated(start("unmanage", "backend", "unmanaging"), end("unmanage", "backend", "deleted")),
@@ -85,37 +83,6 @@ export const snapshotEvents = {
   resetStatus: both("reset_status", "api"),
 } as const satisfies Record<string, readonly NotificationEvent[]>;
 
-/** Each of them is told of the group's volumes too, as volume.NAME. */
-export const groupEvents = {
-  create: both("create", "backend", "creating"),
-  createBegins: [start("create", "backend", "creating")],
-  createEnds: [end("create", "backend")],
-  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
-  deleteBegins: [start("delete", "backend", "deleting")],
-  deleteEnds: [end("delete", "backend", "deleted")],
-  update: both("update", "backend", "updating"),
-} as const satisfies Record<string, readonly NotificationEvent[]>;
-
-/** Each of them is told of the snapshots too, as snapshot.NAME. */
-export const groupSnapshotEvents = {
-  create: both("create", "backend", "creating"),
-  createBegins: [start("create", "backend", "creating")],
-  createEnds: [end("create", "backend")],
-  delete: [start("delete", "backend", "deleting"), end("delete", "backend", "deleted")],
-} as const satisfies Record<string, readonly NotificationEvent[]>;
-
-/** Published by cinder-backup: the host that works on it. */
-export const backupEvents = {
-  createBegins: [start("create", "api", "creating")],
-  createEnds: [end("create", "api")],
-  restoreBegins: [start("restore", "api", "restoring")],
-  restoreEnds: [end("restore", "api")],
-  delete: [start("delete", "api", "deleting"), end("delete", "api", "deleted")],
-  deleteBegins: [start("delete", "api", "deleting")],
-  deleteEnds: [end("delete", "api", "deleted")],
-  resetStatus: both("reset_status", "api"),
-} as const satisfies Record<string, readonly NotificationEvent[]>;
-
 /** What is told of itself, once: by which name, and by which publisher. Payloads are of the caller. */
 export const plainEvents = {
   "volume_type.create": "volumeType",
@@ -141,15 +108,6 @@ export const plainEvents = {
   "group_type_specs.create": "groupTypeSpecs",
   "group_type_specs.update": "groupTypeSpecs",
   "group_type_specs.delete": "groupTypeSpecs",
-  "groups.reset_status.start": "groupStatusUpdate",
-  "groups.reset_status.end": "groupStatusUpdate",
-  "groupsnapshots.reset_status.start": "groupSnapshotStatusUpdate",
-  "groupsnapshots.reset_status.end": "groupSnapshotStatusUpdate",
   "scheduler.create_volume": "scheduler",
-  "scheduler.retype": "scheduler",
-  "scheduler.migrate_volume_to_host": "scheduler",
-  "image_volume_cache.hit": "volume",
-  "image_volume_cache.miss": "volume",
-  "image_volume_cache.evict": "volume",
 } as const;
 export type PlainEvent = keyof typeof plainEvents;

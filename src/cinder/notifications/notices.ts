@@ -93,69 +93,6 @@ export class Notices {
     }
   }
 
-  /** `volumes`: those of the group, told of in the same way. */
-  async group(
-    tx: Tx,
-    context: RequestContext,
-    verb: keyof typeof table.groupEvents,
-    shown: { readonly before: payloads.GroupShown; readonly after?: payloads.GroupShown; readonly volumes: readonly Volume[] },
-  ): Promise<void> {
-    if (!this.#isWanted()) return;
-    for (const event of table.groupEvents[verb] as readonly Event[]) {
-      const group = event.shows === "before" ? shown.before : (shown.after ?? shown.before);
-      this.#tell(tx, context, {
-        resource: `group/${group.id}`,
-        publisher: this.#publisher("group", event, group.host),
-        event: `group.${event.name}`,
-        payload: payloads.groupPayload(group, event.status ?? group.status),
-      });
-      for (const volume of shown.volumes) await this.#tellVolume(tx, context, event, volume);
-    }
-  }
-
-  /** `snapshots`: those of the group snapshot, told of in the same way. */
-  groupSnapshot(
-    tx: Tx,
-    context: RequestContext,
-    verb: keyof typeof table.groupSnapshotEvents,
-    shown: {
-      readonly before: payloads.GroupSnapshotShown;
-      readonly after?: payloads.GroupSnapshotShown;
-      readonly snapshots: readonly Snapshot[];
-    },
-  ): void {
-    if (!this.#isWanted()) return;
-    for (const event of table.groupSnapshotEvents[verb] as readonly Event[]) {
-      const group = event.shows === "before" ? shown.before : (shown.after ?? shown.before);
-      this.#tell(tx, context, {
-        resource: `group_snapshot/${group.id}`,
-        publisher: this.#publisher("group_snapshot", event, group.host),
-        event: `group_snapshot.${event.name}`,
-        payload: payloads.groupSnapshotPayload(group, event.status ?? group.status),
-      });
-      for (const snapshot of shown.snapshots) this.#tellSnapshot(tx, context, event, snapshot, group.host);
-    }
-  }
-
-  backup(
-    tx: Tx,
-    context: RequestContext,
-    verb: keyof typeof table.backupEvents,
-    before: payloads.BackupShown,
-    after: payloads.BackupShown = before,
-  ): void {
-    if (!this.#isWanted()) return;
-    for (const event of table.backupEvents[verb] as readonly Event[]) {
-      const backup = event.shows === "before" ? before : after;
-      this.#tell(tx, context, {
-        resource: `backup/${backup.id}`,
-        publisher: `backup.${backup.host ?? this.#options.host}`,
-        event: `backup.${event.name}`,
-        payload: payloads.backupPayload(backup, event.status ?? backup.status),
-      });
-    }
-  }
-
   /** What has no start and no end. `payload` is asked for only when somebody is told. */
   plain(tx: Tx, context: RequestContext, event: PlainEvent, resource: string, payload: () => Payload): void {
     if (!this.#isWanted()) return;
