@@ -14,12 +14,11 @@ import type { Tx } from "../registry/atomic.ts";
 import type { ImageDescription, ImageToCopy } from "./images.ts";
 import { commitClaimed } from "./jobs/job-claims.ts";
 import type { Job } from "./jobs/job.ts";
-import type { ImageCacheEntry, Volume } from "./model.ts";
+import { gibBytes, type ImageCacheEntry, type Volume } from "./model.ts";
 import type { CinderPorts } from "./ports.ts";
 import { deleteRecord, imageCacheKind, readRecord, volumeKind, writeRecord } from "./records.ts";
 import { poolOfHost } from "./scheduler.ts";
 
-const gibBytes = 2 ** 30;
 const cutLookMs = 20;
 const cutMsMax = 10_000;
 /** An entry that is used often is not written each time. */

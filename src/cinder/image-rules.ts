@@ -4,9 +4,8 @@ import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
 import { CinderFault, conflict, invalid, invalidInput, overLimit } from "./faults.ts";
 import type { ImageDescription, ImageToCopy, Images } from "./images.ts";
-import type { Metadata } from "./model.ts";
+import { gibBytes, type Metadata } from "./model.ts";
 
-const gibBytes = 2 ** 30;
 const metadataBytesMax = 16 * 1024;
 /** Properties that say who signed the image. */
 const signatureProperties = [

@@ -13,7 +13,7 @@ import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, invalidSnapshot, serviceNotFound } from "./faults.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
-import { cinderLimits, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import { gibBytes, cinderLimits, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import type { Management, ManageableRow, ManageSnapshot, ManageVolume, Reference } from "./operator-verbs.ts";
 import { ownTarget } from "./policy.ts";
 import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
@@ -24,7 +24,7 @@ import { checkNotMoving, checkSnapshotDelete } from "./status.ts";
 import { readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import type { VolumeDetail } from "./verbs.ts";
-import { gibBytes, isUuid, vdiskName } from "./volume-create.ts";
+import { isUuid, vdiskName } from "./volume-create.ts";
 import type { VolumeDeletion } from "./volume-delete.ts";
 
 export class ManagementService implements Management {

@@ -6,6 +6,9 @@
 // - Names are text from users: any Unicode, at most 255 characters; null means that none was given.
 // It knows no HTTP and no microversion: which field is shown when is for api/views.
 
+/** Bytes of a GiB, in which sizes are counted. */
+export const gibBytes = 2 ** 30;
+
 export type Metadata = Readonly<Record<string, string>>;
 
 export const volumeStatuses = [

@@ -8,10 +8,8 @@
 import { formatUtcTime } from "../common/utc-time.ts";
 import type { PoolInfo } from "../engine/control.ts";
 import { capabilityOf, meets } from "./extra-specs.ts";
-import type { Metadata } from "./model.ts";
+import { gibBytes, type Metadata } from "./model.ts";
 import { type CinderSettings, poolDefaults } from "./settings.ts";
-
-const gibBytes = 2 ** 30;
 
 export type Capability = string | number | boolean | null;
 export type Capabilities = Readonly<Record<string, Capability>>;

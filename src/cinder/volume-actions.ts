@@ -5,7 +5,7 @@ import { dropAttachments } from "./attachment-records.ts";
 import type { RequestContext } from "./context.ts";
 import { invalidVolume, notFound, type CinderFault } from "./faults.ts";
 import { checkMetadata, withoutKey } from "./metadata-rules.ts";
-import type { Attachment, Metadata, Volume } from "./model.ts";
+import { gibBytes, type Attachment, type Metadata, type Volume } from "./model.ts";
 import type { PolicyRule } from "./policy.ts";
 import { findVolume, readAttachments, readVolume, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
@@ -20,7 +20,6 @@ import {
   resetTarget,
 } from "./status.ts";
 import type { StatusReset, VolumeActions } from "./verbs.ts";
-import { gibBytes } from "./volume-create.ts";
 import type { VolumeDeletion } from "./volume-delete.ts";
 
 export class VolumeActionService implements VolumeActions {

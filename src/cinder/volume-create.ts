@@ -20,7 +20,7 @@ import type { ImageDescription } from "./images.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import type { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
-import { cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import { gibBytes, cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import { type Payload, unplacedPayload } from "./notifications/payloads.ts";
 import { ownTarget } from "./policy.ts";
 import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
@@ -31,8 +31,6 @@ import { readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { CreateVolume } from "./verbs.ts";
-
-export const gibBytes = 2 ** 30;
 
 export interface CreatedVolume {
   readonly volume: Volume;

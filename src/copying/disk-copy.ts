@@ -47,11 +47,11 @@ export async function compareDisks(
   // What is a hole in one of them may be data in the other.
   const both: Pick<BlockDevice, "extents" | "sizeBytes"> = {
     sizeBytes: source.sizeBytes,
-    async extents(at, lengthBytes, countMax) {
+    async extents(at, lengthBytes) {
       const [left] = await source.extents(at, lengthBytes, 1);
       const [right] = await target.extents(at, lengthBytes, 1);
       const shorter = Math.min(left!.lengthBytes, right!.lengthBytes);
-      return countMax < 1 ? [] : [{ lengthBytes: shorter, allocated: left!.allocated || right!.allocated }];
+      return [{ lengthBytes: shorter, allocated: left!.allocated || right!.allocated }];
     },
   };
   return eachPiece(both, offset, run, async (at, lengthBytes) => {

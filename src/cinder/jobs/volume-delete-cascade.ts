@@ -11,12 +11,12 @@ import { systemContext } from "../context.ts";
 import { cinderLimits, type Volume } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import { readAttachments, readSnapshot, type CinderPorts } from "../ports.ts";
-import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "../records.ts";
+import { deleteRecord, snapshotKind, volumeKind, writeRecord } from "../records.ts";
 import { snapshotCharge } from "../snapshot-records.ts";
-import { writeMessage } from "../user-messages.ts";
 import { removeVolume } from "../volume-removal.ts";
 import type { JobAdvance, JobKind, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
+import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
 export class VolumeDeleteCascade implements JobKind<void> {
   readonly name = "volume-delete-cascade";
@@ -41,7 +41,7 @@ export class VolumeDeleteCascade implements JobKind<void> {
   async work(): Promise<void> {}
 
   async advance(tx: Tx, job: Job): Promise<JobAdvance> {
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return { next: "done", done: job.progress.done };
     await this.#ports.index.fresh();
     const listed = [...this.#ports.index.snapshots.ofVolume(volume.id)];
@@ -65,7 +65,7 @@ export class VolumeDeleteCascade implements JobKind<void> {
   }
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return;
     const { jobId: _ended, ...free } = volume;
     const isCancelled = verdict.outcome === "cancelled";
@@ -73,20 +73,11 @@ export class VolumeDeleteCascade implements JobKind<void> {
     const status = volume.status === "deleting" ? (isCancelled ? "available" : "error_deleting") : volume.status;
     writeRecord(tx, volumeKind, volume.id, { ...free, status, updatedAtMs: this.#ports.clock.wallMs() });
     if (isCancelled) return;
-    writeMessage(this.#ports, tx, messageId, {
+    writeFailure(this.#ports, tx, messageId, job, {
       action: "delete-snapshot",
       detail: "unknown",
-      resourceType: "VOLUME",
-      resourceId: volume.id,
       projectId: volume.projectId,
-      requestId: job.requestId,
       reason: verdict.reason,
     });
-  }
-
-  /** Undefined when it is gone, or somebody else's business now. */
-  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
-    const volume = await readRecord(tx, volumeKind, job.resource.id);
-    return volume?.jobId === job.id ? volume : undefined;
   }
 }

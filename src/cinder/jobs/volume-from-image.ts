@@ -9,18 +9,17 @@ import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { ImageCache } from "../image-cache.ts";
 import type { CopyProgress, ImageToCopy } from "../images.ts";
-import type { Volume } from "../model.ts";
+import { gibBytes, type Volume } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
-import { readRecord, volumeKind, writeRecord } from "../records.ts";
+import { volumeKind, writeRecord } from "../records.ts";
 import { poolOfHost } from "../scheduler.ts";
-import { writeMessage } from "../user-messages.ts";
 import { ClaimLost } from "./job-claims.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
+import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
-const gibBytes = 2 ** 30;
 const signatureReason = "the image is signed, and there is no key manager that has its certificate";
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
@@ -52,7 +51,7 @@ export class VolumeFromImage implements JobKind<Copied> {
   async work(job: Job, run: JobRun): Promise<Copied> {
     const image = job.params["image"] as ImageToCopy;
     if (image.isSigned) throw new AndironError("image_unacceptable", signatureReason);
-    const exportName = await this.#open(job);
+    const [exportName] = (await this.#open(job)) ?? [];
     if (exportName === undefined) return undefined;
     const { id: jobId, generation, requestId } = job;
     const offset = Number(job.checkpoint["offset"] ?? 0);
@@ -65,7 +64,7 @@ export class VolumeFromImage implements JobKind<Copied> {
   }
 
   async advance(tx: Tx, job: Job, effect: Copied): Promise<JobAdvance> {
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     if (volume === undefined || effect === undefined) {
       await this.#cache.drop(tx, job);
       return { next: "done", done: job.progress.done };
@@ -89,7 +88,7 @@ export class VolumeFromImage implements JobKind<Copied> {
   }
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     await this.#cache.drop(tx, job);
     if (volume === undefined) return;
     await this.#growToSize(tx, volume);
@@ -102,26 +101,23 @@ export class VolumeFromImage implements JobKind<Copied> {
       updatedAtMs: this.#ports.clock.wallMs(),
     });
     const isSigned = (job.params["image"] as ImageToCopy).isSigned;
-    writeMessage(this.#ports, tx, messageId, {
+    writeFailure(this.#ports, tx, messageId, job, {
       action: "copy-image-to-volume",
       detail: isSigned ? "signature" : "unknown",
-      resourceType: "VOLUME",
-      resourceId: volume.id,
       projectId: volume.projectId,
-      requestId: job.requestId,
       reason: verdict.reason,
     });
   }
 
   /** Undefined when the volume is not the job's any more. */
-  #open(job: Job): Promise<string | undefined> {
+  #open(job: Job): Promise<readonly string[] | undefined> {
     return this.#exports.open(job, async (tx) => {
-      const volume = await this.#volume(tx, job);
+      const volume = await volumeOfJob(tx, job);
       if (volume === undefined) return undefined;
       if (volume.status === "creating") {
         writeRecord(tx, volumeKind, volume.id, { ...volume, status: "downloading", updatedAtMs: this.#ports.clock.wallMs() });
       }
-      return { vdiskId: volume.id, readOnly: false };
+      return [{ vdiskId: volume.id, readOnly: false }];
     });
   }
 
@@ -146,11 +142,5 @@ export class VolumeFromImage implements JobKind<Copied> {
   async #close(job: Job): Promise<void> {
     await this.#ports.images.endCopy(job.id);
     await this.#exports.close(job);
-  }
-
-  /** Undefined when it is gone, or somebody else's business now. */
-  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
-    const volume = await readRecord(tx, volumeKind, job.resource.id);
-    return volume?.jobId === job.id ? volume : undefined;
   }
 }

@@ -4,8 +4,7 @@
 //   migration status   starting ──► migrating ── copied ──► completing ── the same ──► success
 //                          └───────────┴── cancelled, failed ──┴──► error, the copy is gone, and a message
 //
-// - Source and copy are reached by exports of the job's own, whose names are in memory only: each claim revokes those of the
-//   one before and waits until they are gone. So of two processes that believe to have the job one at most can write.
+// - Source and copy are reached by exports of the claim's own (job-exports.ts): one process at most can write.
 // - Nothing else writes to either: the volume bears `move`, which forbids attaching, growing, reverting and snapshots.
 // - The vDisk of the copy has the job's id. It goes, or becomes the volume's, in the transaction that takes `move` off.
 
@@ -17,22 +16,16 @@ import { invalidVolume } from "../faults.ts";
 import type { Volume, VolumeMove } from "../model.ts";
 import type { CinderPorts } from "../ports.ts";
 import { readRecord, typeKind, volumeKind, writeRecord } from "../records.ts";
-import { writeMessage } from "../user-messages.ts";
 import { vdiskName } from "../volume-create.ts";
-import { commitClaimed } from "./job-claims.ts";
+import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
+import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
 type Phase = "copy" | "compare" | "switch";
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
 type Moved = { readonly phase: Phase; readonly offset: number } | undefined;
-
-interface OpenExports {
-  readonly generation: number;
-  readonly sourceExport: string;
-  readonly targetExport: string;
-}
 
 const releaseLookMs = 50;
 
@@ -44,10 +37,11 @@ export class VolumeMigration implements JobKind<Moved> {
   readonly stepTimeoutMs = 600_000;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
-  readonly #exports = new Map<string, OpenExports>();
+  readonly #exports: JobExports;
 
   constructor(ports: CinderPorts) {
     this.#ports = ports;
+    this.#exports = new JobExports(ports, exportsOf);
   }
 
   /** `jobId`: also to be written into the volume, with its `move`, in the same transaction; the copy's vDisk has it too. */
@@ -61,17 +55,21 @@ export class VolumeMigration implements JobKind<Moved> {
   async work(job: Job, run: JobRun): Promise<Moved> {
     const { phase, offset } = checkpointOf(job);
     if (phase === "switch") {
-      await this.#close(job);
+      await this.#exports.close(job);
       await this.#released(job, run);
       return { phase, offset };
     }
     const open = await this.#open(job);
     if (open === undefined) return undefined;
-    return { phase, offset: await this.#ports.copies.step({ ...open, phase, offset }, run) };
+    const [sourceExport, targetExport] = open;
+    return {
+      phase,
+      offset: await this.#ports.copies.step({ sourceExport: sourceExport!, targetExport: targetExport!, phase, offset }, run),
+    };
   }
 
   async advance(tx: Tx, job: Job, moved: Moved): Promise<JobAdvance> {
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     if (volume?.move === undefined || moved === undefined) {
       await this.#drop(tx, job);
       return { next: "done", done: job.progress.done };
@@ -92,23 +90,20 @@ export class VolumeMigration implements JobKind<Moved> {
   }
 
   async undo(job: Job): Promise<"done"> {
-    await this.#close(job);
+    await this.#exports.close(job);
     return "done";
   }
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
     await this.#drop(tx, job);
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return;
     if (volume.move?.typeId !== undefined) await this.#ports.ledger.release(tx, chargeOfType(volume, volume.move.typeId));
     writeRecord(tx, volumeKind, volume.id, { ...this.#arrived(volume), migrationStatus: "error" });
-    writeMessage(this.#ports, tx, messageId, {
+    writeFailure(this.#ports, tx, messageId, job, {
       action: "create-volume",
       detail: "unknown",
-      resourceType: "VOLUME",
-      resourceId: volume.id,
       projectId: volume.projectId,
-      requestId: job.requestId,
       reason: verdict.reason,
     });
   }
@@ -143,37 +138,19 @@ export class VolumeMigration implements JobKind<Moved> {
     return { ...free, status, previousStatus: volume.status, updatedAtMs: this.#nowMs() };
   }
 
-  /** The names of this claim's exports, made when they are not there; undefined when the volume is not the job's any more. */
-  async #open(job: Job): Promise<OpenExports | undefined> {
-    const open = this.#exports.get(job.id);
-    if (open?.generation === job.generation) return open;
-    await this.#close(job);
-    let made: OpenExports | undefined;
-    await commitClaimed(this.#ports, job, async (tx, present) => {
-      made = undefined;
-      const volume = await this.#volume(tx, present);
-      if (volume?.move === undefined) return present;
-      const { control } = this.#ports;
-      const source = await control.createExport(tx, { id: sourceExportOf(job), vdiskId: volume.id, readOnly: true });
-      const target = await control.createExport(tx, { id: job.id, vdiskId: job.id, readOnly: false });
-      made = { generation: job.generation, sourceExport: source.exportName, targetExport: target.exportName };
-      if (volume.migrationStatus !== "starting") return present;
-      writeRecord(tx, volumeKind, volume.id, { ...volume, migrationStatus: "migrating", updatedAtMs: this.#nowMs() });
-      return present;
+  /** The names of the exports of volume and copy; undefined when the volume is not the job's any more. */
+  #open(job: Job): Promise<readonly string[] | undefined> {
+    return this.#exports.open(job, async (tx) => {
+      const volume = await volumeOfJob(tx, job);
+      if (volume?.move === undefined) return undefined;
+      if (volume.migrationStatus === "starting") {
+        writeRecord(tx, volumeKind, volume.id, { ...volume, migrationStatus: "migrating", updatedAtMs: this.#nowMs() });
+      }
+      return [
+        { vdiskId: volume.id, readOnly: true },
+        { vdiskId: job.id, readOnly: false },
+      ];
     });
-    if (made !== undefined) this.#exports.set(job.id, made);
-    return made;
-  }
-
-  /** Revokes both exports, and waits until nobody has them open. */
-  async #close(job: Job): Promise<void> {
-    this.#exports.delete(job.id);
-    const ids = [sourceExportOf(job), job.id];
-    await commitClaimed(this.#ports, job, async (tx, present) => {
-      for (const id of ids) await this.#ports.control.revokeExport(tx, id);
-      return present;
-    });
-    for (const id of ids) await this.#ports.control.exportGone(id);
   }
 
   /** Until the router has brought the copy to its pool and let go of it: only then can it get another id. */
@@ -190,16 +167,10 @@ export class VolumeMigration implements JobKind<Moved> {
   /** The copy goes, if it is there still; the exports are closed already, or nobody's. */
   async #drop(tx: Tx, job: Job): Promise<void> {
     const { control } = this.#ports;
-    for (const id of [sourceExportOf(job), job.id]) await control.revokeExport(tx, id);
+    for (const id of exportsOf(job)) await control.revokeExport(tx, id);
     await control.deleteVdisk(tx, job.id).catch((error: unknown) => {
       if (!(error instanceof AndironError) || error.code !== "vdisk_not_found") throw error;
     });
-  }
-
-  /** Undefined when it is gone, or somebody else's business now. */
-  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
-    const volume = await readRecord(tx, volumeKind, job.resource.id);
-    return volume?.jobId === job.id ? volume : undefined;
   }
 
   #nowMs(): number {
@@ -215,8 +186,9 @@ function checkpointOf(job: Job): { readonly phase: Phase; readonly offset: numbe
   };
 }
 
-function sourceExportOf(job: Job): string {
-  return String(job.params["sourceExportId"]);
+/** Ids of the exports of the volume and of the copy. */
+function exportsOf(job: Job): readonly [source: string, target: string] {
+  return [String(job.params["sourceExportId"]), job.id];
 }
 
 function sizeOf(job: Job): number {

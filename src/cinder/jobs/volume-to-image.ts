@@ -10,16 +10,15 @@
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { UploadProgress, UploadTask } from "../images.ts";
-import type { Volume } from "../model.ts";
+import { gibBytes, type Volume } from "../model.ts";
 import { readAttachments, type CinderPorts } from "../ports.ts";
-import { readRecord, volumeKind, writeRecord } from "../records.ts";
+import { volumeKind, writeRecord } from "../records.ts";
 import { statusByAttachments } from "../status.ts";
-import { writeMessage } from "../user-messages.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
+import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
-const gibBytes = 2 ** 30;
 const cutLookMs = 50;
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
@@ -59,9 +58,10 @@ export class VolumeToImage implements JobKind<Uploaded> {
   async work(job: Job, run: JobRun): Promise<Uploaded> {
     const trouble = await this.cut(job.id, () => run.shouldYield());
     if (trouble !== undefined) throw trouble;
-    const exportName = await this.#exports.open(job, async (tx) => {
-      return (await this.#volume(tx, job)) === undefined ? undefined : { vdiskId: job.id, readOnly: true };
-    });
+    const [exportName] =
+      (await this.#exports.open(job, async (tx) => {
+        return (await volumeOfJob(tx, job)) === undefined ? undefined : [{ vdiskId: job.id, readOnly: true }];
+      })) ?? [];
     if (exportName === undefined) return undefined;
     const progress = await this.#ports.images.upload({ ...taskOf(job), exportName, sent: job.progress.done }, run);
     if (progress.isDone) await this.#close(job);
@@ -83,13 +83,10 @@ export class VolumeToImage implements JobKind<Uploaded> {
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
     const volume = await this.#end(tx, job);
     if (volume === undefined) return;
-    writeMessage(this.#ports, tx, messageId, {
+    writeFailure(this.#ports, tx, messageId, job, {
       action: "copy-volume-to-image",
       detail: "failed-to-upload",
-      resourceType: "VOLUME",
-      resourceId: volume.id,
       projectId: volume.projectId,
-      requestId: job.requestId,
       reason: verdict.reason,
     });
   }
@@ -97,7 +94,7 @@ export class VolumeToImage implements JobKind<Uploaded> {
   /** The clone goes, and the volume is what its attachments say. An administrator's word stands. */
   async #end(tx: Tx, job: Job): Promise<Volume | undefined> {
     if ((await this.#ports.control.vdisk(job.id)) !== undefined) await this.#ports.control.deleteVdisk(tx, job.id);
-    const volume = await this.#volume(tx, job);
+    const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return undefined;
     const { jobId: _ended, ...free } = volume;
     const isOurs = volume.status === "uploading";
@@ -126,12 +123,6 @@ export class VolumeToImage implements JobKind<Uploaded> {
   async #close(job: Job): Promise<void> {
     await this.#ports.images.endUpload(job.id);
     await this.#exports.close(job);
-  }
-
-  /** Undefined when it is gone, or somebody else's business now. */
-  async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
-    const volume = await readRecord(tx, volumeKind, job.resource.id);
-    return volume?.jobId === job.id ? volume : undefined;
   }
 }
 
