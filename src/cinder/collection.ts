@@ -167,6 +167,11 @@ export class ListedCollection<T extends Listed> extends Collection<T> {
     return this.#byVolume.of(volumeId);
   }
 
+  /** By one of the kind's filters. */
+  ofText(filter: string, value: string): OrderedList<T> {
+    return this.#byFilter.get(filter)?.of(value) ?? nothing;
+  }
+
   /** The shortest list that has what passes `query` among the records of the project, or of all where none is named. */
   search(query: ListQuery, projectId: string | undefined): Search<T> {
     const [named, ...others] = query.filters["project_id"] ?? [];

@@ -38,6 +38,7 @@ export class RecordIndex {
   readonly attachments = new ListedCollection(records.attachmentKind, this.#texts);
   readonly messages = new ListedCollection(records.messageKind, this.#texts);
   readonly transfers = new ListedCollection(records.transferKind, this.#texts);
+  readonly backups = new ListedCollection(records.backupKind, this.#texts);
   readonly qosSpecs = new Collection(records.qosKind, this.#texts);
   readonly groupTypes = new Collection(records.groupTypeKind, this.#texts);
   readonly defaultTypes = new Collection(records.defaultTypeKind, this.#texts);
@@ -51,7 +52,7 @@ export class RecordIndex {
   readonly jobRunners = new Collection(records.jobRunnerKind, this.#texts);
 
   readonly #options: RecordIndexOptions;
-  readonly #listed = [this.volumes, this.snapshots, this.attachments, this.messages, this.transfers];
+  readonly #listed = [this.volumes, this.snapshots, this.attachments, this.messages, this.transfers, this.backups];
   readonly #plain = [
     this.types,
     this.qosSpecs,

@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
+import { type Backup, checkBackup } from "./backups/backup.ts";
 import { checkJob, type Job, type JobRunnerRecord } from "./jobs/job.ts";
 import type * as model from "./model.ts";
 
@@ -56,6 +57,12 @@ export const groupTypeKind: Kind<model.GroupType> = { prefix: "cinder/group-type
 export const groupTypeNameKind: Kind<TypeName> = { prefix: "cinder/group-type-name/", shared: [] };
 export const defaultTypeKind: Kind<model.DefaultType> = { prefix: "cinder/default-type/", shared: [] };
 export const transferKind: Kind<model.Transfer> = { prefix: "cinder/transfer/", shared: ["projectId"] };
+export const backupKind: Kind<Backup> = {
+  prefix: "cinder/backup/",
+  shared: ["projectId", "userId", "volumeId", "host", "availabilityZone", "status", "service", "container"],
+  filters: { ...byText, parent_id: "parentId" },
+  check: checkBackup,
+};
 export const messageKind: Kind<model.Message> = { prefix: "cinder/message/", shared: ["projectId", "eventId", "userMessage"] };
 export const imageCacheKind: Kind<model.ImageCacheEntry> = { prefix: "cinder/image-cache/", shared: ["pool"] };
 export const jobKind: Kind<Job> = {

@@ -5,6 +5,18 @@
 // It does not know what may follow what (job-states.ts).
 
 import { AndironError } from "../../common/errors.ts";
+import {
+  checkFields,
+  type FieldTests,
+  isCount,
+  isObject,
+  isText,
+  isTime,
+  oneOf,
+  orNone,
+  orNull,
+  shaped,
+} from "../record-fields.ts";
 
 export const jobPhases = ["work", "undo", "ended"] as const;
 export const jobOutcomes = ["done", "failed", "cancelled"] as const;
@@ -79,28 +91,7 @@ export const jobBounds = {
   reasonLengthMax: 500,
 } as const;
 
-const isText = (value: unknown): boolean => typeof value === "string";
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
-const isTime = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value);
-const isObject = (value: unknown): value is JobData => typeof value === "object" && value !== null && !Array.isArray(value);
-const orNull =
-  (test: (value: unknown) => boolean) =>
-  (value: unknown): boolean =>
-    value === null || test(value);
-const orNone =
-  (test: (value: unknown) => boolean) =>
-  (value: unknown): boolean =>
-    value === undefined || test(value);
-const oneOf =
-  (values: readonly string[]) =>
-  (value: unknown): boolean =>
-    values.includes(value as string);
-const shaped =
-  (tests: Readonly<Record<string, (value: unknown) => boolean>>) =>
-  (value: unknown): boolean =>
-    isObject(value) && Object.entries(tests).every(([field, test]) => test(value[field]));
-
-const fields: Readonly<Record<keyof Job, (value: unknown) => boolean>> = {
+const fields: FieldTests<Job> = {
   v: (value) => value === 1,
   id: isText,
   kind: isText,
@@ -131,9 +122,7 @@ const fields: Readonly<Record<keyof Job, (value: unknown) => boolean>> = {
 
 /** Throws record_damaged for what is no job, or contradicts itself. */
 export function checkJob(key: string, record: Job): void {
-  for (const [field, test] of Object.entries(fields)) {
-    if (!test(record[field as keyof Job])) throw new AndironError("record_damaged", `the job ${key} has a wrong ${field}`);
-  }
+  checkFields(`the job ${key}`, record, fields);
   const { phase, runner, verdict, endedAtMs } = record;
   const isConsistent = phase === "ended" ? runner === null && verdict !== undefined && endedAtMs !== null : endedAtMs === null;
   if (!isConsistent || (phase === "undo" && verdict === undefined)) {
