@@ -10,11 +10,9 @@
 // - Files and processes belong to a run directory, as those of the tests do: they go with the run, however it ends.
 // - The exit code says whether it ran, not whether the aims were reached.
 
-import { constants } from "node:os";
-import { basename } from "node:path";
 import { parseArgs } from "node:util";
+import { beginOwnRun } from "../scripts/own-run.ts";
 import { aptLine, ensurePeers } from "../scripts/peers.ts";
-import { makeRunDirectory, removeRun, runVariable, runsPath, sweepDeadRuns } from "../scripts/run-directory.ts";
 import { apiBenchRowNames, fullApiScale, measureApiBeside, quickApiScale } from "./api.ts";
 import { dataRowNames, measureData } from "./data.ts";
 import { recordRun } from "./history.ts";
@@ -27,15 +25,7 @@ const usage =
   "profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
-for (const name of sweepDeadRuns(runsPath())) say(`swept what the dead run ${name} left`);
-const directory = makeRunDirectory(runsPath());
-process.env["TMPDIR"] = directory;
-process.env[runVariable] = basename(directory);
-process.on("exit", () => removeRun(directory));
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => process.exit(128 + constants.signals[signal]));
-}
-
+beginOwnRun("bench", say);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -1,5 +1,5 @@
 // The Debian packages whose programs the tests talk to: real clients, real guests, real servers to be compared with.
-// These are the lists of them. Tests that need one of the first are named *.peer.test.ts; the second is for Nova.
+// These are the lists of them. Tests that need one of the first are named *.peer.test.ts; the others are for Nova and Horizon.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -59,6 +59,13 @@ export const novaPackages: readonly string[] = [
   "python3-placement",
   "python3-setuptools", // builds it
   "python3-wheel",
+];
+
+/** What `npm run horizon` needs besides; `npm test` does not install it. */
+export const horizonPackages: readonly string[] = [
+  "chromium", // the browser
+  "fonts-dejavu-core", // what its screenshots are legible by
+  "openstack-dashboard", // Horizon
 ];
 
 export interface PeerState {

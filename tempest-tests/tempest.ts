@@ -7,12 +7,10 @@
 // - KEEP_STATE=1 keeps tempest.conf, Tempest's log and results, and the logs of Andiron and Nova.
 
 import { mkdirSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { constants, tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { beginOwnRun } from "../scripts/own-run.ts";
 import { aptLine, ensurePeers, novaPackages, peerPackages } from "../scripts/peers.ts";
-import { makeRunDirectory, removeRun, runVariable, runsPath, sweepDeadRuns } from "../scripts/run-directory.ts";
 import { type Cloud, prepareCloud } from "../test/cloud/cloud.ts";
 import { prepareNovaCloud } from "../test/cloud/nova-cloud.ts";
 import { everything, readLists, runTempest } from "./runner.ts";
@@ -29,12 +27,7 @@ const withNova = values["with-nova"];
 const [wanted] = positionals;
 const regex = wanted === undefined ? everything : `(?=${everything})(?=.*(?:${wanted}))`;
 
-for (const name of sweepDeadRuns(runsPath())) say(`swept what the dead run ${name} left`);
-const directory = await makeDirectory();
-process.env["TMPDIR"] = directory;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => process.exit(128 + constants.signals[signal]));
-}
+const directory = beginOwnRun("tempest", say);
 
 if (hasPeers()) {
   const startedMs = performance.now();
@@ -47,19 +40,6 @@ if (hasPeers()) {
     say(`took ${seconds(startedMs)} s`);
   }
 } else process.exitCode = 1;
-
-/** Where everything is that this run makes. */
-async function makeDirectory(): Promise<string> {
-  if (process.env["KEEP_STATE"] !== undefined) {
-    const kept = await mkdtemp(join(tmpdir(), "andiron-tempest-"));
-    process.on("exit", () => say(`kept ${kept}`));
-    return kept;
-  }
-  const made = makeRunDirectory(runsPath());
-  process.env[runVariable] = basename(made);
-  process.on("exit", () => removeRun(made));
-  return made;
-}
 
 function hasPeers(): boolean {
   if (withNova && process.getuid?.() !== 0) {

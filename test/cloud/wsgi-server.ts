@@ -1,6 +1,6 @@
 // Serves a WSGI script of an OpenStack service with Debian's uWSGI on a port of 127.0.0.1 that the kernel chooses. One request
-// at a time: SQLite fails a transaction that has read, and then writes, when another one has written meanwhile. Resolves when
-// the application is loaded.
+// at a time, unless options say otherwise: SQLite fails a transaction that has read, and then writes, when another one has
+// written meanwhile. Resolves when the application is loaded.
 
 import { readFile } from "node:fs/promises";
 import { Daemon } from "./daemon.ts";
@@ -10,6 +10,8 @@ export interface WsgiOptions {
   readonly script: string;
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
+  /** More of uWSGI's options. */
+  readonly args?: readonly string[];
 }
 
 export interface WsgiServer {
@@ -28,8 +30,8 @@ const options = [
   ["--enable-threads", "--need-app", "--disable-logging"],
 ].flat();
 
-export async function serveWsgi({ script, env, logFile }: WsgiOptions): Promise<WsgiServer> {
-  const daemon = new Daemon("uwsgi-core", [...options, "--wsgi-file", script], { env, logFile });
+export async function serveWsgi({ script, env, logFile, args = [] }: WsgiOptions): Promise<WsgiServer> {
+  const daemon = new Daemon("uwsgi-core", [...options, ...args, "--wsgi-file", script], { env, logFile });
   let port: string | undefined;
   try {
     await daemon.waitUntil(async () => {
