@@ -275,7 +275,6 @@ export const lacks: Readonly<Record<string, string>> = {
   Groups: "groups of volumes",
   "Group snapshots": "groups of volumes",
   "Consistency groups": "groups of volumes, of which these are the older form",
-  "os-reimage": "images (Glance)",
 };
 
 export interface CinderOperation {

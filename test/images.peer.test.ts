@@ -270,6 +270,41 @@ describe("volumes from images", { skip: missing !== undefined && `${missing} is 
     await api.delete("volumes", id);
   });
 
+  test("another image in a volume with bytes: zeroes where the image has none, raw and qcow2, and after a kill -9", async () => {
+    const id = await request(offer(noise(9, 24 * mebibyte), "raw"));
+    await waitUntil(id, "available");
+    const disk = makeDisk(16, 10);
+    const reimage = async (imageId: string): Promise<void> => {
+      await api.call("POST", `/volumes/${id}/action`, { "os-reimage": { image_id: imageId } });
+    };
+    const rest = Buffer.alloc(8 * mebibyte);
+    for (const [bytes, format] of [
+      [disk, "raw"],
+      [await withQemu(disk, "qcow2"), "qcow2"],
+    ] as const) {
+      await reimage(offer(noise(11, 24 * mebibyte), "raw"));
+      await waitUntil(id, "available");
+      const imageId = offer(bytes, format);
+      await reimage(imageId);
+      const shown = await waitUntil(id, "available");
+      assert.deepEqual([shown.bootable, shown.volume_image_metadata?.["image_id"]], ["true", imageId]);
+      assert.ok((await readVolume(id, 24 * mebibyte)).equals(Buffer.concat([disk, rest])), format);
+    }
+    await reimage(offer(noise(12, 64 * mebibyte), "raw"));
+    await waitUntil(id, "available");
+    serve = serveSlowly;
+    offsets = [];
+    const large = makeDisk(48, 13);
+    await reimage(offer(large, "raw"));
+    await sleep(8000);
+    await service.kill();
+    await service.start();
+    await waitUntil(id, "available");
+    assert.ok(offsets.length === 2 && offsets[1]! > 0, String(offsets));
+    assert.ok((await readVolume(id, 64 * mebibyte)).equals(Buffer.concat([large, Buffer.alloc(16 * mebibyte)])));
+    await api.delete("volumes", id);
+  });
+
   test("a forced delete ends it", async () => {
     serve = serveSlowly;
     const id = await request(offer(makeDisk(48, 7), "raw"));

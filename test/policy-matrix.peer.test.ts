@@ -107,7 +107,7 @@ describe("every operation", { skip: missing !== undefined && `${missing} is not 
     service = await prepareAndiron(configure(3600));
     uncached = await prepareAndiron(configure(-1));
     for (const each of [service, uncached]) await each.start(300_000);
-    records = new OperationRecords(sendAsAdmin, demo);
+    records = new OperationRecords(sendAsAdmin, demo, await glance.offer(Buffer.alloc(1024, 1), "raw"));
     await records.start();
   });
   after(async () => {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { Sightings } from "../../test/harness/operation-record.ts";
+import { anImage } from "../cinder/image-rig.fixture.ts";
 import { type Images, noImages } from "../cinder/images.ts";
 import { type ApiFixture, itemsAt, openApi, textAt } from "./api-fixture.ts";
 import { operatorTour } from "./operator-tour.fixture.ts";
@@ -17,9 +18,11 @@ const absent = "99999999-9999-4999-8999-999999999999";
 const instance = "88888888-8888-4888-8888-888888888888";
 const connector = { host: "compute1", ip: "10.0.0.1", mountpoint: "/dev/vdb", initiator: null };
 
-/** A Glance that takes everything. */
+/** A Glance that has and takes everything. */
 const images: Images = {
   ...noImages,
+  find: async (_context, id) => [{ ...anImage, id }],
+  copy: async ({ offset }) => ({ offset, isDone: true }),
   create: async (_context, image) => ({ visibility: "shared", isProtected: false, ...image }),
   upload: async () => ({ sent: 0, isDone: true }),
 };
@@ -192,6 +195,20 @@ for (const form of ["with the project in the URL", "without it"])
       await api.cinder.idle();
       const { volume } = await api.expect(200, "GET", `/volumes/${id}`);
       assert.equal(volume!["status"], "available");
+      await api.expect(202, "DELETE", `/volumes/${id}`);
+    });
+
+    await t.test("another image in a volume", async () => {
+      const id = await createVolume(api);
+      await act(api, id, "os-reimage", { image_id: absent }, 404, "3.67");
+      await act(api, id, "os-reset_status", { status: "reserved" });
+      await act(api, id, "os-reimage", { image_id: absent }, 400, "3.68");
+      await act(api, id, "os-reimage", { image_id: absent, reimage_reserved: true }, 202, "3.68");
+      await api.cinder.idle();
+      const { volume } = await api.expect(200, "GET", `/volumes/${id}`);
+      assert.deepEqual([volume!["status"], volume!["bootable"]], ["available", "true"]);
+      await act(api, id, "os-reimage", { image_id: absent }, 202, "3.68");
+      await api.cinder.idle();
       await api.expect(202, "DELETE", `/volumes/${id}`);
     });
 

@@ -26,6 +26,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   "forceDetachVolume initializeConnection terminateConnection": { connector },
   completeVolumeExtension: { error: false },
   uploadVolume: { image_name: "i", disk_format: "qcow2" },
+  reimageVolume: { image_id: "{image_id}" },
   retypeVolume: { new_type: "{other_type_id}" },
   migrateVolume: { host: "{other_pool}" },
   completeVolumeMigration: { new_volume: "{other_volume_id}" },

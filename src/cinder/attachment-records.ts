@@ -65,6 +65,7 @@ export async function connect(
   connector: Connector,
 ): Promise<Attachment> {
   checkNotMoving(volume);
+  if (volume.status === "downloading") throw invalidVolume(`Volume ${volume.id} is being filled with an image.`);
   const mode = chooseMode(volume, modeOf(connector) ?? attachment.attachMode);
   const connectionInfo = attachment.connectionInfo ?? (await exportVolume(ports, tx, volume, attachment.id, mode));
   return {

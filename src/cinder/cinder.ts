@@ -17,6 +17,7 @@ import type { JobObserver } from "./jobs/job-run.ts";
 import { JobRunner } from "./jobs/job-runner.ts";
 import { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
 import { VolumeFromImage } from "./jobs/volume-from-image.ts";
+import { VolumeReimage } from "./jobs/volume-reimage.ts";
 import { VolumeToImage } from "./jobs/volume-to-image.ts";
 import { VolumeMigration } from "./jobs/volume-migration.ts";
 import { LegacyAttachService } from "./legacy-attach.ts";
@@ -83,9 +84,10 @@ export function createCinder(options: CinderOptions): CinderService {
   const cascade = new VolumeDeleteCascade(ports);
   const cache = new ImageCache(ports);
   const fromImage = new VolumeFromImage(ports, cache);
+  const reimage = new VolumeReimage(ports);
   const toImage = new VolumeToImage(ports);
   const migration = new VolumeMigration(ports);
-  const kinds = [cascade, fromImage, toImage, migration, ...(options.jobKinds?.(ports) ?? [])];
+  const kinds = [cascade, fromImage, reimage, toImage, migration, ...(options.jobKinds?.(ports) ?? [])];
   for (const kind of kinds) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const legacyAttach = new LegacyAttachService(ports);
@@ -99,7 +101,7 @@ export function createCinder(options: CinderOptions): CinderService {
     policy: options.policy,
     volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage, cache }),
     volumeActions: new VolumeActionService(ports, deletion),
-    volumeImages: new VolumeImageService(ports, { queue: jobs.queue, toImage, types }),
+    volumeImages: new VolumeImageService(ports, { queue: jobs.queue, toImage, reimage, types }),
     legacyAttach,
     volumeMoves: new VolumeMoveService(ports, { queue: jobs.queue, migration, attach: legacyAttach }),
     snapshots: new SnapshotService(ports),

@@ -2,7 +2,7 @@
 
 import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
-import { CinderFault, conflict, invalid, invalidInput, overLimit } from "./faults.ts";
+import { CinderFault, conflict, invalid, invalidInput, notFound, overLimit } from "./faults.ts";
 import type { ImageDescription, ImageToCopy, Images } from "./images.ts";
 import { gibBytes, type Metadata } from "./model.ts";
 
@@ -17,14 +17,23 @@ const signatureProperties = [
 
 /** The image that `reference` names, of those that the caller sees: an id, a URL that ends with one, or a name. */
 export async function resolveImage(images: Images, context: RequestContext, reference: string): Promise<ImageDescription> {
-  const found = await images.find(context, reference).catch((error: unknown) => {
-    const isRefused = error instanceof AndironError && (error.kind === "not-found" || error.kind === "forbidden");
-    if (isRefused) return [];
-    throw error;
-  });
+  const found = await images.find(context, reference).catch(unseen);
   if (found.length > 1) throw conflict(`Multiple matches found for '${reference}', use an ID to be more specific.`);
   if (found[0] === undefined) throw invalid("Invalid image identifier or unable to access requested image.");
   return found[0];
+}
+
+/** The image of this very id. */
+export async function findImage(images: Images, context: RequestContext, id: string): Promise<ImageDescription> {
+  const found = (await images.find(context, id).catch(unseen)).find((image) => image.id === id);
+  if (found === undefined) throw notFound(`Image ${id} could not be found.`);
+  return found;
+}
+
+/** What Glance does not show is not there. */
+function unseen(error: unknown): readonly ImageDescription[] {
+  if (error instanceof AndironError && (error.kind === "not-found" || error.kind === "forbidden")) return [];
+  throw error;
 }
 
 /** Throws unless the image has bytes, and they fit into a volume of that size. */

@@ -44,6 +44,8 @@ export interface CopyTask {
   readonly exportName: string;
   /** Bytes of the image that are durable in the volume. */
   readonly offset: number;
+  /** The volume may hold other bytes, which give way to zeroes before the first one is written. */
+  readonly overwrites: boolean;
 }
 
 export interface CopyProgress {

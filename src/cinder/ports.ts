@@ -25,12 +25,15 @@ export interface ServerVolumes {
   attachmentId(context: RequestContext, serverId: string, volumeId: string): Promise<string | undefined>;
   /** Has the servers' hosts look at the volume's new size. May reject when Nova is away. */
   volumeExtended(context: RequestContext, serverIds: readonly string[], volumeId: string): Promise<void>;
+  /** Tells servers that are rebuilt that the volume has the bytes of their new image. May reject when Nova is away. */
+  volumeReimaged(context: RequestContext, serverIds: readonly string[], volumeId: string): Promise<void>;
 }
 
 /** No Nova is configured: no server can be harmed by a detach, and none is there to be told anything. */
 export const noServers: ServerVolumes = {
   attachmentId: () => Promise.resolve(undefined),
   volumeExtended: () => Promise.resolve(),
+  volumeReimaged: () => Promise.resolve(),
 };
 
 /** Which projects Keystone has. */

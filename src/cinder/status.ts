@@ -149,6 +149,18 @@ export function checkUpload(volume: Volume, force: boolean): void {
   throw invalidVolume(`Volume ${volume.id} status must be ${force ? "available or in-use" : "available"}`);
 }
 
+/** os-reimage; `reserved`: the caller allows it of a volume that a server has reserved. */
+export function checkReimage(volume: Volume, reserved: boolean): void {
+  checkNotMoving(volume);
+  if (volume.attachmentIds.length > 1) {
+    throw conflict("Cannot re-image a volume which is attached to more than one server.");
+  }
+  const settled = volume.status === "available" || volume.status === "error" || (reserved && volume.status === "reserved");
+  if (settled && volume.jobId === undefined) return;
+  const statuses = reserved ? "available, error or reserved" : "available or error";
+  throw invalidVolume(`Volume ${volume.id} status must be ${statuses}, but current status is ${volume.status}.`);
+}
+
 /** Sources of a new volume. */
 export function checkCloneSource(source: Volume): void {
   if (source.status === "available" || source.status === "in-use") return;

@@ -20,6 +20,7 @@ const details = {
   unknown: ["001", "An unknown error occurred."],
   "failed-to-upload": ["004", "Failed to upload volume to image at backend."],
   signature: ["011", "Image signature verification failed."],
+  "reimage-failed": ["028", "Compute service failed to reimage volume."],
   "no-backend": ["003", "Could not find any available weighted backend."],
 } as const;
 

@@ -108,6 +108,12 @@ export interface UploadVolume {
   readonly isProtected?: boolean;
 }
 
+export interface ReimageVolume {
+  readonly imageId: string;
+  /** Also of a volume that is reserved. */
+  readonly reserved: boolean;
+}
+
 export interface UploadedVolume {
   readonly volume: Volume;
   readonly type: VolumeType | undefined;
@@ -118,6 +124,8 @@ export interface UploadedVolume {
 
 /** Images of volumes. */
 export interface VolumeImages {
+  /** Other bytes for a volume, those of an image. Resolves when the job that brings them is durable. */
+  reimage(context: RequestContext, id: string, request: ReimageVolume): Promise<void>;
   /** Resolves when the image is there, without bytes, and the job that fills it is durable. */
   upload(context: RequestContext, id: string, request: UploadVolume): Promise<UploadedVolume>;
 }

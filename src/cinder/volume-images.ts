@@ -1,25 +1,30 @@
-// Images of volumes. The request makes an image without bytes in Glance, in the caller's name; one transaction then makes the
-// volume `uploading` and leaves the job that fills the image (jobs/volume-to-image.ts). An image whose transaction came to
-// nothing is taken away again.
+// Images of volumes, and images into volumes that exist.
+//
+// - Of a volume: the request makes an image without bytes in Glance, in the caller's name; one transaction then makes the volume
+//   `uploading` and leaves the job that fills the image (jobs/volume-to-image.ts). An image whose transaction came to nothing is
+//   taken away again.
+// - Into a volume: one transaction makes it `downloading` and leaves the job that fills it anew (jobs/volume-reimage.ts).
 
 import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
-import { invalid } from "./faults.ts";
-import { uploadedProperties } from "./image-rules.ts";
+import { type CinderFault, invalid, invalidVolume } from "./faults.ts";
+import { checkImage, findImage, imageMetadataOf, uploadedProperties } from "./image-rules.ts";
 import type { EmptyImage, NewImage } from "./images.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
+import type { VolumeReimage } from "./jobs/volume-reimage.ts";
 import type { VolumeToImage } from "./jobs/volume-to-image.ts";
 import type { Volume } from "./model.ts";
 import { ownTarget } from "./policy.ts";
 import { findVolume, readVolume, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
 import { poolOfHost } from "./scheduler.ts";
-import { checkUpload } from "./status.ts";
-import type { UploadedVolume, UploadVolume, VolumeImages, VolumeTypes } from "./verbs.ts";
+import { checkReimage, checkUpload } from "./status.ts";
+import type { ReimageVolume, UploadedVolume, UploadVolume, VolumeImages, VolumeTypes } from "./verbs.ts";
 
 export interface VolumeImageParts {
   readonly queue: JobQueue;
   readonly toImage: VolumeToImage;
+  readonly reimage: VolumeReimage;
   readonly types: Pick<VolumeTypes, "visibleExtraSpecs">;
 }
 
@@ -63,6 +68,37 @@ export class VolumeImageService implements VolumeImages {
     }
   }
 
+  async reimage(context: RequestContext, id: string, { imageId, reserved }: ReimageVolume): Promise<void> {
+    const { policy, index, images, random, settings, store } = this.#ports;
+    await index.fresh();
+    const check = (volume: Volume): void => {
+      policy.enforce(context, volume.status === "reserved" ? "volume:reimage_reserved" : "volume:reimage", volume);
+      checkReimage(volume, reserved);
+    };
+    check(findVolume(this.#ports, context, id));
+    const described = await findImage(images, context, imageId);
+    const jobId = random.uuid();
+    images.vouch(jobId, context);
+    try {
+      await store.commit(context.projectId, async (tx) => {
+        const volume = await readVolume(tx, context, id);
+        check(volume);
+        const image = checkImage(described, volume.sizeGib, settings.verifiesImageSignatures);
+        if (volume.host === null) throw withoutBackend(id);
+        const imageMetadata = imageMetadataOf(described, settings.verifiesImageSignatures);
+        const job = this.#parts.reimage.request(volume, { image, imageMetadata, jobId, requestId: context.requestId });
+        await this.#parts.queue.enqueue(tx, this.#parts.reimage, job);
+        const updatedAtMs = this.#ports.clock.wallMs();
+        const next: Volume = { ...volume, status: "downloading", previousStatus: volume.status, jobId, updatedAtMs };
+        writeRecord(tx, volumeKind, id, next);
+      });
+    } catch (error) {
+      await images.endCopy(jobId);
+      throw error;
+    }
+    this.#parts.queue.wake();
+  }
+
   /** So that the image is the volume as it was before the answer. What is wrong with the cut is the job's to find. */
   async #awaitCut(jobId: string): Promise<void> {
     const { clock } = this.#ports;
@@ -80,7 +116,7 @@ export class VolumeImageService implements VolumeImages {
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const volume = await readVolume(tx, context, id);
       checkUpload(volume, force);
-      if (volume.host === null) throw invalid(`Invalid volume: Volume ${id} has no backend.`);
+      if (volume.host === null) throw withoutBackend(id);
       const ids = { jobId, requestId: context.requestId };
       const job = await this.#parts.toImage.request(tx, volume, poolOfHost(volume.host), image, ids);
       await this.#parts.queue.enqueue(tx, this.#parts.toImage, job);
@@ -114,6 +150,10 @@ function newImage(volume: Volume, request: UploadVolume, id: string): NewImage {
     ...(isProtected === undefined ? {} : { isProtected }),
     properties: uploadedProperties(volume.imageMetadata),
   };
+}
+
+function withoutBackend(id: string): CinderFault {
+  return invalidVolume(`Volume ${id} has no backend.`);
 }
 
 /** Glance's no is the request's fault. */

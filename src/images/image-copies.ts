@@ -34,6 +34,8 @@ export interface Task {
   readonly image: CopiedImage;
   readonly exportName: string;
   readonly offset: number;
+  /** The volume may hold other bytes, which are zeroed before the first one is written. */
+  readonly overwrites: boolean;
 }
 
 /** What a step may do, and for how long. */
@@ -150,7 +152,9 @@ export class ImageCopies<T extends Task> {
       const hash = new RunningHash(chooseHash(image));
       const start = way === "copied" ? task.offset : 0;
       if (start > 0) await reread(device, start, hash, signal);
-      const sink = way === "copied" ? new CopySink(device, image.diskFormat!, start) : await this.#scratchSink(task, device);
+      const clear = (): Promise<void> => (task.overwrites ? zero(device) : Promise.resolve());
+      const sink =
+        way === "copied" ? new CopySink(device, image.diskFormat!, start, clear) : await this.#scratchSink(task, device, clear);
       const stop = new AbortController();
       const present = {
         jobId: task.jobId,
@@ -171,12 +175,13 @@ export class ImageCopies<T extends Task> {
     }
   }
 
-  async #scratchSink({ image }: T, { device }: ExportSession): Promise<Sink> {
+  async #scratchSink({ image }: T, { device }: ExportSession, clear: () => Promise<void>): Promise<Sink> {
     const place = await this.#options.scratch.take(image.sizeBytes);
     return new ScratchSink(place, async (signal) => {
       const { vmdkAllowedTypes, cpuSecondsMax, addressSpaceBytesMax, clock } = this.#options;
       const inspected = await inspectImage(sourceOfFile(place.file, image.sizeBytes), image.diskFormat!, { vmdkAllowedTypes });
       const limits = { cpuSecondsMax, addressSpaceBytesMax, wallMsMax: conversionMsMax };
+      await clear();
       await convertImage({ folder: place.folder, image: inspected, device, ...limits, signal, clock });
     });
   }
@@ -186,12 +191,15 @@ export class ImageCopies<T extends Task> {
 class CopySink implements Sink {
   readonly #diskFormat: string;
   readonly #writer: SparseWriter;
+  readonly #clear: () => Promise<void>;
   /** The first bytes, until they are enough; undefined from then on. */
   #head: Buffer[] | undefined;
   #headBytes = 0;
 
-  constructor(device: ExportSession, diskFormat: string, start: number) {
+  /** `clear`: before the first byte is written. */
+  constructor(device: ExportSession, diskFormat: string, start: number, clear: () => Promise<void>) {
     this.#diskFormat = diskFormat;
+    this.#clear = clear;
     this.#writer = new SparseWriter(device.device, start);
     this.#head = start === 0 ? [] : undefined;
   }
@@ -220,6 +228,7 @@ class CopySink implements Sink {
     if (this.#head === undefined) return;
     const head = Buffer.concat(this.#head);
     checkCopiedHead(this.#diskFormat, head.subarray(0, headBytes));
+    await this.#clear();
     this.#head = undefined;
     await this.#writer.write(head);
   }
@@ -261,6 +270,10 @@ function sourceOfFile(file: FileHandle, sizeBytes: number): Parameters<typeof in
       return buffer;
     },
   };
+}
+
+function zero({ device }: ExportSession): Promise<void> {
+  return device.writeZeroes(0, device.sizeBytes, { fua: false, noHole: false });
 }
 
 /** The hash of what an earlier claim wrote. */

@@ -118,6 +118,14 @@ test("an extension is an event for each server, and what Nova says of servers th
   assert.deepEqual(JSON.parse(bodies[0]!), { events });
 });
 
+test("a new image is an event of its own, of the first microversion that has it", async (t) => {
+  const { asked, bodies, servers } = await open(t, () => ({ status: 200, body: { events: [{ code: 200 }] } }));
+  await servers.volumeReimaged(requester, [server], volume);
+  assert.equal(asked[0]!.headers["openstack-api-version"], "compute 2.93");
+  const events = [{ name: "volume-reimaged", server_uuid: server, tag: volume }];
+  assert.deepEqual(JSON.parse(bodies[0]!), { events });
+});
+
 for (const answer of [{ status: 403 }, { status: 500 }, { status: 207, body: { events: [{ code: 200 }, { code: 400 }] } }]) {
   test(`an event that is answered ${answer.status} and not taken is a failure`, async (t) => {
     const { servers } = await open(t, () => answer);

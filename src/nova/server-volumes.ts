@@ -3,7 +3,8 @@
 // - GET /servers/{server}/os-volume_attachments/{volume}, microversion 2.89, the first that names the attachment. It answers
 //   the question of CVE-2023-2088: may this attachment be taken away, or is a server using it?
 // - POST /os-server-external-events, microversion 2.51, the first with "volume-extended". Nova then has the hypervisor look at
-//   the volume's size; its answer comes before that, so it does not say that the guest has seen it.
+//   the volume's size; its answer comes before that, so it does not say that the guest has seen it. With 2.93 came
+//   "volume-reimaged", for which the rebuild of a server that starts from the volume waits.
 
 import { AndironError } from "../common/errors.ts";
 import type { ServiceHttp, ServiceReply } from "../keystone/service-http.ts";
@@ -29,6 +30,13 @@ interface Ask {
   readonly path: string;
   readonly microversion: string;
   readonly body?: unknown;
+}
+
+interface VolumeEvent {
+  readonly name: string;
+  /** The first that has it. */
+  readonly microversion: string;
+  readonly what: string;
 }
 
 export class NovaServerVolumes {
@@ -57,14 +65,24 @@ export class NovaServerVolumes {
    * Tells Nova that a volume of these servers has a new size. A server that is gone, or that no host runs, is nobody to tell.
    * Throws nova_unavailable when Nova does not take it, keystone_unavailable when we cannot ask.
    */
-  async volumeExtended(requester: Requester, serverIds: readonly string[], volumeId: string): Promise<void> {
-    const events = serverIds.map((id) => ({ name: "volume-extended", server_uuid: id, tag: volumeId }));
+  volumeExtended(requester: Requester, serverIds: readonly string[], volumeId: string): Promise<void> {
+    return this.#tell(requester, serverIds, volumeId, { name: "volume-extended", microversion: "2.51", what: "has grown" });
+  }
+
+  /** The same for a volume that has the bytes of another image. */
+  volumeReimaged(requester: Requester, serverIds: readonly string[], volumeId: string): Promise<void> {
+    return this.#tell(requester, serverIds, volumeId, { name: "volume-reimaged", microversion: "2.93", what: "has a new image" });
+  }
+
+  async #tell(requester: Requester, serverIds: readonly string[], volumeId: string, event: VolumeEvent): Promise<void> {
+    const { name, microversion, what } = event;
+    const events = serverIds.map((id) => ({ name, server_uuid: id, tag: volumeId }));
     const path = "/os-server-external-events";
-    const reply = await this.#send(requester, { method: "POST", path, microversion: "2.51", body: { events } });
+    const reply = await this.#send(requester, { method: "POST", path, microversion, body: { events } });
     if (reply.status === 404) return;
     const refused = reply.status === 200 || reply.status === 207 ? refusedEvents(reply.body) : [reply.status];
     if (refused.length === 0) return;
-    throw new AndironError("nova_unavailable", `Nova answers ${refused.join(", ")} when told that volume ${volumeId} has grown`, {
+    throw new AndironError("nova_unavailable", `Nova answers ${refused.join(", ")} when told that volume ${volumeId} ${what}`, {
       hint: "the user of [nova] needs the role admin",
     });
   }

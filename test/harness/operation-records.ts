@@ -42,15 +42,18 @@ type Names = Map<string, string>;
 export class OperationRecords {
   readonly #send: Send;
   readonly #projectId: string;
+  /** An image that everybody may have. */
+  readonly #imageId: string;
   #host = "";
   #pool = "";
   #otherPool = "";
   #otherTypeId = "";
   #badTypeId = "";
 
-  constructor(send: Send, projectId: string) {
+  constructor(send: Send, projectId: string, imageId: string) {
     this.#send = send;
     this.#projectId = projectId;
+    this.#imageId = imageId;
   }
 
   async start(): Promise<void> {
@@ -72,6 +75,7 @@ export class OperationRecords {
       ["pool", this.#pool],
       ["other_type_id", this.#otherTypeId],
       ["target_project_id", this.#projectId],
+      ["image_id", this.#imageId],
       ["class_name", "default"],
       ["alias", "os-services"],
       ["cluster_name", "c"],

@@ -5,7 +5,7 @@ import type { UploadedVolume, UploadVolume } from "../../cinder/verbs.ts";
 import { imageVisibilities } from "../../cinder/images.ts";
 import { formatUtcTime } from "../../common/utc-time.ts";
 import { readBoolean } from "../booleans.ts";
-import { type Call, type Handlers, type JsonObject, bodyObject, bodyText, pathParameter } from "../call.ts";
+import { type Call, type Handlers, type JsonObject, bodyObject, bodyText, emptyAnswer, pathParameter } from "../call.ts";
 import { badRequest } from "../http-fault.ts";
 import { describeSchemaError } from "../schema-errors.ts";
 import { formatTimeOrNull } from "../views/time.ts";
@@ -15,6 +15,13 @@ const uploadKey = "os-volume_upload_image";
 const laterFields = ["visibility", "protected"] as const;
 
 export const volumeImageHandlers: Handlers = {
+  async reimageVolume(call) {
+    const given = bodyObject(call.body, "os-reimage");
+    const imageId = bodyText(given, "image_id") ?? "";
+    const reserved = readBoolean(given["reimage_reserved"] ?? false);
+    await call.cinder.volumeImages.reimage(call.context, pathParameter(call, "volume_id"), { imageId, reserved });
+    return emptyAnswer;
+  },
   async uploadVolume(call) {
     const given = bodyObject(call.body, uploadKey);
     checkFields(call, given);

@@ -85,8 +85,8 @@ export interface JobRunnerRecord {
 }
 
 export const jobBounds = {
-  /** Of params, and of a checkpoint, as JSON. */
-  dataBytesMax: 16 * 1024,
+  /** Of params, and of a checkpoint, as JSON: the properties of an image fit. */
+  dataBytesMax: 24 * 1024,
   /** Of a text for people. */
   reasonLengthMax: 500,
 } as const;

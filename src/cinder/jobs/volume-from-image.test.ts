@@ -3,70 +3,16 @@
 // images/ and test/images.peer.test.ts.
 
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { AndironError } from "../../common/errors.ts";
-import { admin, member, openFixture, requestContext, type CinderFixture } from "../cinder-fixture.ts";
+import { admin, member, requestContext } from "../cinder-fixture.ts";
 import { CinderFault } from "../faults.ts";
+import { type Copy, type ImageRig as Rig, anImage as image, messagesOf, openImageRig as open } from "../image-rig.fixture.ts";
 import { checkImage, imageMetadataOf } from "../image-rules.ts";
-import { type CopyProgress, type CopyTask, type ImageDescription, type Images, noImages } from "../images.ts";
+import type { ImageDescription } from "../images.ts";
 import { defaultListQuery } from "../list-query.ts";
-import type { Volume } from "../model.ts";
 
 const gibibyte = 2 ** 30;
-
-const image: ImageDescription = {
-  id: "11111111-1111-4111-8111-111111111111",
-  name: "disk",
-  status: "active",
-  sizeBytes: 1000,
-  virtualSizeBytes: null,
-  minDiskGib: 0,
-  minRamMib: 0,
-  diskFormat: "raw",
-  containerFormat: "bare",
-  checksum: null,
-  hash: null,
-  owner: null,
-  properties: {},
-};
-
-type Copy = (task: CopyTask, signal: AbortSignal) => Promise<CopyProgress>;
-
-interface Rig extends CinderFixture {
-  readonly tasks: CopyTask[];
-  readonly vouched: Set<string>;
-  create(): Promise<Volume>;
-  show(id: string): Promise<Volume>;
-}
-
-async function open(t: TestContext, copy: Copy, found: readonly ImageDescription[] = [image]): Promise<Rig> {
-  const tasks: CopyTask[] = [];
-  const vouched = new Set<string>();
-  const images: Images = {
-    ...noImages,
-    find: () => Promise.resolve(found),
-    vouch: (jobId) => void vouched.add(jobId),
-    copy(task, run) {
-      tasks.push(task);
-      return copy(task, run.signal);
-    },
-    endCopy: async (jobId) => void vouched.delete(jobId),
-  };
-  const fixture = await openFixture(t, { images });
-  const { volumes } = fixture.cinder;
-  return {
-    ...fixture,
-    tasks,
-    vouched,
-    create: async () => (await volumes.create(member, { sizeGib: 1, imageReference: "disk" })).volume,
-    show: async (id) => (await volumes.show(member, id)).volume,
-  };
-}
-
-async function messagesOf({ cinder }: Rig): Promise<string[]> {
-  return (await cinder.messages.list(member, defaultListQuery)).items.map(({ userMessage }) => userMessage);
-}
-
 const usage = async ({ cinder }: Rig): Promise<unknown> => (await cinder.quotas.show(member, "demo"))["volumes"]?.inUse;
 
 test("creating, downloading, available: in steps, through one export that is gone in the end", async (t) => {

@@ -1,31 +1,25 @@
-// The bytes of an image into a volume that was made for it. They come through an export of the claim's own (job-exports.ts).
+// The bytes of an image into a volume that was made for it.
 //
 //   volume   creating ──► downloading, jobId ──► some of it ──► ... ──► all of it, checked ──► available, bootable
 //                                                └── cancelled, failed ──► error, and a message
 //
 // The checkpoint is the offset up to which the image is durable in the volume. What the bytes are is not known here.
 
-import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { ImageCache } from "../image-cache.ts";
-import type { CopyProgress, ImageToCopy } from "../images.ts";
+import type { ImageToCopy } from "../images.ts";
 import { gibBytes, type Volume } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
 import { volumeKind, writeRecord } from "../records.ts";
 import { poolOfHost } from "../scheduler.ts";
 import { ClaimLost } from "./job-claims.ts";
-import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
+import { type Filled, VolumeFilling, imageOf } from "./volume-filling.ts";
 import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
-const signatureReason = "the image is signed, and there is no key manager that has its certificate";
-
-/** What a step came to; undefined: the volume is gone, or somebody else's business now. */
-type Copied = CopyProgress | undefined;
-
-export class VolumeFromImage implements JobKind<Copied> {
+export class VolumeFromImage implements JobKind<Filled> {
   readonly name = "volume-from-image";
   readonly version = 1;
   readonly unit = "bytes";
@@ -33,13 +27,13 @@ export class VolumeFromImage implements JobKind<Copied> {
   readonly stepTimeoutMs = 3600 * 1000;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
-  readonly #exports: JobExports;
+  readonly #filling: VolumeFilling;
   readonly #cache: ImageCache;
 
   constructor(ports: CinderPorts, cache: ImageCache) {
     this.#ports = ports;
     this.#cache = cache;
-    this.#exports = new JobExports(ports);
+    this.#filling = new VolumeFilling(ports, { overwrites: false, begin: (tx, volume) => this.#begin(tx, volume) });
   }
 
   /** `jobId`: also to be written into the volume, in the same transaction. */
@@ -48,22 +42,13 @@ export class VolumeFromImage implements JobKind<Copied> {
     return { id: jobId, projectId, requestId, resource: { type: "volume", id }, params: { image }, total: image.sizeBytes };
   }
 
-  async work(job: Job, run: JobRun): Promise<Copied> {
-    const image = job.params["image"] as ImageToCopy;
-    if (image.isSigned) throw new AndironError("image_unacceptable", signatureReason);
-    const [exportName] = (await this.#open(job)) ?? [];
-    if (exportName === undefined) return undefined;
-    const { id: jobId, generation, requestId } = job;
-    const offset = Number(job.checkpoint["offset"] ?? 0);
-    const progress = await this.#ports.images.copy({ jobId, generation, requestId, image, exportName, offset }, run);
-    if (progress.isDone) {
-      await this.#close(job);
-      await this.#cutForCache(job, image);
-    }
+  async work(job: Job, run: JobRun): Promise<Filled> {
+    const progress = await this.#filling.step(job, run);
+    if (progress?.isDone === true) await this.#cutForCache(job, imageOf(job));
     return progress;
   }
 
-  async advance(tx: Tx, job: Job, effect: Copied): Promise<JobAdvance> {
+  async advance(tx: Tx, job: Job, effect: Filled): Promise<JobAdvance> {
     const volume = await volumeOfJob(tx, job);
     if (volume === undefined || effect === undefined) {
       await this.#cache.drop(tx, job);
@@ -72,7 +57,7 @@ export class VolumeFromImage implements JobKind<Copied> {
     if (!effect.isDone) return { next: "more", checkpoint: { offset: effect.offset }, done: effect.offset };
     const { jobId: _ended, ...free } = volume;
     const isOurs = volume.status === "downloading";
-    await this.#cache.keep(tx, job, volume, job.params["image"] as ImageToCopy);
+    await this.#cache.keep(tx, job, volume, imageOf(job));
     await this.#growToSize(tx, volume);
     const nowMs = this.#ports.clock.wallMs();
     const status = isOurs ? "available" : volume.status;
@@ -83,7 +68,7 @@ export class VolumeFromImage implements JobKind<Copied> {
   }
 
   async undo(job: Job): Promise<"done"> {
-    await this.#close(job);
+    await this.#filling.end(job);
     return "done";
   }
 
@@ -100,25 +85,17 @@ export class VolumeFromImage implements JobKind<Copied> {
       status: isOurs ? "error" : volume.status,
       updatedAtMs: this.#ports.clock.wallMs(),
     });
-    const isSigned = (job.params["image"] as ImageToCopy).isSigned;
     writeFailure(this.#ports, tx, messageId, job, {
       action: "copy-image-to-volume",
-      detail: isSigned ? "signature" : "unknown",
+      detail: imageOf(job).isSigned ? "signature" : "unknown",
       projectId: volume.projectId,
       reason: verdict.reason,
     });
   }
 
-  /** Undefined when the volume is not the job's any more. */
-  #open(job: Job): Promise<readonly string[] | undefined> {
-    return this.#exports.open(job, async (tx) => {
-      const volume = await volumeOfJob(tx, job);
-      if (volume === undefined) return undefined;
-      if (volume.status === "creating") {
-        writeRecord(tx, volumeKind, volume.id, { ...volume, status: "downloading", updatedAtMs: this.#ports.clock.wallMs() });
-      }
-      return [{ vdiskId: volume.id, readOnly: false }];
-    });
+  #begin(tx: Tx, volume: Volume): void {
+    if (volume.status !== "creating") return;
+    writeRecord(tx, volumeKind, volume.id, { ...volume, status: "downloading", updatedAtMs: this.#ports.clock.wallMs() });
   }
 
   /** Without an entry of the cache the volume is as good. */
@@ -137,10 +114,5 @@ export class VolumeFromImage implements JobKind<Copied> {
     const disk = await this.#ports.control.vdisk(id);
     if (disk !== undefined && disk.sizeBytes < sizeGib * gibBytes)
       await this.#ports.control.growVdisk(tx, id, sizeGib * gibBytes);
-  }
-
-  async #close(job: Job): Promise<void> {
-    await this.#ports.images.endCopy(job.id);
-    await this.#exports.close(job);
   }
 }

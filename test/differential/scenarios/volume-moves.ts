@@ -26,6 +26,7 @@ const type = (name: string): ReturnType<typeof adminPrepare> =>
   adminPrepare("POST /types", { volume_type: { name: `${name} of {project}` } }, { save: { [name]: "volume_type.id" } });
 const retype = (new_type: string, more = {}): object => ({ "os-retype": { new_type, ...more } });
 const upload = (more: object): object => ({ "os-volume_upload_image": more });
+const reimage = (more: object): object => ({ "os-reimage": more });
 const migrate = (host: string, more = {}): object => ({ "os-migrate_volume": { host, ...more } });
 
 export const volumeMoveAreas: readonly Area[] = [
@@ -75,6 +76,22 @@ export const volumeMoveAreas: readonly Area[] = [
       { call: act, body: upload({ image_name: "i" }), as: "stranger", cell: "foreign" },
       reset("v", "error"),
       wrongState(act, upload({ image_name: "i", disk_format: "raw" })),
+      reset("v", "available"),
+    ],
+  },
+  {
+    name: "another image in a volume",
+    steps: [
+      ...volume("v"),
+      badBody(act, reimage({})),
+      badBody(act, reimage({ image_id: "x" })),
+      badBody(act, reimage({ image_id: absentId, reimage_reserved: "x" })),
+      missing(`POST /volumes/${absentId}/action`, reimage({ image_id: absentId })),
+      { call: act, body: reimage({ image_id: absentId }), as: "stranger", cell: "foreign" },
+      reset("v", "maintenance"),
+      wrongState(act, reimage({ image_id: absentId })),
+      reset("v", "reserved"),
+      wrongState(act, reimage({ image_id: absentId })),
       reset("v", "available"),
     ],
   },
