@@ -5,6 +5,7 @@ import { createCinder, type CinderService } from "../../src/cinder/cinder.ts";
 import { CinderFault } from "../../src/cinder/faults.ts";
 import { RulePolicy } from "../../src/cinder/policy/rule-policy.ts";
 import { jobKind, jobRunnerKind, parseRecord } from "../../src/cinder/records.ts";
+import { noBackupBytes } from "../../src/cinder/backups/backup-bytes.ts";
 import { noDiskCopies } from "../../src/cinder/disk-copies.ts";
 import { noImages } from "../../src/cinder/images.ts";
 import { anyProject, noServers, type CinderPorts } from "../../src/cinder/ports.ts";
@@ -37,6 +38,7 @@ export class JobProcess {
       projects: anyProject,
       images: noImages,
       copies: noDiskCopies,
+      backups: noBackupBytes,
       log: { level: () => "INFO", setLevel: () => undefined },
       settings: { ...defaultSettings, quotas: { ...defaultSettings.quotas, volumes: -1, snapshots: -1, gigabytes: -1 } },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },

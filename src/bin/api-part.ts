@@ -5,6 +5,7 @@ import { countApi } from "../api/api-metrics.ts";
 import { loadApiDocument } from "../api/operations.ts";
 import type { ApiServer } from "../api/server.ts";
 import { createApiServer } from "../api/server.ts";
+import { noBackupBytes } from "../cinder/backups/backup-bytes.ts";
 import { createCinder } from "../cinder/cinder.ts";
 import { type CinderSettings, type PoolSettings, defaultSettings } from "../cinder/settings.ts";
 import { systemClock } from "../common/clock.ts";
@@ -59,6 +60,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     servers: keystone.servers,
     images: images.images,
     copies: new CopiesBetweenExports(options.exports),
+    backups: noBackupBytes,
     projects: keystone.projects,
     outbox: notifications.outbox,
     log,

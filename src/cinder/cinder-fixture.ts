@@ -11,6 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
 import type { RequestContext } from "./context.ts";
+import { type BackupBytes, noBackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
 import { noImages } from "./images.ts";
 import type { LogLevel } from "./model.ts";
@@ -38,6 +39,7 @@ export interface FixtureOptions {
   readonly projects?: CinderOptions["projects"];
   readonly images?: CinderOptions["images"];
   readonly copies?: CinderOptions["copies"];
+  readonly backups?: CinderOptions["backups"];
   readonly policy?: CinderOptions["policy"];
   readonly jobKinds?: CinderOptions["jobKinds"];
   /** Where notifications go; it is asked for before Cinder is made. */
@@ -63,6 +65,21 @@ export function requestContext(projectId: string, isAdmin: boolean): RequestCont
 
 /** There are no bytes: a GiB is copied in a step. */
 const copiesAtOnce: DiskCopies = { step: ({ offset }) => Promise.resolve(offset + 2 ** 30) };
+
+/** Backups are written, restored and erased in one step. */
+const backupsAtOnce: BackupBytes = {
+  ...noBackupBytes,
+  isConfigured: true,
+  defaultContainer: "volumebackups",
+  write: ({ backupId, container }) =>
+    Promise.resolve({
+      cursor: {},
+      done: 0,
+      result: { location: { v: 1, name: `${container}/${backupId}` }, objectCount: 2, encryptionKeyId: null },
+    }),
+  restore: () => Promise.resolve({ cursor: {}, done: 0, isDone: true }),
+  erase: () => Promise.resolve({ cursor: {}, done: 0, isDone: true }),
+};
 
 /** Ends with the test. */
 export async function openFixture(test: TestContext, options: FixtureOptions = {}): Promise<CinderFixture> {
@@ -97,6 +114,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       projects: options.projects ?? anyProject,
       images: options.images ?? noImages,
       copies: options.copies ?? copiesAtOnce,
+      backups: options.backups ?? backupsAtOnce,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
       ...(options.outbox === undefined ? {} : { outbox: await options.outbox(registry) }),

@@ -7,11 +7,15 @@ import type { Control } from "../engine/control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
 import { DefaultTypeService } from "./default-types.ts";
+import type { BackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
 import { GroupTypeService } from "./group-types.ts";
 import { ImageCache } from "./image-cache.ts";
 import type { Images } from "./images.ts";
 import type { JobCounts } from "./jobs/job-counts.ts";
+import { BackupCreate } from "./jobs/backup-create.ts";
+import { BackupDelete } from "./jobs/backup-delete.ts";
+import { BackupRestore } from "./jobs/backup-restore.ts";
 import type { JobKind } from "./jobs/job-kind.ts";
 import type { JobObserver } from "./jobs/job-run.ts";
 import { JobRunner } from "./jobs/job-runner.ts";
@@ -59,6 +63,7 @@ export interface CinderOptions {
   /** Where notifications go; without it nobody is told anything. */
   readonly outbox?: Outbox;
   readonly copies: DiskCopies;
+  readonly backups: BackupBytes;
   readonly log: LogControl;
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for: to be logged. */
@@ -87,7 +92,9 @@ export function createCinder(options: CinderOptions): CinderService {
   const reimage = new VolumeReimage(ports);
   const toImage = new VolumeToImage(ports);
   const migration = new VolumeMigration(ports);
-  const kinds = [cascade, fromImage, reimage, toImage, migration, ...(options.jobKinds?.(ports) ?? [])];
+  const backupJobs = { create: new BackupCreate(ports), restore: new BackupRestore(ports), delete: new BackupDelete(ports) };
+  const ofVolumes = [cascade, fromImage, reimage, toImage, migration];
+  const kinds = [...ofVolumes, ...Object.values(backupJobs), ...(options.jobKinds?.(ports) ?? [])];
   for (const kind of kinds) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const legacyAttach = new LegacyAttachService(ports);

@@ -61,7 +61,7 @@ export class ManagementService implements Management {
     const vdisks = new Map(
       (await this.#ports.control.vdisks(pool, cinderLimits.manageableMax)).map(({ id, name }) => [id, name]),
     );
-    const rows = await this.#ports.control.snapshots(pool, cinderLimits.manageableMax);
+    const rows = (await this.#ports.control.snapshots(pool, cinderLimits.manageableMax)).filter(({ id }) => !this.#isOurOwn(id));
     return rows.map((row) => {
       const isManaged = snapshots.get(row.id) !== undefined;
       const reason =
@@ -111,6 +111,8 @@ export class ManagementService implements Management {
       this.#ports.policy.enforce(context, "snapshot_extension:snapshot_manage", volume);
       checkNotMoving(volume);
       const cut = await this.#findCut(tx, request.reference);
+      await this.#ports.index.fresh();
+      if (this.#isOurOwn(cut.id)) throw invalidReference("snapshot", request.reference, "there is no such snapshot");
       if ((await readRecord(tx, snapshotKind, cut.id)) !== undefined) {
         throw invalid(`Unable to manage existing snapshot. Snapshot ${cut.id} already managed.`);
       }
@@ -162,10 +164,11 @@ export class ManagementService implements Management {
     });
   }
 
-  /** A vDisk that a job made for itself under its own id, or one of the cache of images. */
+  /** A vDisk or a cut that a job made for itself under its own id, one of the cache of images, or the cut of a backup. */
   #isOurOwn(id: string): boolean {
-    const { jobs, imageCache } = this.#ports.index;
-    return jobs.get(id) !== undefined || imageCache.select((entry) => entry.id === id).length > 0;
+    const { jobs, backups, imageCache } = this.#ports.index;
+    if (jobs.get(id) !== undefined || backups.get(id) !== undefined) return true;
+    return imageCache.select((entry) => entry.id === id).length > 0;
   }
 
   #adopted(context: RequestContext, request: ManageVolume, vdisk: VdiskRow, type: VolumeType, host: string): Volume {

@@ -116,6 +116,8 @@ export interface Volume {
   readonly move?: VolumeMove;
   /** A delete that goes on in steps, as builds before `jobId` wrote it; the reconciler makes a job of it. */
   readonly intent?: "delete-cascade";
+  /** The backup whose cut is kept on its disk, so that the next one can tell what changed since (backups/backup-cuts.ts). */
+  readonly backupBaseId?: string;
   /** The transfer that offers it to another project. */
   readonly transferId?: string;
 }

@@ -6,6 +6,7 @@ import type { Random } from "../common/random.ts";
 import type { Control } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
+import type { BackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
 import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
 import type { Images } from "./images.ts";
@@ -63,6 +64,7 @@ export interface CinderPorts {
   readonly projects: Projects;
   readonly images: Images;
   readonly copies: DiskCopies;
+  readonly backups: BackupBytes;
   readonly log: LogControl;
   readonly clock: Clock;
   readonly random: Random;

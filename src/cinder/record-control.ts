@@ -93,6 +93,10 @@ export class RecordControl implements Control {
     return this.holdBack ? "pending" : "ready";
   }
 
+  async copySnapshot(tx: Tx, { id, snapshotId }: Parameters<Control["copySnapshot"]>[1]): Promise<void> {
+    tx.put(snapshotKey(id), JSON.stringify({ ...(await this.#snapshot(tx, snapshotId)), id }));
+  }
+
   async deleteSnapshot(tx: Tx, snapshotId: string): Promise<void> {
     await this.#snapshot(tx, snapshotId);
     tx.delete(snapshotKey(snapshotId));

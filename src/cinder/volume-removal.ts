@@ -1,6 +1,7 @@
 // What goes when a volume goes: its records, its quota, its vDisk. Steps of somebody's transaction.
 
 import type { Tx } from "../registry/atomic.ts";
+import { dropBase } from "./backups/backup-cuts.ts";
 import type { Attachment, Volume } from "./model.ts";
 import type { CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, transferKind, volumeKind } from "./records.ts";
@@ -15,7 +16,7 @@ export async function removeVolume(
   if (volume.host !== null) await ports.control.deleteVdisk(tx, volume.id);
 }
 
-/** The volume's records, with what is left of attachments that never came to be, and its quota. */
+/** The volume's records, with what is left of attachments that never came to be, its quota, and the base of its backups. */
 export async function forgetVolume(
   ports: CinderPorts,
   tx: Tx,
@@ -26,6 +27,7 @@ export async function forgetVolume(
     if (attachment.connectionInfo !== null) await ports.control.revokeExport(tx, attachment.id);
     deleteRecord(tx, attachmentKind, attachment.id);
   }
+  await dropBase(ports.control, tx, volume);
   if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
   deleteRecord(tx, volumeKind, volume.id);
   if (!volume.consumesQuota) return;

@@ -128,6 +128,8 @@ export interface Control {
    * engineLimits.snapshotsTogetherMax, of different vDisks.
    */
   createSnapshots(tx: Tx, id: string, requests: readonly SnapshotRequest[]): Promise<RecordState>;
+  /** Another snapshot of the same cut, with a life of its own. vdisk_busy unless the first is ready. */
+  copySnapshot(tx: Tx, request: { readonly id: string; readonly snapshotId: string; readonly name: string }): Promise<void>;
   deleteSnapshot(tx: Tx, snapshotId: string): Promise<void>;
   /** Makes the disk what it was at the snapshot, size included. vdisk_busy while an export exists. */
   revertVdisk(tx: Tx, vdiskId: string, snapshotId: string): Promise<void>;

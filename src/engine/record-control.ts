@@ -31,7 +31,7 @@ import * as edits from "./record-edits.ts";
 import type { ExportRecord, LogRecord, RouterRecord, SnapshotRecord, VdiskRecord, View } from "./records.ts";
 import { hashExportName, keys, parseRecord } from "./records.ts";
 import { RecordFollowers } from "./record-followers.ts";
-import { requestSnapshot, requestSnapshots } from "./snapshot-requests.ts";
+import { copySnapshot, requestSnapshot, requestSnapshots } from "./snapshot-requests.ts";
 
 export interface ControlOptions {
   readonly registry: Registry;
@@ -117,6 +117,10 @@ export class RecordControl implements Control {
 
   createSnapshots(tx: Tx, id: string, requests: readonly SnapshotRequest[]): Promise<RecordState> {
     return requestSnapshots(tx, id, requests);
+  }
+
+  copySnapshot(tx: Tx, request: { id: string; snapshotId: string; name: string }): Promise<void> {
+    return copySnapshot(tx, request);
   }
 
   async deleteSnapshot(tx: Tx, snapshotId: string): Promise<void> {

@@ -40,9 +40,23 @@ export async function requestSnapshots(tx: Tx, id: string, requests: readonly Sn
   return "pending";
 }
 
+/** The same view under another id: each of the two holds the cut for itself. */
+export async function copySnapshot(tx: Tx, request: { id: string; snapshotId: string; name: string }): Promise<void> {
+  const { id, snapshotId, name } = request;
+  await refusePresent(tx, id);
+  const snapshot = await edits.getSnapshot(tx, snapshotId);
+  if (snapshot.state !== "ready") throw new AndironError("vdisk_busy", `snapshot ${snapshotId} is ${snapshot.state}`);
+  edits.putSnapshot(tx, { ...snapshot, id, name });
+  if (snapshot.view !== null) await edits.addCut(tx, snapshot.view, { kind: "snapshot", id });
+}
+
+async function refusePresent(tx: Tx, id: string): Promise<void> {
+  if ((await tx.get(keys.snapshot(id))) !== undefined) throw new AndironError("snapshot_exists", `snapshot ${id} exists`);
+}
+
 async function read(tx: Tx, request: SnapshotRequest): Promise<Asked> {
   const { id, vdiskId } = request;
-  if ((await tx.get(keys.snapshot(id))) !== undefined) throw new AndironError("snapshot_exists", `snapshot ${id} exists`);
+  await refusePresent(tx, id);
   const vdisk = await edits.getVdisk(tx, vdiskId);
   edits.refuseUnready(vdisk);
   return { request, vdisk, log: await edits.getLog(tx, vdisk.log) };

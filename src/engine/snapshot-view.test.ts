@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { ObjectBackend } from "./backend/backend.ts";
-import { EngineRig } from "./engine-rig.fixture.ts";
+import { EngineRig, rigPool } from "./engine-rig.fixture.ts";
 import { clusterBytes, GiB, KiB, MiB } from "./limits.ts";
 import { changesOf, checkDifferences, openSnapshot } from "./snapshot-differences.fixture.ts";
 import { SparseBytes } from "./sparse-bytes.fixture.ts";
@@ -109,6 +109,29 @@ test("of a disk with data everywhere only the pages on the way to what changed a
   await checkDifferences(rig, { older, newer, extentsMax: 7 }, "both ways");
   await checkDifferences(rig, { older: newer, newer: older, extentsMax: 7 }, "and back");
   await checkDifferences(rig, { older: undefined, newer, extentsMax: 3 }, "from nothing");
+});
+
+test("a copy of a snapshot has its bytes when the first one is gone, with its disk and after the cleaner", async (t) => {
+  const rig = await openRig(t);
+  const disk = await rig.createDisk(16 * MiB);
+  const { device } = await rig.open(disk);
+  await device.write(0, Buffer.alloc(MiB, "a"), { fua: false });
+  const first = await rig.snapshot(disk);
+  await device.write(0, Buffer.alloc(MiB, "b"), { fua: false });
+  const copy = "11111111-1111-4111-8111-111111111111";
+  const copying = () => rig.atomically((tx) => rig.control.copySnapshot(tx, { id: copy, snapshotId: first, name: "copy" }));
+  await copying();
+  await assert.rejects(copying(), { code: "snapshot_exists" });
+  await rig.detach(disk);
+  await rig.atomically(async (tx) => {
+    await rig.control.deleteSnapshot(tx, first);
+    await rig.control.deleteVdisk(tx, disk);
+  });
+  for (let round = 0; round < 3; round++) await rig.router.cleaners.get(rigPool)!.pass();
+  const view = await openSnapshot(rig, copy);
+  const bytes = Buffer.alloc(MiB);
+  await view.read(0, bytes);
+  assert.ok(bytes.equals(Buffer.alloc(MiB, "a")));
 });
 
 test("a disk that was reverted, and a clone, differ from a snapshot by what they wrote", async (t) => {

@@ -31,7 +31,6 @@ const anyBackup: fc.Arbitrary<Backup> = fc.record({
   container: text,
   objectCount: fc.nat(),
   location: fc.option(fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 3 })),
-  baseSnapshotId: reference,
   host: text,
   availabilityZone: text,
   encryptionKeyId: text,

@@ -46,8 +46,6 @@ export interface Backup {
   readonly objectCount: number;
   /** Null until the bytes have one. */
   readonly location: BackupLocation | null;
-  /** A cut of the volume in the engine, kept so that the next backup can tell what changed since. */
-  readonly baseSnapshotId: string | null;
   readonly host: string | null;
   readonly availabilityZone: string | null;
   readonly encryptionKeyId: string | null;
@@ -85,7 +83,6 @@ const fields: FieldTests<Backup> = {
   container: orNull(isText),
   objectCount: isCount,
   location: orNull(isObject),
-  baseSnapshotId: orNull(isText),
   host: orNull(isText),
   availabilityZone: orNull(isText),
   encryptionKeyId: orNull(isText),

@@ -13,6 +13,7 @@ import type { Tx } from "../../registry/atomic.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import { asksFor } from "../extra-specs.ts";
 import { invalidVolume } from "../faults.ts";
+import { dropBase } from "../backups/backup-cuts.ts";
 import type { Volume, VolumeMove } from "../model.ts";
 import type { CinderPorts } from "../ports.ts";
 import { readRecord, typeKind, volumeKind, writeRecord } from "../records.ts";
@@ -114,10 +115,12 @@ export class VolumeMigration implements JobKind<Moved> {
       throw invalidVolume(`Volume ${volume.id} was changed while it was migrated.`);
     }
     const { control, ledger } = this.#ports;
+    await dropBase(control, tx, volume);
     await control.deleteVdisk(tx, volume.id);
     await control.rekeyVdisk(tx, job.id, volume.id);
     await control.renameVdisk(tx, volume.id, vdiskName(volume.id, volume.name));
-    const arrived: Volume = { ...this.#arrived(volume), host: move.host, migrationStatus: "success" };
+    const { backupBaseId: _dropped, ...rest } = this.#arrived(volume);
+    const arrived: Volume = { ...rest, host: move.host, migrationStatus: "success" };
     if (move.typeId === undefined) {
       writeRecord(tx, volumeKind, volume.id, arrived);
       return;

@@ -1,0 +1,35 @@
+// What the jobs of backups have in common: whose the backup is, and why one failed, for people.
+
+import type { Tx } from "../../registry/atomic.ts";
+import { type Backup, backupBounds } from "../backups/backup.ts";
+import type { Volume } from "../model.ts";
+import { type CinderPorts, readAttachments } from "../ports.ts";
+import { backupKind, readRecord, volumeKind, writeRecord } from "../records.ts";
+import { statusByAttachments } from "../status.ts";
+import type { Job, JobVerdict } from "./job.ts";
+
+/** Undefined when it is gone, or somebody else's business now. */
+export async function backupOfJob(tx: Tx, job: Job, backupId: string): Promise<Backup | undefined> {
+  const backup = await readRecord(tx, backupKind, backupId);
+  return backup?.jobId === job.id ? backup : undefined;
+}
+
+/** Writes the backup without its job, with what else changed. */
+export function endBackup(ports: CinderPorts, tx: Tx, backup: Backup, change: Partial<Backup>): Backup {
+  const { jobId: _ended, ...free } = backup;
+  const ended: Backup = { ...free, ...change, updatedAtMs: ports.clock.wallMs() };
+  writeRecord(tx, backupKind, ended.id, ended);
+  return ended;
+}
+
+export function failReasonOf(verdict: JobVerdict): string {
+  return verdict.reason.slice(0, backupBounds.failReasonLengthMax);
+}
+
+/** Writes the volume without its job: what its attachments say, unless an administrator has set another status meanwhile. */
+export async function endBackedUp(ports: CinderPorts, tx: Tx, volume: Volume, change: Partial<Volume>): Promise<void> {
+  const { jobId: _ended, ...free } = volume;
+  const isOurs = volume.status === "backing-up";
+  const { status } = isOurs ? statusByAttachments(await readAttachments(tx, volume)) : volume;
+  writeRecord(tx, volumeKind, volume.id, { ...free, status, ...change, updatedAtMs: ports.clock.wallMs() });
+}
