@@ -6,6 +6,7 @@ import type { Service } from "../common/service.ts";
 import type { Control } from "../engine/control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
+import { BackupService } from "./backups/backups.ts";
 import { DefaultTypeService } from "./default-types.ts";
 import type { BackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
@@ -112,6 +113,7 @@ export function createCinder(options: CinderOptions): CinderService {
     legacyAttach,
     volumeMoves: new VolumeMoveService(ports, { queue: jobs.queue, migration, attach: legacyAttach }),
     snapshots: new SnapshotService(ports),
+    backups: new BackupService(ports),
     attachments: new AttachmentService(ports),
     volumeTypes: types,
     quotas: new QuotaService(ports),

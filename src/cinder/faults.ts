@@ -23,6 +23,7 @@ export const invalid = (message: string): CinderFault => new CinderFault("invali
 export const invalidInput = (reason: string): CinderFault => invalid(`Invalid input received: ${reason}`);
 export const invalidVolume = (reason: string): CinderFault => invalid(`Invalid volume: ${reason}`);
 export const invalidSnapshot = (reason: string): CinderFault => invalid(`Invalid snapshot: ${reason}`);
+export const invalidBackup = (reason: string): CinderFault => invalid(`Invalid backup: ${reason}`);
 export const conflict = (message: string): CinderFault => new CinderFault("conflict", message);
 export const resourceConflict = (reason: string): CinderFault => conflict(`Resource conflict: ${reason}`);
 export const overLimit = (message: string): CinderFault => new CinderFault("over-limit", message);
@@ -31,6 +32,7 @@ export const notFound = (message: string): CinderFault => new CinderFault("not-f
 
 export const volumeNotFound = (id: string): CinderFault => notFound(`Volume ${id} could not be found.`);
 export const snapshotNotFound = (id: string): CinderFault => notFound(`Snapshot ${id} could not be found.`);
+export const backupNotFound = (id: string): CinderFault => notFound(`Backup ${id} could not be found.`);
 export const typeNotFound = (id: string): CinderFault => notFound(`Volume type ${id} could not be found.`);
 export const typeNameNotFound = (name: string): CinderFault => notFound(`Volume type with name ${name} could not be found.`);
 export const qosNotFound = (id: string): CinderFault => notFound(`No such QoS spec ${id}.`);

@@ -22,6 +22,8 @@ export interface Charge {
   readonly volumes?: number;
   readonly snapshots?: number;
   readonly gigabytes?: number;
+  readonly backups?: number;
+  readonly backupGigabytes?: number;
   /** What the project uses in all stays as it is: something changes its type. */
   readonly ofTypeOnly?: true;
 }
@@ -89,6 +91,15 @@ export class QuotaLedger {
           `Requested ${charge.gigabytes ?? amount}G, quota is ${limit}G and ${used}G has been consumed.`,
       );
     }
+    if (resource === "backup_gigabytes") {
+      return overLimit(
+        "VolumeBackupSizeExceedsAvailableQuota: Requested backup exceeds allowed Backup gigabytes quota. " +
+          `Requested ${amount}G, quota is ${limit}G and ${used}G has been consumed.`,
+      );
+    }
+    if (resource === "backups") {
+      return overLimit(`BackupLimitExceeded: Maximum number of backups allowed (${limit}) exceeded`);
+    }
     if (resource === "snapshots") {
       return overLimit(`SnapshotLimitExceeded: Maximum number of snapshots allowed (${limit}) exceeded`);
     }
@@ -106,7 +117,12 @@ export function splitKey(key: string): readonly [string, string?] {
 
 /** Gigabytes first: that is the refusal Cinder gives when several limits are exceeded. */
 function changesOf(charge: Charge): (readonly [string, number])[] {
-  const changes: (readonly [string, number])[] = [];
+  const { backupGigabytes = 0, backups = 0 } = charge;
+  const ofBackups: readonly (readonly [string, number])[] = [
+    ["backup_gigabytes", backupGigabytes],
+    ["backups", backups],
+  ];
+  const changes = ofBackups.filter(([, amount]) => amount !== 0);
   for (const resource of ["gigabytes", "snapshots", "volumes"] as const) {
     const amount = charge[resource] ?? 0;
     if (amount === 0) continue;

@@ -1,6 +1,7 @@
 // The fields that lists of each resource filter and sort by, under the API's names. Which of them a client may use at which
 // microversion is decided by api/.
 
+import type { Backup } from "./backups/backup.ts";
 import { unknownMarker, type Shape } from "./collection-query.ts";
 import { attachmentNotFound, transferNotFound } from "./faults.ts";
 import type { Attachment, GroupType, Message, QosSpecs, Snapshot, Transfer, Volume, VolumeType } from "./model.ts";
@@ -70,6 +71,48 @@ export const snapshotShape: Shape<Snapshot> = {
   metadata: (snapshot) => snapshot.metadata,
   updatedAtMs: (snapshot) => snapshot.updatedAtMs,
   unknownMarker: unknownMarker("Snapshot"),
+};
+
+export const backupShape: Shape<Backup> = {
+  fields: {
+    id: (backup) => backup.id,
+    name: (backup) => backup.name,
+    display_name: (backup) => backup.name,
+    description: (backup) => backup.description,
+    status: (backup) => backup.status,
+    volume_id: (backup) => backup.volumeId,
+    snapshot_id: (backup) => backup.snapshotId,
+    parent_id: (backup) => backup.parentId,
+    size: (backup) => backup.sizeGib,
+    availability_zone: (backup) => backup.availabilityZone,
+    container: (backup) => backup.container,
+    object_count: (backup) => backup.objectCount,
+    host: (backup) => backup.host,
+    service: (backup) => backup.service,
+    restore_volume_id: (backup) => backup.restoreVolumeId,
+    project_id: (backup) => backup.projectId,
+    user_id: (backup) => backup.userId,
+    created_at: (backup) => backup.createdAtMs,
+    updated_at: (backup) => backup.updatedAtMs,
+    data_timestamp: (backup) => backup.dataTimestampMs,
+  },
+  sortKeys: new Set([
+    "id",
+    "name",
+    "display_name",
+    "status",
+    "volume_id",
+    "size",
+    "availability_zone",
+    "container",
+    "object_count",
+    "created_at",
+    "updated_at",
+    "data_timestamp",
+  ]),
+  metadata: (backup) => backup.metadata,
+  updatedAtMs: (backup) => backup.updatedAtMs,
+  unknownMarker: unknownMarker("Backup"),
 };
 
 export const attachmentShape: Shape<Attachment> = {

@@ -6,6 +6,7 @@
 // - Ids that do not exist, or belong to another project (for non-admins), are the same not-found.
 // - Text and numbers were checked for type by api/; meaning and length are checked here.
 
+import type { Backups } from "./backups/backup-verbs.ts";
 import type { RequestContext } from "./context.ts";
 import type { EmptyImage, NewImage } from "./images.ts";
 import type { ListQuery, Page } from "./list-query.ts";
@@ -364,6 +365,7 @@ export interface Cinder extends OperatorVerbs {
   readonly volumeMoves: VolumeMoves;
   readonly legacyAttach: LegacyAttach;
   readonly snapshots: Snapshots;
+  readonly backups: Backups;
   readonly attachments: Attachments;
   readonly volumeTypes: VolumeTypes;
   readonly quotas: Quotas;

@@ -18,8 +18,8 @@ export type BackupStatus = (typeof backupStatuses)[number];
 /** Plain JSON, at most backupBounds.locationBytesMax. */
 export type BackupLocation = Readonly<Record<string, unknown>>;
 
-/** What `service` says of backups that this build can read. */
-export const backupService = "andiron.backup";
+/** What `service` says of backups that this build can read; a name of the form that clients of Cinder expect. */
+export const backupService = "cinder.backup.drivers.andiron.AndironBackupDriver";
 
 export interface Backup {
   readonly v: 1;

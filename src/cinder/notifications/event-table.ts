@@ -8,7 +8,7 @@
 // A new verb is a row here and a call of notices.ts. What Cinder sends is seen by test/notifications.peer.test.ts.
 
 export interface NotificationEvent {
-  /** After "volume.", "snapshot." and so on. */
+  /** After "volume.", "snapshot.", "backup.". */
   readonly name: string;
   readonly shows: "before" | "after";
   readonly from: "api" | "backend" | "pool";
@@ -80,6 +80,16 @@ export const snapshotEvents = {
   unmanage: elevated(start("delete", "backend", "unmanaging"), end("delete", "backend", "deleted")),
   manage: both("manage_existing_snapshot", "backend", "creating"),
   revert: both("revert", "backend", "restoring"),
+  resetStatus: both("reset_status", "api"),
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+export const backupEvents = {
+  createBegins: [start("create", "api")],
+  createEnds: [end("create", "api")],
+  deleteBegins: [start("delete", "api")],
+  deleteEnds: [end("delete", "api", "deleted")],
+  restoreBegins: [start("restore", "api")],
+  restoreEnds: [end("restore", "api")],
   resetStatus: both("reset_status", "api"),
 } as const satisfies Record<string, readonly NotificationEvent[]>;
 

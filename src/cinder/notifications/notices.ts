@@ -9,6 +9,7 @@ import type { Clock } from "../../common/clock.ts";
 import type { Random } from "../../common/random.ts";
 import { formatUtcTime } from "../../common/utc-time.ts";
 import type { Tx } from "../../registry/atomic.ts";
+import type { Backup } from "../backups/backup.ts";
 import type { RequestContext } from "../context.ts";
 import type { Attachment, Snapshot, Volume } from "../model.ts";
 import { attachmentKind, readRecord, volumeKind } from "../records.ts";
@@ -90,6 +91,25 @@ export class Notices {
     const host = (await readRecord(tx, volumeKind, before.volumeId))?.host ?? null;
     for (const event of table.snapshotEvents[verb] as readonly Event[]) {
       this.#tellSnapshot(tx, context, event, event.shows === "before" ? before : after, host);
+    }
+  }
+
+  /** `dependents`: how many build on it. */
+  backup(
+    tx: Tx,
+    context: RequestContext,
+    verb: keyof typeof table.backupEvents,
+    { before, after, dependents }: { readonly before: Backup; readonly after: Backup; readonly dependents: number },
+  ): void {
+    if (!this.#isWanted()) return;
+    for (const event of table.backupEvents[verb] as readonly Event[]) {
+      const backup = event.shows === "before" ? before : after;
+      this.#tell(tx, contextOf(context, event), {
+        resource: `backup/${backup.id}`,
+        publisher: this.#publisher("backup", event, null),
+        event: `backup.${event.name}`,
+        payload: payloads.backupPayload(backup, event.status ?? backup.status, dependents),
+      });
     }
   }
 

@@ -4,6 +4,7 @@
 // - The name of an export is left out of connection_info: it lets whoever knows it into the disk.
 
 import { formatUtcTime } from "../../common/utc-time.ts";
+import type { Backup } from "../backups/backup.ts";
 import type { Attachment, GroupType, Metadata, Snapshot, Volume, VolumeType } from "../model.ts";
 import { pythonQuote, pythonText } from "./python-text.ts";
 
@@ -106,6 +107,27 @@ export function snapshotPayload(snapshot: Snapshot, status: string): Payload {
     status,
     deleted: status === "deleted" ? "True" : "",
     metadata: Object.keys(snapshot.metadata).length === 0 ? "" : pythonText(snapshot.metadata),
+  };
+}
+
+export function backupPayload(backup: Backup, status: string, dependents: number): Payload {
+  return {
+    tenant_id: backup.projectId,
+    user_id: backup.userId,
+    availability_zone: backup.availabilityZone,
+    backup_id: backup.id,
+    host: backup.host,
+    display_name: backup.name,
+    created_at: isoTime(backup.createdAtMs),
+    status,
+    volume_id: backup.volumeId,
+    size: backup.sizeGib,
+    service_metadata: backup.location === null ? null : JSON.stringify(backup.location),
+    service: backup.service,
+    fail_reason: backup.failReason,
+    parent_id: backup.parentId,
+    num_dependent_backups: dependents,
+    snapshot_id: backup.snapshotId,
   };
 }
 
