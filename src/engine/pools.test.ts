@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { seededRandom } from "../common/random.ts";
 import { EngineRig, readRange, rigPool } from "./engine-rig.fixture.ts";
 import { KiB, MiB } from "./limits.ts";
+import { keys } from "./records.ts";
 
 test("disks of two pools, written and read alike, read what was written to each, from cache, journal and backend", async (t) => {
   const rig = await EngineRig.open({ otherPools: ["pool2"], settings: { cacheBytes: 4 * MiB } });
@@ -35,4 +36,31 @@ test("disks of two pools, written and read alike, read what was written to each,
     if (round === 1) await rig.crash();
     for (const { id } of disks) await rig.detach(id);
   }
+});
+
+test("what was retired in one pool is deleted there, whichever pool's cleaner comes first", async (t) => {
+  const rig = await EngineRig.open({ otherPools: ["pool2"], settings: { retiredGraceMs: 1 } });
+  t.after(() => rig.close());
+  const id = await rig.createDisk(2 * MiB);
+  const session = await rig.open(id);
+  for (let round = 0; round < 4; round++) {
+    await session.device.write(0, seededRandom(round).bytes(2 * MiB), { fua: true });
+  }
+  await rig.detach(id);
+  const [ours, others] = [rig.router.cleaners.get(rigPool)!, rig.router.cleaners.get("pool2")!];
+  await ours.pass();
+  const { entries } = await rig.registry.range({ prefix: keys.retiredAll });
+  assert.ok(entries.length > 0, "nothing was retired");
+  for (const cleaner of [others, ours]) {
+    for (let pass = 0; pass < 2; pass++) {
+      await cleaner.pass();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  const names = await rig.backend.list("", { limit: 1000 });
+  assert.deepEqual(
+    entries.map(({ key }) => key.slice(keys.retiredAll.length)).filter((name) => names.includes(name)),
+    [],
+  );
+  assert.deepEqual((await rig.registry.range({ prefix: keys.retiredAll })).entries, []);
 });

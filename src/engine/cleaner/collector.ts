@@ -7,6 +7,7 @@
 //
 // - The grace period runs on this process's own clock from when it first saw the record: longer than a lease and any read.
 // - A listing only ever finds garbage; what must exist is known from records.
+// - Records are of all pools, objects of this one alone: a record of another pool is left to that pool's cleaner.
 // - Orphans are judged only where the end is recorded: closed epochs, or below the committed checkpoint.
 
 import { atomically } from "../../registry/atomic.ts";
@@ -14,7 +15,7 @@ import type { CleanerContext } from "../engine-context.ts";
 import type { MapObjectId, ObjectId } from "../names.ts";
 import { mapObjectName, parseObjectName } from "../names.ts";
 import { removeCut } from "../record-edits.ts";
-import type { CheckpointRecord, RelocationRecord, RetiredRecord } from "../records.ts";
+import type { CheckpointRecord, LogRecord, RelocationRecord, RetiredRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
 import { openBase } from "../view.ts";
 import { retire } from "./compaction.ts";
@@ -34,12 +35,12 @@ export class Collector {
     this.#context = context;
   }
 
-  /** Deletes what has been retired for long enough; returns how many objects. */
+  /** Deletes what has been retired in this pool for long enough; returns how many objects. */
   async deleteRetired(): Promise<number> {
     let deleted = 0;
     for (const entry of await readAll(this.#context.registry, keys.retiredAll)) {
       const { object } = parseRecord<RetiredRecord>(entry.key, entry.value);
-      if (!this.#isOldEnough(entry.key)) continue;
+      if (!(await this.#isOurs(object)) || !this.#isOldEnough(entry.key)) continue;
       await this.#context.backend.delete(object);
       await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: entry.key }] });
       this.#seen.delete(entry.key);
@@ -107,6 +108,13 @@ export class Collector {
       deleted++;
     }
     return deleted;
+  }
+
+  /** Of a log of this pool; or of one that is gone: its objects went before it, and any pool may forget the record. */
+  async #isOurs(object: string): Promise<boolean> {
+    const key = keys.log(object.split("/")[0]!);
+    const entry = await this.#context.registry.get(key);
+    return entry === undefined || parseRecord<LogRecord>(key, entry.value).pool === this.#context.pool;
   }
 
   #isOldEnough(key: string): boolean {
