@@ -41,6 +41,7 @@ export interface VolumeRequest {
   readonly size?: number;
   readonly snapshot_id?: string;
   readonly source_volid?: string;
+  readonly volume_type?: string;
 }
 
 type Collection = "volumes" | "snapshots" | "attachments";

@@ -1,0 +1,148 @@
+// Looks at a service from outside: its lists and quotas by HTTP, its records by andiron-manage, the files of its backends and
+// journal, the images of Glance. The parts are looked at one after the other: of a service that works they need not agree.
+
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { BlockStorage } from "../../harness/block-storage.ts";
+import type { AndironProcess } from "../../harness/service.ts";
+import { readRecords } from "./records.ts";
+import type { OutsideView, Resource } from "./seen.ts";
+
+export interface Lookout {
+  readonly service: AndironProcess;
+  readonly api: BlockStorage;
+  /** What Glance has, if there is one. */
+  readonly images?: () => readonly SeenImage[];
+}
+
+export interface SeenImage {
+  readonly id: string;
+  readonly status: string;
+}
+
+interface Listed {
+  readonly id: string;
+  readonly status: string;
+  readonly created_at: string;
+  readonly updated_at: string | null;
+}
+
+interface ListedVolume extends Listed {
+  readonly size: number;
+  readonly volume_type: string;
+  readonly migration_status: string | null;
+  readonly consumes_quota: boolean;
+  readonly "os-vol-tenant-attr:tenant_id": string;
+}
+
+interface ListedSnapshot extends Listed {
+  readonly size: number;
+  readonly volume_id: string;
+  readonly consumes_quota: boolean;
+  readonly "os-extended-snapshot-attributes:project_id": string;
+}
+
+interface ListedAttachment {
+  readonly id: string;
+  readonly status: string;
+  readonly volume_id: string;
+}
+
+type Usage = Readonly<Record<string, number>>;
+
+const pageMax = 1000;
+
+export async function look(lookout: Lookout): Promise<OutsideView> {
+  const { service, api } = lookout;
+  const nowMs = Date.now();
+  const resources = [...(await listResources(api, nowMs)), ...seenImages(lookout)];
+  const projects = new Set(["demo", ...resources.map(({ project }) => project)].filter((project) => project !== ""));
+  const usage = Object.fromEntries(
+    await Promise.all([...projects].map(async (project) => [project, await usageOf(api, project)] as const)),
+  );
+  const { code, stdout, stderr } = await service.manage("registry", "dump", "");
+  if (code !== 0) throw new Error(`registry dump ended with ${code}: ${stderr}`);
+  const objects = await listObjects(service.statePath);
+  const scratch = await listFiles(join(service.statePath, "conversion"));
+  return { nowMs, resources, usage, records: readRecords(stdout), objects, scratch };
+}
+
+async function listResources(api: BlockStorage, nowMs: number): Promise<Resource[]> {
+  const volumes = await listAll<ListedVolume>(api, "volumes");
+  const snapshots = await listAll<ListedSnapshot>(api, "snapshots");
+  const { attachments } = await api.call<{ attachments: ListedAttachment[] }>("GET", "/attachments?all_tenants=1");
+  const typeOf = new Map(volumes.map(({ id, volume_type: type }) => [id, type]));
+  return [
+    ...volumes.map((volume): Resource => {
+      const charges = { volumes: 1, gigabytes: volume.size };
+      return {
+        ...common("volume", volume, volume["os-vol-tenant-attr:tenant_id"]),
+        progress: volume.migration_status ?? "",
+        charges: volume.consumes_quota ? withType(charges, volume.volume_type) : {},
+        needs: [],
+      };
+    }),
+    ...snapshots.map((snapshot): Resource => {
+      const charges = { snapshots: 1, gigabytes: snapshot.size };
+      return {
+        ...common("snapshot", snapshot, snapshot["os-extended-snapshot-attributes:project_id"]),
+        progress: "",
+        charges: snapshot.consumes_quota ? withType(charges, typeOf.get(snapshot.volume_id) ?? "") : {},
+        needs: [{ kind: "volume", id: snapshot.volume_id }],
+      };
+    }),
+    ...attachments.map(({ id, status, volume_id: volumeId }): Resource => {
+      const needs = [{ kind: "volume", id: volumeId } as const];
+      return { kind: "attachment", id, project: "", status, progress: "", changedAtMs: nowMs, charges: {}, needs };
+    }),
+  ];
+}
+
+/** Glance does not say since when: an image that is not active is under way for ever. */
+function seenImages({ images }: Lookout): Resource[] {
+  return (images?.() ?? []).map(({ id, status }) => {
+    return { kind: "image", id, project: "", status, progress: "", changedAtMs: 0, charges: {}, needs: [] };
+  });
+}
+
+function common(kind: Resource["kind"], { id, status, ...times }: Listed, project: string) {
+  return { kind, id, status, project, changedAtMs: Date.parse(`${times.updated_at ?? times.created_at}Z`) } as const;
+}
+
+/** Each figure once more for the type. */
+function withType(charges: Usage, type: string): Usage {
+  const ofType = Object.entries(charges).map(([key, amount]) => [`${key}_${type}`, amount] as const);
+  return { ...charges, ...Object.fromEntries(ofType) };
+}
+
+async function listAll<T extends { readonly id: string }>(api: BlockStorage, collection: string): Promise<T[]> {
+  const found: T[] = [];
+  for (;;) {
+    const marker = found.length === 0 ? "" : `&marker=${found.at(-1)!.id}`;
+    const path = `/${collection}/detail?all_tenants=1&limit=${pageMax}${marker}`;
+    const page = (await api.call<Record<string, T[]>>("GET", path))[collection] ?? [];
+    found.push(...page);
+    if (page.length < pageMax) return found;
+  }
+}
+
+async function usageOf(api: BlockStorage, project: string): Promise<Usage> {
+  const path = `/os-quota-sets/${project}?usage=true`;
+  const { quota_set: set } = await api.call<{ quota_set: Record<string, { in_use?: number }> }>("GET", path);
+  return Object.fromEntries(
+    Object.entries(set).flatMap(([key, { in_use: inUse }]) => (inUse === undefined ? [] : [[key, inUse]])),
+  );
+}
+
+async function listObjects(statePath: string): Promise<string[]> {
+  const files = [...(await listFiles(join(statePath, "backend"))), ...(await listFiles(join(statePath, "journal"), "journal/"))];
+  // Files of the stores themselves lie higher up.
+  return files.filter((path) => path.split("/").length === 3);
+}
+
+async function listFiles(folder: string, prefix = ""): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${prefix}${join(entry.parentPath, entry.name).slice(folder.length + 1)}`);
+}
