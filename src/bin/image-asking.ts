@@ -7,7 +7,7 @@
 
 import type { CopyTask, EmptyImage, ImageDescription, NewImage, UploadTask } from "../cinder/images.ts";
 import type { RequestContext } from "../cinder/context.ts";
-import { isUuid } from "../cinder/volume-create.ts";
+import { isUuid } from "../cinder/type-reference.ts";
 import { AndironError } from "../common/errors.ts";
 import type { GlanceClient, ImageAsker } from "../glance/glance-client.ts";
 import type { ImageFacts } from "../glance/image.ts";

@@ -30,7 +30,7 @@ import { isVisible, readAttachment, readAttachments, readVolume, searchedProject
 import { attachmentShape } from "./shapes.ts";
 import { checkNotMoving, isErrorStatus } from "./status.ts";
 import type { Attachments, CreateAttachment } from "./verbs.ts";
-import { isUuid } from "./volume-create.ts";
+import { isUuid } from "./type-reference.ts";
 
 export class AttachmentService implements Attachments {
   readonly #ports: CinderPorts;

@@ -10,14 +10,22 @@ import { BackupService } from "./backups/backups.ts";
 import { DefaultTypeService } from "./default-types.ts";
 import type { BackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
+import { GroupCopying } from "./groups/group-copy.ts";
+import { GroupDeletion } from "./groups/group-delete.ts";
+import type { GroupVerbs } from "./groups/group-verbs.ts";
+import { GroupService } from "./groups/groups.ts";
+import { GroupSnapshotService } from "./groups/group-snapshots.ts";
 import { GroupTypeService } from "./group-types.ts";
 import { ImageCache } from "./image-cache.ts";
 import type { Images } from "./images.ts";
+import { GroupDelete } from "./jobs/group-delete.ts";
+import { GroupFromSource } from "./jobs/group-from-source.ts";
 import type { JobCounts } from "./jobs/job-counts.ts";
 import { BackupCreate } from "./jobs/backup-create.ts";
 import { BackupDelete } from "./jobs/backup-delete.ts";
 import { BackupRestore } from "./jobs/backup-restore.ts";
 import type { JobKind } from "./jobs/job-kind.ts";
+import type { JobQueue } from "./jobs/job-queue.ts";
 import type { JobObserver } from "./jobs/job-run.ts";
 import { JobRunner } from "./jobs/job-runner.ts";
 import { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
@@ -95,7 +103,8 @@ export function createCinder(options: CinderOptions): CinderService {
   const migration = new VolumeMigration(ports);
   const backupJobs = { create: new BackupCreate(ports), restore: new BackupRestore(ports), delete: new BackupDelete(ports) };
   const ofVolumes = [cascade, fromImage, reimage, toImage, migration];
-  const kinds = [...ofVolumes, ...Object.values(backupJobs), ...(options.jobKinds?.(ports) ?? [])];
+  const groups = groupServices(ports, jobs.queue);
+  const kinds = [...ofVolumes, ...Object.values(backupJobs), ...groups.kinds, ...(options.jobKinds?.(ports) ?? [])];
   for (const kind of kinds) jobs.addKind(kind);
   const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
   const legacyAttach = new LegacyAttachService(ports);
@@ -122,6 +131,7 @@ export function createCinder(options: CinderOptions): CinderService {
     typeEncryptions: new TypeEncryptionService(ports),
     qosSpecs: new QosSpecsService(ports),
     groupTypes,
+    ...groups.verbs,
     defaultTypes: new DefaultTypeService(ports),
     transfers: new TransferService(ports),
     serviceActions: new ServiceActionService(ports, () => reconciler.lookAround()),
@@ -142,6 +152,24 @@ export function createCinder(options: CinderOptions): CinderService {
       await reconciler.stop();
       await jobs.stop();
       await index.stop();
+    },
+  };
+}
+
+function groupServices(ports: CinderPorts, queue: JobQueue): { readonly kinds: readonly JobKind[]; readonly verbs: GroupVerbs } {
+  const groupDelete = new GroupDelete(ports);
+  const fromSource = new GroupFromSource(ports);
+  const parts = {
+    deletion: new GroupDeletion(ports, { queue, groupDelete }),
+    copying: new GroupCopying(ports, { queue, fromSource }),
+  };
+  return {
+    kinds: [groupDelete, fromSource],
+    verbs: {
+      groups: new GroupService(ports, parts, false),
+      groupSnapshots: new GroupSnapshotService(ports, false),
+      consistencyGroups: new GroupService(ports, parts, true),
+      consistencyGroupSnapshots: new GroupSnapshotService(ports, true),
     },
   };
 }

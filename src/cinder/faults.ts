@@ -25,6 +25,9 @@ export const invalidVolume = (reason: string): CinderFault => invalid(`Invalid v
 export const invalidSnapshot = (reason: string): CinderFault => invalid(`Invalid snapshot: ${reason}`);
 export const invalidBackup = (reason: string): CinderFault => invalid(`Invalid backup: ${reason}`);
 export const conflict = (message: string): CinderFault => new CinderFault("conflict", message);
+export const invalidGroup = (reason: string): CinderFault => invalid(`Invalid Group: ${reason}`);
+export const invalidGroupSnapshot = (reason: string): CinderFault => invalid(`Invalid GroupSnapshot: ${reason}`);
+export const invalidGroupType = (reason: string): CinderFault => invalid(`Invalid group type: ${reason}`);
 export const resourceConflict = (reason: string): CinderFault => conflict(`Resource conflict: ${reason}`);
 export const overLimit = (message: string): CinderFault => new CinderFault("over-limit", message);
 export const forbidden = (message: string): CinderFault => new CinderFault("forbidden", message);
@@ -37,6 +40,9 @@ export const typeNotFound = (id: string): CinderFault => notFound(`Volume type $
 export const typeNameNotFound = (name: string): CinderFault => notFound(`Volume type with name ${name} could not be found.`);
 export const qosNotFound = (id: string): CinderFault => notFound(`No such QoS spec ${id}.`);
 export const groupTypeNotFound = (id: string): CinderFault => notFound(`Group type ${id} could not be found.`);
+export const groupTypeNameNotFound = (name: string): CinderFault => notFound(`Group type with name ${name} could not be found.`);
+export const groupNotFound = (id: string): CinderFault => notFound(`Group ${id} could not be found.`);
+export const groupSnapshotNotFound = (id: string): CinderFault => notFound(`GroupSnapshot ${id} could not be found.`);
 export const transferNotFound = (id: string): CinderFault => notFound(`Transfer ${id} could not be found.`);
 export const serviceNotFound = (binary: string, host: string): CinderFault =>
   notFound(`Service ${binary} could not be found on host ${host}.`);

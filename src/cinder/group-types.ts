@@ -3,7 +3,8 @@
 import type { Tx } from "../registry/atomic.ts";
 import { systemContext, type RequestContext } from "./context.ts";
 import { runQuery } from "./collection-query.ts";
-import { conflict, groupTypeNotFound, invalidInput, notFound, overLimit } from "./faults.ts";
+import { conflict, groupTypeNotFound, invalid, invalidInput, notFound, overLimit } from "./faults.ts";
+import { consistencyGroupTypeName } from "./groups/group-records.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { checkTexts, withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, type GroupType, type Metadata } from "./model.ts";
@@ -29,7 +30,7 @@ export class GroupTypeService implements GroupTypes {
   /** Makes the type that groups of the old consistencygroups API have, if its name is free. */
   async ensureDefault(): Promise<void> {
     const type = this.#newType({
-      name: "default_cgsnapshot_type",
+      name: consistencyGroupTypeName,
       description: "Default group type for migrating cgsnapshot",
       groupSpecs: { consistent_group_snapshot_enabled: "<is> True" },
     });
@@ -112,6 +113,9 @@ export class GroupTypeService implements GroupTypes {
     await this.#ports.store.commit(systemContext.projectId, async (tx) => {
       const type = await readRecord(tx, groupTypeKind, id);
       if (type === undefined) throw groupTypeNotFound(id);
+      // A new group writes the type's record, which was read here: what is seen now holds.
+      await this.#ports.index.fresh();
+      if (this.#ports.index.groups.select((group) => group.groupTypeId === id).length > 0) throw inUse(id);
       deleteRecord(tx, groupTypeKind, id);
       deleteRecord(tx, groupTypeNameKind, type.name);
       this.#tell(tx, context, "group_type.delete", type, () => groupTypePayload(type));
@@ -193,6 +197,12 @@ export class GroupTypeService implements GroupTypes {
 async function takeName(tx: Tx, name: string, id: string): Promise<void> {
   if ((await readRecord(tx, groupTypeNameKind, name)) !== undefined) throw conflict(`Group Type ${name} already exists.`);
   writeRecord(tx, groupTypeNameKind, name, { v: 1, typeId: id });
+}
+
+function inUse(id: string): Error {
+  return invalid(
+    `Target group type is still in use. Group Type ${id} deletion is not allowed with groups present with the type.`,
+  );
 }
 
 function missingSpec(id: string, key: string): Error {

@@ -17,14 +17,14 @@ import { gibBytes, cinderLimits, type Snapshot, type Volume, type VolumeType } f
 import type { Management, ManageableRow, ManageSnapshot, ManageVolume, Reference } from "./operator-verbs.ts";
 import { ownTarget } from "./policy.ts";
 import { readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
-import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
+import { readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { backendName, volumeHost } from "./scheduler.ts";
-import { snapshotCharge } from "./snapshot-records.ts";
+import { forgetSnapshot, snapshotCharge } from "./snapshot-records.ts";
 import { checkNotMoving, checkSnapshotDelete } from "./status.ts";
-import { readDefaultType, readTypeByReference } from "./type-reference.ts";
+import { isUuid, readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import type { VolumeDetail } from "./verbs.ts";
-import { isUuid, vdiskName } from "./volume-create.ts";
+import { vdiskName } from "./volume-create.ts";
 import type { VolumeDeletion } from "./volume-delete.ts";
 
 export class ManagementService implements Management {
@@ -61,7 +61,8 @@ export class ManagementService implements Management {
     const vdisks = new Map(
       (await this.#ports.control.vdisks(pool, cinderLimits.manageableMax)).map(({ id, name }) => [id, name]),
     );
-    const rows = (await this.#ports.control.snapshots(pool, cinderLimits.manageableMax)).filter(({ id }) => !this.#isOurOwn(id));
+    const all = await this.#ports.control.snapshots(pool, cinderLimits.manageableMax);
+    const rows = all.filter(({ id }) => !this.#isOurOwnCut(id));
     return rows.map((row) => {
       const isManaged = snapshots.get(row.id) !== undefined;
       const reason =
@@ -112,7 +113,7 @@ export class ManagementService implements Management {
       checkNotMoving(volume);
       const cut = await this.#findCut(tx, request.reference);
       await this.#ports.index.fresh();
-      if (this.#isOurOwn(cut.id)) throw invalidReference("snapshot", request.reference, "there is no such snapshot");
+      if (this.#isOurOwnCut(cut.id)) throw invalidReference("snapshot", request.reference, "there is no such snapshot");
       if ((await readRecord(tx, snapshotKind, cut.id)) !== undefined) {
         throw invalid(`Unable to manage existing snapshot. Snapshot ${cut.id} already managed.`);
       }
@@ -155,12 +156,7 @@ export class ManagementService implements Management {
       this.#ports.policy.enforce(context, "snapshot_extension:snapshot_unmanage", snapshot);
       checkSnapshotDelete(snapshot);
       await this.#ports.notices.snapshot(tx, context, "unmanage", snapshot);
-      deleteRecord(tx, snapshotKind, id);
-      const volume = await readRecord(tx, volumeKind, snapshot.volumeId);
-      if (volume !== undefined) {
-        writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount - 1 });
-      }
-      if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
+      await forgetSnapshot(this.#ports, tx, snapshot);
     });
   }
 
@@ -169,6 +165,11 @@ export class ManagementService implements Management {
     const { jobs, backups, imageCache } = this.#ports.index;
     if (jobs.get(id) !== undefined || backups.get(id) !== undefined) return true;
     return imageCache.select((entry) => entry.id === id).length > 0;
+  }
+
+  /** A group that is made of another has cuts of its own too, with the ids of its volumes. */
+  #isOurOwnCut(id: string): boolean {
+    return this.#isOurOwn(id) || this.#ports.index.volumes.get(id) !== undefined;
   }
 
   #adopted(context: RequestContext, request: ManageVolume, vdisk: VdiskRow, type: VolumeType, host: string): Volume {

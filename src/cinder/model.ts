@@ -238,6 +238,55 @@ export interface GroupType {
   readonly updatedAtMs: number | null;
 }
 
+export type GroupStatus = "available" | "creating" | "deleted" | "deleting" | "error" | "error_deleting" | "in-use" | "updating";
+
+/** Volumes that are acted on together (docs/design/groups.md). Every change of its members writes it. */
+export interface Group {
+  readonly v: 1;
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly status: GroupStatus;
+  readonly groupTypeId: string;
+  /** What its volumes may be of. */
+  readonly volumeTypeIds: readonly string[];
+  /** "host@vpool#vpool"; null when no pool was found for it. */
+  readonly host: string | null;
+  readonly availabilityZone: string;
+  /** At most cinderLimits.groupVolumesMax, oldest first. */
+  readonly volumeIds: readonly string[];
+  /** Group snapshots that exist of it. */
+  readonly snapshotCount: number;
+  /** What it was made from. The source may be gone since. */
+  readonly groupSnapshotId: string | null;
+  readonly sourceGroupId: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+  /** The job that works on it and its volumes, until it ends. */
+  readonly jobId?: string;
+}
+
+export type GroupSnapshotStatus = Exclude<GroupStatus, "in-use">;
+
+/** Snapshots of all volumes of a group at one instant. */
+export interface GroupSnapshot {
+  readonly v: 1;
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly groupId: string;
+  readonly groupTypeId: string;
+  readonly status: GroupSnapshotStatus;
+  /** As many as the group had volumes. */
+  readonly snapshotIds: readonly string[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number | null;
+}
+
 /** The type of a project's volumes whose request names none. */
 export interface DefaultType {
   readonly v: 1;
@@ -320,7 +369,7 @@ export interface Message {
   readonly eventId: string;
   readonly userMessage: string;
   readonly level: "ERROR";
-  /** "VOLUME" or "VOLUME_SNAPSHOT". */
+  /** "VOLUME", "VOLUME_SNAPSHOT", "VOLUME_GROUP" or "VOLUME_GROUP_SNAPSHOT". */
   readonly resourceType: string;
   readonly resourceId: string;
   readonly createdAtMs: number;
@@ -345,6 +394,9 @@ export const cinderLimits = {
   connectorBytesMax: 16 * 1024,
   messagesPerProjectMax: 1000,
   cascadeStepSnapshots: 4,
+  groupVolumesMax: 20, // all are snapshot in one transaction
+  groupStepVolumes: 4,
+  groupVolumeTypesMax: 40,
   laneWaitersMax: 1000,
   listEntriesMax: 1000,
 } as const;

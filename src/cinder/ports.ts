@@ -18,6 +18,7 @@ import type { QuotaLedger } from "./quota-ledger.ts";
 import type { RecordIndex } from "./record-index.ts";
 import type { RecordStore } from "./record-store.ts";
 import { attachmentKind, readRecord, snapshotKind, volumeKind } from "./records.ts";
+import { backendName } from "./scheduler.ts";
 import type { CinderSettings } from "./settings.ts";
 
 /** What Nova knows of a server's volumes, and is told of them. */
@@ -71,6 +72,11 @@ export interface CinderPorts {
   readonly settings: CinderSettings;
   /** Told of each failure of work that no request waits for. */
   readonly onTrouble: (what: string, error: unknown) => void;
+}
+
+/** By an operator: nothing new is to be put there. From the index. */
+export function isPoolDisabled({ index, settings }: Pick<CinderPorts, "index" | "settings">, pool: string): boolean {
+  return index.services.get(`cinder-volume/${backendName(settings, pool)}`)?.disabled === true;
 }
 
 export function isVisible(context: RequestContext, record: { readonly projectId: string }): boolean {

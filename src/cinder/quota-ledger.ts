@@ -24,6 +24,7 @@ export interface Charge {
   readonly gigabytes?: number;
   readonly backups?: number;
   readonly backupGigabytes?: number;
+  readonly groups?: number;
   /** What the project uses in all stays as it is: something changes its type. */
   readonly ofTypeOnly?: true;
 }
@@ -103,6 +104,7 @@ export class QuotaLedger {
     if (resource === "snapshots") {
       return overLimit(`SnapshotLimitExceeded: Maximum number of snapshots allowed (${limit}) exceeded`);
     }
+    if (resource === "groups") return overLimit(`GroupLimitExceeded: Maximum number of groups allowed (${limit}) exceeded`);
     return overLimit(`VolumeLimitExceeded: Maximum number of volumes allowed (${limit}) exceeded for quota '${name}'.`);
   }
 }
@@ -123,7 +125,7 @@ function changesOf(charge: Charge): (readonly [string, number])[] {
     ["backups", backups],
   ];
   const changes = ofBackups.filter(([, amount]) => amount !== 0);
-  for (const resource of ["gigabytes", "snapshots", "volumes"] as const) {
+  for (const resource of ["gigabytes", "snapshots", "volumes", "groups"] as const) {
     const amount = charge[resource] ?? 0;
     if (amount === 0) continue;
     if (charge.ofTypeOnly !== true) changes.push([resource, amount]);

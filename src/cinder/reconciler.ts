@@ -4,6 +4,7 @@
 //
 //   volume   creating ── vDisk ready ──► available      snapshot  creating ── ready ──► available
 //            creating ── error, gone ──► error                    creating ── error, gone ──► error
+//   group snapshot   creating ── all its members ready ──► available, with them   (group-snapshot-end.ts)
 //            deleting, intent (of an older build) ─► deleting, jobId
 //
 // Each error leaves a message that the user can read.
@@ -12,6 +13,7 @@ import type { Timer } from "../common/clock.ts";
 import type { Service } from "../common/service.ts";
 import type { SettledState } from "../engine/control.ts";
 import { systemContext } from "./context.ts";
+import { endGroupSnapshot } from "./groups/group-snapshot-end.ts";
 import type { GroupTypeService } from "./group-types.ts";
 import type { MessageService } from "./messages.ts";
 import { ownersContext } from "./notifications/message-context.ts";
@@ -70,11 +72,18 @@ export class Reconciler implements Service {
       if (vdisk?.state === "pending") continue;
       await this.#settle("vdisk", volume.id, vdisk?.state ?? "error", vdisk?.message);
     }
+    const groupSnapshots = index.groupSnapshots.select((one) => one.status === "creating");
+    const whole = new Set(groupSnapshots.map((one) => one.id));
     for (const snapshot of index.snapshots.select((one) => one.status === "creating")) {
+      if (snapshot.groupSnapshotId !== null) {
+        whole.add(snapshot.groupSnapshotId);
+        continue;
+      }
       const cut = await control.snapshot(snapshot.id);
       if (cut?.state === "pending") continue;
       await this.#settle("snapshot", snapshot.id, cut?.state ?? "error", cut?.message);
     }
+    for (const id of whole) await endGroupSnapshot(this.#ports, id);
     await this.#parts.types.finishRetiring();
     await this.#parts.messages.removeExpired();
   }
@@ -132,14 +141,16 @@ export class Reconciler implements Service {
   async #settleSnapshot(id: string, state: SettledState, reason: string | undefined): Promise<void> {
     const messageId = this.#ports.random.uuid();
     const known = this.#ports.index.snapshots.get(id);
-    await this.#ports.store.commit(known?.projectId ?? systemContext.projectId, async (tx) => {
+    const groupSnapshotId = await this.#ports.store.commit(known?.projectId ?? systemContext.projectId, async (tx) => {
       const snapshot = await readRecord(tx, snapshotKind, id);
-      if (snapshot?.status !== "creating") return;
+      if (snapshot?.status !== "creating") return null;
+      if (snapshot.groupSnapshotId !== null) return snapshot.groupSnapshotId;
       const settled = state === "ready" ? ({ status: "available", progress: "100%" } as const) : ({ status: "error" } as const);
       const next = { ...snapshot, ...settled, updatedAtMs: this.#ports.clock.wallMs() };
       writeRecord(tx, snapshotKind, id, next);
       if (next.status === "available") {
-        return this.#ports.notices.snapshot(tx, ownersContext(snapshot, systemContext.requestId), "createEnds", next);
+        await this.#ports.notices.snapshot(tx, ownersContext(snapshot, systemContext.requestId), "createEnds", next);
+        return null;
       }
       writeMessage(this.#ports, tx, messageId, {
         action: "create-snapshot",
@@ -150,6 +161,8 @@ export class Reconciler implements Service {
         requestId: systemContext.requestId,
         ...(reason === undefined ? {} : { reason }),
       });
+      return null;
     });
+    if (groupSnapshotId !== null) await endGroupSnapshot(this.#ports, groupSnapshotId);
   }
 }

@@ -39,6 +39,8 @@ export class RecordIndex {
   readonly messages = new ListedCollection(records.messageKind, this.#texts);
   readonly transfers = new ListedCollection(records.transferKind, this.#texts);
   readonly backups = new ListedCollection(records.backupKind, this.#texts);
+  readonly groups = new ListedCollection(records.groupKind, this.#texts);
+  readonly groupSnapshots = new ListedCollection(records.groupSnapshotKind, this.#texts);
   readonly qosSpecs = new Collection(records.qosKind, this.#texts);
   readonly groupTypes = new Collection(records.groupTypeKind, this.#texts);
   readonly defaultTypes = new Collection(records.defaultTypeKind, this.#texts);
@@ -52,7 +54,16 @@ export class RecordIndex {
   readonly jobRunners = new Collection(records.jobRunnerKind, this.#texts);
 
   readonly #options: RecordIndexOptions;
-  readonly #listed = [this.volumes, this.snapshots, this.attachments, this.messages, this.transfers, this.backups];
+  readonly #listed = [
+    this.volumes,
+    this.snapshots,
+    this.attachments,
+    this.messages,
+    this.transfers,
+    this.backups,
+    this.groups,
+    this.groupSnapshots,
+  ];
   readonly #plain = [
     this.types,
     this.qosSpecs,

@@ -55,6 +55,12 @@ export const qosKind: Kind<model.QosSpecs> = { prefix: "cinder/qos/", shared: []
 export const qosNameKind: Kind<TypeName> = { prefix: "cinder/qos-name/", shared: [] };
 export const groupTypeKind: Kind<model.GroupType> = { prefix: "cinder/group-type/", shared: [] };
 export const groupTypeNameKind: Kind<TypeName> = { prefix: "cinder/group-type-name/", shared: [] };
+export const groupKind: Kind<model.Group> = { prefix: "cinder/group/", shared: owned, filters: byText };
+export const groupSnapshotKind: Kind<model.GroupSnapshot> = {
+  prefix: "cinder/group-snapshot/",
+  shared: ["projectId", "userId", "groupId", "groupTypeId", "status"],
+  filters: { ...byText, group_id: "groupId" },
+};
 export const defaultTypeKind: Kind<model.DefaultType> = { prefix: "cinder/default-type/", shared: [] };
 export const transferKind: Kind<model.Transfer> = { prefix: "cinder/transfer/", shared: ["projectId"] };
 export const backupKind: Kind<Backup> = {

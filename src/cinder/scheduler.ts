@@ -39,6 +39,11 @@ export function volumeHost(settings: CinderSettings, pool: string): string {
   return `${backendName(settings, pool)}#${pool}`;
 }
 
+/** "host@vpool" of a volume's host. */
+export function backendOfHost(host: string): string {
+  return host.replace(/#.*/, "");
+}
+
 /** The vPool of a volume's host. */
 export function poolOfHost(host: string): string {
   return host.slice(host.indexOf("#") + 1);
@@ -66,7 +71,7 @@ export function poolCapabilities(settings: CinderSettings, pool: PoolInfo, times
     multiattach: true,
     QoS_support: false,
     replication_enabled: false,
-    consistent_group_snapshot_enabled: false,
+    consistent_group_snapshot_enabled: true,
     location_info: `andiron:${settings.backendHost}:${pool.name}`,
     filter_function: null,
     goodness_function: null,
@@ -89,6 +94,29 @@ export function choosePool(
   }
   if (best !== undefined) return { pool: best.name };
   return { reasons: reasons.length === 0 ? ["there is no pool"] : reasons };
+}
+
+/** The emptiest pool that suits every one of the demands. */
+export function chooseCommonPool(
+  settings: CinderSettings,
+  pools: readonly PoolInfo[],
+  demands: readonly PoolDemand[],
+  isDisabled: (pool: string) => boolean,
+): PoolChoice {
+  const reasons = new Set<string>();
+  const suiting = pools.filter((pool) =>
+    demands.every((demand) => {
+      const choice = choosePool(settings, [pool], demand, isDisabled);
+      if ("reasons" in choice) for (const reason of choice.reasons) reasons.add(reason);
+      return "pool" in choice;
+    }),
+  );
+  const best = suiting.reduce<PoolInfo | undefined>(
+    (kept, pool) => (kept && kept.freeBytes >= pool.freeBytes ? kept : pool),
+    undefined,
+  );
+  if (best !== undefined) return { pool: best.name };
+  return { reasons: reasons.size === 0 ? ["there is no pool"] : [...reasons] };
 }
 
 /** Why the pool can't take the volume; undefined when it can. */

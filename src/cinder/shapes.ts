@@ -3,8 +3,19 @@
 
 import type { Backup } from "./backups/backup.ts";
 import { unknownMarker, type Shape } from "./collection-query.ts";
-import { attachmentNotFound, transferNotFound } from "./faults.ts";
-import type { Attachment, GroupType, Message, QosSpecs, Snapshot, Transfer, Volume, VolumeType } from "./model.ts";
+import { attachmentNotFound, groupNotFound, groupSnapshotNotFound, transferNotFound } from "./faults.ts";
+import type {
+  Attachment,
+  Group,
+  GroupSnapshot,
+  GroupType,
+  Message,
+  QosSpecs,
+  Snapshot,
+  Transfer,
+  Volume,
+  VolumeType,
+} from "./model.ts";
 
 export const volumeShape: Shape<Volume> = {
   fields: {
@@ -159,6 +170,45 @@ export const groupTypeShape: Shape<GroupType> = {
   sortKeys: new Set(["id", "name", "is_public", "created_at", "updated_at"]),
   updatedAtMs: (type) => type.updatedAtMs,
   unknownMarker: unknownMarker("Group type"),
+};
+
+export const groupShape: Shape<Group> = {
+  fields: {
+    id: (group) => group.id,
+    name: (group) => group.name,
+    description: (group) => group.description,
+    status: (group) => group.status,
+    availability_zone: (group) => group.availabilityZone,
+    group_type_id: (group) => group.groupTypeId,
+    host: (group) => group.host,
+    project_id: (group) => group.projectId,
+    user_id: (group) => group.userId,
+    group_snapshot_id: (group) => group.groupSnapshotId,
+    source_group_id: (group) => group.sourceGroupId,
+    created_at: (group) => group.createdAtMs,
+    updated_at: (group) => group.updatedAtMs,
+  },
+  sortKeys: new Set(["id", "name", "status", "availability_zone", "group_type_id", "host", "created_at", "updated_at"]),
+  updatedAtMs: (group) => group.updatedAtMs,
+  unknownMarker: groupNotFound,
+};
+
+export const groupSnapshotShape: Shape<GroupSnapshot> = {
+  fields: {
+    id: (snapshot) => snapshot.id,
+    name: (snapshot) => snapshot.name,
+    description: (snapshot) => snapshot.description,
+    status: (snapshot) => snapshot.status,
+    group_id: (snapshot) => snapshot.groupId,
+    group_type_id: (snapshot) => snapshot.groupTypeId,
+    project_id: (snapshot) => snapshot.projectId,
+    user_id: (snapshot) => snapshot.userId,
+    created_at: (snapshot) => snapshot.createdAtMs,
+    updated_at: (snapshot) => snapshot.updatedAtMs,
+  },
+  sortKeys: new Set(["id", "name", "status", "group_id", "group_type_id", "created_at", "updated_at"]),
+  updatedAtMs: (snapshot) => snapshot.updatedAtMs,
+  unknownMarker: groupSnapshotNotFound,
 };
 
 export const qosShape: Shape<QosSpecs> = {

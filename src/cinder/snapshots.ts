@@ -4,16 +4,17 @@
 import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { runQuery } from "./collection-query.ts";
+import { checkNotInGroupSnapshot } from "./groups/group-status.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
 import { RecordMetadata } from "./metadata-verbs.ts";
 import { findSnapshot, snapshotMetadataOwner } from "./metadata-owners.ts";
-import type { Snapshot, Volume } from "./model.ts";
+import type { Snapshot } from "./model.ts";
 import { type PolicyRule, ownTarget } from "./policy.ts";
 import { isVisible, readSnapshot, readVolume, searchedProject, type CinderPorts } from "./ports.ts";
-import { deleteRecord, readRecord, snapshotKind, volumeKind, writeRecord } from "./records.ts";
+import { snapshotKind, volumeKind, writeRecord } from "./records.ts";
 import { snapshotShape } from "./shapes.ts";
-import { snapshotCharge } from "./snapshot-records.ts";
+import { newSnapshot, nextSnapshotTimeMs, removeSnapshot, snapshotCharge } from "./snapshot-records.ts";
 import { checkSnapshotDelete, checkSnapshotSource, resetSnapshotTarget, updateSnapshotTarget } from "./status.ts";
 import type { CreateSnapshot, MetadataVerbs, NameUpdate, Snapshots } from "./verbs.ts";
 
@@ -38,7 +39,7 @@ export class SnapshotService implements Snapshots {
       const name = request.name ?? `snapshot-${id}`;
       const state = await this.#ports.control.createSnapshot(tx, { id, vdiskId: volume.id, name });
       const snapshot: Snapshot = {
-        ...newSnapshot(context, volume, request, id, await this.#nextTimeMs(volume)),
+        ...newSnapshot(context, volume, request, id, await nextSnapshotTimeMs(this.#ports, volume)),
         status: state === "ready" ? "available" : state === "error" ? "error" : "creating",
         progress: state === "ready" ? "100%" : "0%",
       };
@@ -83,7 +84,7 @@ export class SnapshotService implements Snapshots {
   }
 
   forceDelete(context: RequestContext, id: string): Promise<void> {
-    return this.#delete(context, id, "volume_extension:snapshot_admin_actions:force_delete", () => undefined);
+    return this.#delete(context, id, "volume_extension:snapshot_admin_actions:force_delete", checkNotInGroupSnapshot);
   }
 
   async resetStatus(context: RequestContext, id: string, status: string): Promise<void> {
@@ -124,47 +125,7 @@ export class SnapshotService implements Snapshots {
       this.#ports.policy.enforce(context, rule, snapshot);
       check(snapshot);
       await this.#ports.notices.snapshot(tx, context, "delete", snapshot);
-      await this.#ports.control.deleteSnapshot(tx, id);
-      deleteRecord(tx, snapshotKind, id);
-      const volume = await readRecord(tx, volumeKind, snapshot.volumeId);
-      if (volume !== undefined) {
-        writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: volume.snapshotCount - 1 });
-      }
-      if (snapshot.consumesQuota) await this.#ports.ledger.release(tx, snapshotCharge(this.#ports.settings, snapshot));
+      await removeSnapshot(this.#ports, tx, snapshot);
     });
   }
-
-  /** After all other snapshots of the volume, whatever the clock says: revert asks for the newest. */
-  async #nextTimeMs(volume: Volume): Promise<number> {
-    await this.#ports.index.fresh();
-    const others = this.#ports.index.snapshots.ofVolume(volume.id);
-    const lastMs = others.at(others.size - 1)?.createdAtMs ?? 0;
-    return Math.max(this.#ports.clock.wallMs(), lastMs + 1);
-  }
-}
-
-function newSnapshot(
-  context: RequestContext,
-  volume: Volume,
-  request: CreateSnapshot,
-  id: string,
-  createdAtMs: number,
-): Omit<Snapshot, "status" | "progress"> {
-  return {
-    v: 1,
-    id,
-    projectId: volume.projectId,
-    userId: context.userId,
-    volumeId: volume.id,
-    typeId: volume.typeId,
-    name: request.name ?? null,
-    description: request.description ?? null,
-    sizeGib: volume.sizeGib,
-    createdAtMs,
-    updatedAtMs: null,
-    groupSnapshotId: null,
-    consumesQuota: true,
-    availabilityZone: volume.availabilityZone,
-    metadata: request.metadata ?? {},
-  };
 }

@@ -186,8 +186,10 @@ export function checkRevert(volume: Volume, snapshotId: string, latest: Snapshot
   return latest;
 }
 
-function listed(names: readonly string[]): string {
-  return `(${names.map((name) => `'${name}'`).join(", ")})`;
+/** As Python shows them. */
+export function listed(names: readonly string[]): string {
+  const only = names.length === 1 ? "," : "";
+  return `(${names.map((name) => `'${name}'`).join(", ")}${only})`;
 }
 
 /** In Cinder's order, which its message shows. */

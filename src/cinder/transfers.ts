@@ -12,6 +12,7 @@ import { dropAttachments } from "./attachment-records.ts";
 import { runQuery } from "./collection-query.ts";
 import type { RequestContext } from "./context.ts";
 import { invalid, invalidSnapshot, invalidVolume, transferNotFound } from "./faults.ts";
+import { checkTransferable } from "./groups/group-status.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Snapshot, type Transfer, type Volume } from "./model.ts";
@@ -61,6 +62,7 @@ export class TransferService implements Transfers {
       this.#ports.policy.enforce(context, "volume:create_transfer", volume);
       if (volume.status !== "available") throw invalidVolume("status must be available");
       checkNotMoving(volume);
+      checkTransferable(volume);
       if (!request.noSnapshots) checkSnapshots(await this.#snapshotsOf(volume));
       const record: Transfer = {
         v: 1,
@@ -96,6 +98,7 @@ export class TransferService implements Transfers {
       if (volume?.status !== "awaiting-transfer") {
         throw invalidVolume(`Transfer ${id} is of a volume that is not awaiting it.`);
       }
+      checkTransferable(volume);
       revoked.splice(0, revoked.length, ...(await dropAttachments(this.#ports, tx, volume)));
       const moved = await this.#move(tx, context, volume, found);
       await this.#ports.notices.volume(tx, context, "transferAccept", volume, moved);
@@ -171,8 +174,9 @@ export class TransferService implements Transfers {
 }
 
 function checkSnapshots(snapshots: readonly Snapshot[]): void {
-  for (const { id, status } of snapshots) {
+  for (const { id, status, groupSnapshotId } of snapshots) {
     if (status !== "available") throw invalidSnapshot(`snapshot: ${id} status must be available`);
+    if (groupSnapshotId !== null) throw invalidSnapshot(`snapshot: ${id} must not be part of a group`);
   }
   if (snapshots.length <= cinderLimits.transferSnapshotsMax) return;
   throw invalidVolume(

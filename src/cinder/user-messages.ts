@@ -13,6 +13,8 @@ const actions = {
   "create-volume": ["008", "create volume from backend storage"],
   "create-snapshot": ["009", "create snapshot"],
   "delete-snapshot": ["010", "delete snapshot"],
+  /** Ours: Cinder tells of none. */
+  "delete-group": ["099", "delete group"],
   "reimage-volume": ["016", "reimage volume"],
 } as const;
 
@@ -27,7 +29,7 @@ const details = {
 export interface UserMessage {
   readonly action: keyof typeof actions;
   readonly detail: keyof typeof details;
-  readonly resourceType: "VOLUME" | "VOLUME_SNAPSHOT";
+  readonly resourceType: "VOLUME" | "VOLUME_SNAPSHOT" | "VOLUME_GROUP" | "VOLUME_GROUP_SNAPSHOT";
   readonly resourceId: string;
   readonly projectId: string;
   readonly requestId: string;

@@ -8,6 +8,7 @@
 
 import type { Backups } from "./backups/backup-verbs.ts";
 import type { RequestContext } from "./context.ts";
+import type { GroupVerbs } from "./groups/group-verbs.ts";
 import type { EmptyImage, NewImage } from "./images.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import type { OperatorVerbs } from "./operator-verbs.ts";
@@ -18,6 +19,8 @@ import type { Attachment, ConnectionInfo, Connector, Message, Metadata, Snapshot
 export interface VolumeDetail {
   readonly volume: Volume;
   readonly typeName: string | null;
+  /** Its group, when the older API made that. */
+  readonly consistencyGroupId?: string;
   /** Those that are attached or detaching: what "attachments" shows. */
   readonly attachments: readonly Attachment[];
 }
@@ -35,6 +38,8 @@ export interface CreateVolume {
   /** An id, a URL that ends with one, or a name. */
   readonly imageReference?: string;
   readonly metadata?: Metadata;
+  /** The group that it is to be in from the beginning. */
+  readonly groupId?: string;
   /** Ids of volumes whose pool it shall share, or not. Unknown ones count for nothing. */
   readonly sameHost?: readonly string[];
   readonly differentHost?: readonly string[];
@@ -356,7 +361,7 @@ export interface Messages {
   delete(context: RequestContext, id: string): Promise<void>;
 }
 
-export interface Cinder extends OperatorVerbs {
+export interface Cinder extends OperatorVerbs, GroupVerbs {
   /** Which fields of the answers the caller may see. */
   readonly policy: FieldPolicy;
   readonly volumes: Volumes;

@@ -14,20 +14,22 @@ import type { Tx } from "../registry/atomic.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { readGroup } from "./groups/group-records.ts";
+import { checkJoinAtCreation } from "./groups/group-status.ts";
 import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
 import type { ImageCache } from "./image-cache.ts";
 import type { ImageDescription } from "./images.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import type { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
-import { gibBytes, cinderLimits, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import { gibBytes, cinderLimits, type Group, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
 import { type Payload, unplacedPayload } from "./notifications/payloads.ts";
 import { ownTarget } from "./policy.ts";
-import { isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
-import { readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
-import { backendName, choosePool, poolOfHost, volumeHost, type PoolDemand } from "./scheduler.ts";
+import { isPoolDisabled, isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
+import { groupKind, readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
+import { choosePool, poolOfHost, volumeHost, type PoolDemand } from "./scheduler.ts";
 import { checkCloneSource, checkSnapshotAsSource, volumeTooLarge } from "./status.ts";
-import { readDefaultType, readTypeByReference } from "./type-reference.ts";
+import { isUuid, readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { CreateVolume } from "./verbs.ts";
@@ -113,8 +115,10 @@ async function create(
   const sizeGib = chooseSize(request, origin);
   const image =
     request.image === undefined ? undefined : checkImage(request.image, sizeGib, ports.settings.verifiesImageSignatures);
-  const zone = chooseZone(ports, request, origin);
+  const group = await readGroupOf(tx, context, request);
+  const zone = group?.availabilityZone ?? chooseZone(ports, request, origin);
   const type = await chooseType(ports, tx, context, request, origin);
+  if (group !== undefined) checkJoinAtCreation(group, context.projectId, type);
   if (type.encryption !== undefined) throw invalid("Key manager error: there is none, so that encrypted volumes can't be made.");
   const multiattach = asksFor(type.extraSpecs["multiattach"]);
   if (multiattach) {
@@ -122,38 +126,12 @@ async function create(
   }
   await ports.ledger.checkVolumeSize(tx, context.projectId, sizeGib);
   await ports.ledger.charge(tx, { projectId: context.projectId, typeId: type.id, volumes: 1, gigabytes: sizeGib });
-  const demand = { sizeGib, extraSpecs: type.extraSpecs, availabilityZone: zone, ...hintedPools(ports, context, request) };
+  const demand = { sizeGib, extraSpecs: type.extraSpecs, availabilityZone: zone, ...hintedPools(ports, context, request, group) };
   const choice = schedule(ports, pools, origin.host === null ? demand : { ...demand, pool: poolOfHost(origin.host) });
   const pool = "pool" in choice ? choice.pool : undefined;
-  const draft: Volume = {
-    v: 1,
-    id: ids.volume,
-    projectId: context.projectId,
-    userId: context.userId,
-    name: request.name ?? null,
-    description: request.description ?? null,
-    sizeGib,
-    status: "creating",
-    attachStatus: "detached",
-    migrationStatus: null,
-    previousStatus: null,
-    typeId: type.id,
-    host: pool === undefined ? null : volumeHost(ports.settings, pool),
-    availabilityZone: zone,
-    createdAtMs: ports.clock.wallMs(),
-    updatedAtMs: null,
-    bootable: origin.bootable,
-    multiattach,
-    snapshotId: request.snapshotId ?? null,
-    sourceVolumeId: request.sourceVolumeId ?? null,
-    groupId: null,
-    consumesQuota: true,
-    metadata: request.metadata ?? {},
-    adminMetadata: {},
-    imageMetadata: origin.imageMetadata,
-    snapshotCount: 0,
-    attachmentIds: [],
-  };
+  const host = pool === undefined ? null : volumeHost(ports.settings, pool);
+  const chosen = { typeId: type.id, host, availabilityZone: zone, sizeGib, multiattach, createdAtMs: ports.clock.wallMs() };
+  const draft = draftOf(context, request, origin, ids.volume, chosen);
   const cached = image === undefined || pool === undefined ? undefined : await jobs.cache.find(tx, pool, image, sizeGib);
   const source = sourceOf(request, cached);
   const isFilled = image !== undefined && pool !== undefined && cached === undefined;
@@ -164,11 +142,52 @@ async function create(
       : await makeVdisk(ports, tx, { ...draft, bootable: draft.bootable || cached !== undefined }, { pool, diskGib, source });
   const written: Volume = isFilled ? { ...volume, status: "creating", jobId: ids.job } : volume;
   writeRecord(tx, volumeKind, written.id, written);
+  if (group !== undefined) writeRecord(tx, groupKind, group.id, { ...group, volumeIds: [...group.volumeIds, written.id] });
   await tellOfCreation(ports, tx, context, written, () =>
     unplacedPayload(written, type, "reasons" in choice ? choice.reasons.join("; ") : ""),
   );
   if (isFilled) await jobs.queue.enqueue(tx, jobs.fromImage, jobs.fromImage.request(written, image, ids.job, context.requestId));
   return { volume: written, typeName: type.name };
+}
+
+function draftOf(
+  { projectId, userId }: RequestContext,
+  request: Request,
+  { bootable, imageMetadata }: Origin,
+  id: string,
+  chosen: Pick<Volume, "typeId" | "host" | "availabilityZone" | "sizeGib" | "multiattach" | "createdAtMs">,
+): Volume {
+  return {
+    v: 1,
+    id,
+    projectId,
+    userId,
+    name: request.name ?? null,
+    description: request.description ?? null,
+    ...chosen,
+    status: "creating",
+    attachStatus: "detached",
+    migrationStatus: null,
+    previousStatus: null,
+    updatedAtMs: null,
+    bootable,
+    snapshotId: request.snapshotId ?? null,
+    sourceVolumeId: request.sourceVolumeId ?? null,
+    groupId: request.groupId ?? null,
+    consumesQuota: true,
+    metadata: request.metadata ?? {},
+    adminMetadata: {},
+    imageMetadata,
+    snapshotCount: 0,
+    attachmentIds: [],
+  };
+}
+
+async function readGroupOf(tx: Tx, context: RequestContext, { groupId, volumeType }: Request): Promise<Group | undefined> {
+  if (groupId === undefined) return undefined;
+  const group = await readGroup(tx, context, groupId);
+  if (volumeType !== undefined) return group;
+  throw invalidInput("volume_type must be provided when creating a volume in a group.");
 }
 
 /** What is not there yet has begun; its end is told by who ends it. `unplaced`: what to say when there was no pool for it. */
@@ -187,16 +206,15 @@ async function tellOfCreation(
 }
 
 function schedule(ports: CinderPorts, pools: readonly PoolInfo[], demand: PoolDemand): ReturnType<typeof choosePool> {
-  const isDisabled = (pool: string): boolean =>
-    ports.index.services.get(`cinder-volume/${backendName(ports.settings, pool)}`)?.disabled === true;
-  return choosePool(ports.settings, pools, demand, isDisabled);
+  return choosePool(ports.settings, pools, demand, (pool) => isPoolDisabled(ports, pool));
 }
 
-/** Pools of the volumes that the hints name; from the index, since a hint guards nothing. */
+/** The group's pool, and those of the volumes that the hints name: from the index, since a hint guards nothing. */
 function hintedPools(
   ports: CinderPorts,
   context: RequestContext,
   { sameHost, differentHost }: CreateVolume,
+  group: Group | undefined,
 ): Pick<PoolDemand, "samePools" | "differentPools"> {
   const poolsOf = (ids: readonly string[]): ReadonlySet<string> => {
     const hosts = ids
@@ -204,8 +222,9 @@ function hintedPools(
       .filter((volume) => volume !== undefined && isVisible(context, volume));
     return new Set(hosts.flatMap((volume) => (volume?.host == null ? [] : [poolOfHost(volume.host)])));
   };
+  const ofGroup = group?.host == null ? [] : [poolOfHost(group.host)];
   return {
-    ...(sameHost === undefined ? {} : { samePools: poolsOf(sameHost) }),
+    ...(sameHost === undefined && ofGroup.length === 0 ? {} : { samePools: new Set([...poolsOf(sameHost ?? []), ...ofGroup]) }),
     ...(differentHost === undefined ? {} : { differentPools: poolsOf(differentHost) }),
   };
 }
@@ -340,8 +359,4 @@ async function chooseType(
     if (type !== undefined && type.retiring === undefined) return type;
   }
   return readDefaultType(tx, ports.settings, context.projectId);
-}
-
-export function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i.test(text);
 }

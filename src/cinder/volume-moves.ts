@@ -19,17 +19,16 @@ import { invalid, invalidInput, invalidVolume, typeNameNotFound, typeNotFound } 
 import type { JobQueue } from "./jobs/job-queue.ts";
 import { chargeOfType, type VolumeMigration } from "./jobs/volume-migration.ts";
 import { cinderLimits, type Snapshot, type Volume, type VolumeMove, type VolumeType } from "./model.ts";
-import { findVolume, readVolume, type CinderPorts } from "./ports.ts";
+import { findVolume, isPoolDisabled, readVolume, type CinderPorts } from "./ports.ts";
 import type { Charge } from "./quota-ledger.ts";
 import { qosKind, readRecord, snapshotKind, typeKind, volumeKind, writeRecord } from "./records.ts";
 import { backendName, choosePool, poolOfHost, type PoolChoice, type PoolDemand, volumeHost } from "./scheduler.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
 import { checkMigrate, checkRetype } from "./status.ts";
-import { readTypeByReference } from "./type-reference.ts";
+import { isUuid, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { LegacyAttach, MigrateVolume, VolumeMoves } from "./verbs.ts";
-import { isUuid } from "./volume-create.ts";
 
 export interface MoveParts {
   readonly queue: JobQueue;
@@ -206,13 +205,10 @@ export class VolumeMoveService implements VolumeMoves {
 
   /** One of `among`. In its present pool there is room for it already. */
   #schedule(among: readonly PoolInfo[], volume: Volume, type: VolumeType | undefined): PoolChoice {
-    const { settings, index } = this.#ports;
     const { sizeGib, availabilityZone } = volume;
     const presentPool = poolOfHost(volume.host ?? "");
     const demand: PoolDemand = { sizeGib, availabilityZone, extraSpecs: type?.extraSpecs ?? {}, presentPool };
-    const isDisabled = (pool: string): boolean =>
-      index.services.get(`cinder-volume/${backendName(settings, pool)}`)?.disabled === true;
-    return choosePool(settings, among, demand, isDisabled);
+    return choosePool(this.#ports.settings, among, demand, (pool) => isPoolDisabled(this.#ports, pool));
   }
 
   /** The backend that serves `host`, "host@vpool" or "host@vpool#vpool"; undefined when there is none, or it is disabled. */

@@ -1,7 +1,8 @@
-// What goes when a volume goes: its records, its quota, its vDisk. Steps of somebody's transaction.
+// What goes when a volume goes: its records, its place in a group, its quota, its vDisk. Steps of somebody's transaction.
 
 import type { Tx } from "../registry/atomic.ts";
 import { dropBase } from "./backups/backup-cuts.ts";
+import { leaveGroup } from "./groups/group-records.ts";
 import type { Attachment, Volume } from "./model.ts";
 import type { CinderPorts } from "./ports.ts";
 import { attachmentKind, deleteRecord, transferKind, volumeKind } from "./records.ts";
@@ -29,6 +30,7 @@ export async function forgetVolume(
   }
   await dropBase(ports.control, tx, volume);
   if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
+  await leaveGroup(tx, volume);
   deleteRecord(tx, volumeKind, volume.id);
   if (!volume.consumesQuota) return;
   const { projectId, typeId, sizeGib, move } = volume;

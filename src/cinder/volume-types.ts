@@ -253,7 +253,7 @@ export class VolumeTypeService implements VolumeTypes {
       const { retiring, ...inForce } = type;
       if (retiring !== true) return false;
       await this.#ports.index.fresh();
-      if (this.#isUsed(id)) {
+      if (this.#isUsed(id) || this.#isOfGroup(id)) {
         writeRecord(tx, typeKind, id, inForce);
         return false;
       }
@@ -266,6 +266,11 @@ export class VolumeTypeService implements VolumeTypes {
 
   #tell(tx: Tx, context: RequestContext, event: PlainEvent, { id }: VolumeType, payload: () => Payload): void {
     this.#ports.notices.plain(tx, context, event, `volume_type/${id}`, payload);
+  }
+
+  #isOfGroup(id: string): boolean {
+    for (const group of this.#ports.index.groups.values()) if (group.volumeTypeIds.includes(id)) return true;
+    return false;
   }
 
   #isUsed(id: string): boolean {

@@ -2,6 +2,7 @@
 
 import type { RequestContext } from "./context.ts";
 import { filterAll, runQuery } from "./collection-query.ts";
+import { isConsistencyGroup } from "./groups/group-records.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { volumeMetadataOwner } from "./metadata-owners.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
@@ -31,7 +32,7 @@ export class VolumeService implements Volumes {
 
   async create(context: RequestContext, request: CreateVolume): Promise<VolumeDetail> {
     const { volume, typeName } = await createVolume(this.#ports, this.#jobs, context, request);
-    return { volume, typeName, attachments: [] };
+    return { volume, typeName, ...this.#consistencyGroup(volume), attachments: [] };
   }
 
   async list(context: RequestContext, query: ListQuery): Promise<Page<VolumeDetail>> {
@@ -111,8 +112,14 @@ export class VolumeService implements Volumes {
   #detail(volume: Volume): VolumeDetail {
     const { types, attachments } = this.#ports.index;
     const typeName = volume.typeId === null ? null : (types.get(volume.typeId)?.name ?? null);
-    if (volume.attachmentIds.length === 0) return { volume, typeName, attachments: [] };
+    const about = { volume, typeName, ...this.#consistencyGroup(volume) };
+    if (volume.attachmentIds.length === 0) return { ...about, attachments: [] };
     const attached = [...attachments.ofVolume(volume.id)].filter((attachment) => attachment.status === "attached");
-    return { volume, typeName, attachments: attached };
+    return { ...about, attachments: attached };
+  }
+
+  #consistencyGroup({ groupId }: Volume): Pick<VolumeDetail, "consistencyGroupId"> {
+    const group = groupId === null ? undefined : this.#ports.index.groups.get(groupId);
+    return group !== undefined && isConsistencyGroup(this.#ports, group) ? { consistencyGroupId: group.id } : {};
   }
 }

@@ -135,8 +135,7 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
   const imageReference = bodyText(given, "imageRef") ?? bodyText(given, "image_id");
   if (minor >= 47 && bodyText(given, "backup_id") !== undefined)
     throw badRequest("Creating a volume from a backup is not supported.");
-  if (minor >= 13 && bodyText(given, "group_id") !== undefined)
-    throw badRequest("Creating a volume in a group is not supported.");
+  const groupId = (minor >= 13 ? bodyText(given, "group_id") : undefined) ?? bodyText(given, "consistencygroup_id");
   const sizeGib = bodyInteger(given, "size");
   const volumeType = bodyText(given, "volume_type");
   const availabilityZone = bodyText(given, "availability_zone");
@@ -150,5 +149,6 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(sourceVolumeId === undefined ? {} : { sourceVolumeId }),
     ...(imageReference === undefined ? {} : { imageReference }),
+    ...(groupId === undefined ? {} : { groupId }),
   };
 }

@@ -35,7 +35,8 @@ const shownStatus: Readonly<Partial<Record<VolumeStatus, string>>> = {
   error_managing_deleting: "deleting",
 };
 
-export function viewVolume({ volume, typeName, attachments }: VolumeDetail, options: VolumeViewOptions): JsonObject {
+export function viewVolume(detail: VolumeDetail, options: VolumeViewOptions): JsonObject {
+  const { volume, typeName, consistencyGroupId = null, attachments } = detail;
   const { minor, isAdmin, links } = options;
   const view: Record<string, unknown> = {
     id: volume.id,
@@ -56,7 +57,7 @@ export function viewVolume({ volume, typeName, attachments }: VolumeDetail, opti
     bootable: String(volume.bootable),
     encrypted: false,
     replication_status: null,
-    consistencygroup_id: null,
+    consistencygroup_id: consistencyGroupId,
     multiattach: volume.multiattach,
   };
   if (isAdmin) view["migration_status"] = volume.migrationStatus;

@@ -7,7 +7,7 @@ import { formatUtcTime, parseTime } from "../../common/utc-time.ts";
 import { invalidInput } from "../faults.ts";
 import { cinderLimits, type Metadata } from "../model.ts";
 import { isCount, isObject, isText } from "../record-fields.ts";
-import { isUuid } from "../volume-create.ts";
+import { isUuid } from "../type-reference.ts";
 import { backupService, checkLocation, type Backup, type BackupLocation } from "./backup.ts";
 import type { ExportedBackup } from "./backup-verbs.ts";
 

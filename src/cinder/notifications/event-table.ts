@@ -93,6 +93,25 @@ export const backupEvents = {
   resetStatus: both("reset_status", "api"),
 } as const satisfies Record<string, readonly NotificationEvent[]>;
 
+/** The volumes that the group has at that moment are told of under the same name. */
+export const groupEvents = {
+  create: elevated(...both("create", "backend", "creating")),
+  copyBegins: [start("create", "backend")],
+  copyEnds: [end("create", "backend")],
+  updateBegins: [start("update", "backend", "updating")],
+  updateEnds: [end("update", "backend")],
+  deleteBegins: elevated(start("delete", "backend", "deleting")),
+  deleteEnds: elevated(end("delete", "backend", "deleted")),
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
+/** With each its members, in the same status. */
+export const groupSnapshotEvents = {
+  create: elevated(...both("create", "backend", "creating")),
+  createBegins: elevated(start("create", "backend", "creating")),
+  createEnds: elevated(end("create", "backend")),
+  delete: elevated(start("delete", "backend", "deleting"), end("delete", "backend", "deleted")),
+} as const satisfies Record<string, readonly NotificationEvent[]>;
+
 /** What is told of itself, once: by which name, and by which publisher. Payloads are of the caller. */
 export const plainEvents = {
   "volume_type.create": "volumeType",
@@ -118,6 +137,10 @@ export const plainEvents = {
   "group_type_specs.create": "groupTypeSpecs",
   "group_type_specs.update": "groupTypeSpecs",
   "group_type_specs.delete": "groupTypeSpecs",
+  "groups.reset_status.start": "groupStatusUpdate",
+  "groups.reset_status.end": "groupStatusUpdate",
+  "groupsnapshots.reset_status.start": "groupSnapshotStatusUpdate",
+  "groupsnapshots.reset_status.end": "groupSnapshotStatusUpdate",
   "scheduler.create_volume": "scheduler",
 } as const;
 export type PlainEvent = keyof typeof plainEvents;

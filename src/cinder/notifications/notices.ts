@@ -11,8 +11,8 @@ import { formatUtcTime } from "../../common/utc-time.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { Backup } from "../backups/backup.ts";
 import type { RequestContext } from "../context.ts";
-import type { Attachment, Snapshot, Volume } from "../model.ts";
-import { attachmentKind, readRecord, volumeKind } from "../records.ts";
+import type { Attachment, Group, GroupSnapshot, Snapshot, Volume } from "../model.ts";
+import { attachmentKind, groupKind, readRecord, volumeKind } from "../records.ts";
 import * as table from "./event-table.ts";
 import type { NotificationEvent, PlainEvent } from "./event-table.ts";
 import { contextFields } from "./message-context.ts";
@@ -110,6 +110,45 @@ export class Notices {
         event: `backup.${event.name}`,
         payload: payloads.backupPayload(backup, event.status ?? backup.status, dependents),
       });
+    }
+  }
+
+  /** Of a group, and of the volumes that it has. */
+  async group(tx: Tx, context: RequestContext, verb: keyof typeof table.groupEvents, group: Group): Promise<void> {
+    if (!this.#isWanted()) return;
+    for (const event of table.groupEvents[verb] as readonly Event[]) {
+      this.#tell(tx, contextOf(context, event), {
+        resource: `group/${group.id}`,
+        publisher: this.#publisher("group", event, group.host),
+        event: `group.${event.name}`,
+        payload: payloads.groupPayload(group, event.status ?? group.status),
+      });
+      const { status: _ofTheGroup, ...ofVolumes } = event;
+      for (const id of group.volumeIds) {
+        const volume = await readRecord(tx, volumeKind, id);
+        if (volume !== undefined) await this.#tellVolume(tx, context, ofVolumes, volume);
+      }
+    }
+  }
+
+  /** Of a group snapshot, and of its members. */
+  async groupSnapshot(
+    tx: Tx,
+    context: RequestContext,
+    verb: keyof typeof table.groupSnapshotEvents,
+    groupSnapshot: GroupSnapshot,
+    snapshots: readonly Snapshot[],
+  ): Promise<void> {
+    if (!this.#isWanted()) return;
+    const host = (await readRecord(tx, groupKind, groupSnapshot.groupId))?.host ?? null;
+    for (const event of table.groupSnapshotEvents[verb] as readonly Event[]) {
+      this.#tell(tx, contextOf(context, event), {
+        resource: `group_snapshot/${groupSnapshot.id}`,
+        publisher: this.#publisher("group_snapshot", event, host),
+        event: `group_snapshot.${event.name}`,
+        payload: payloads.groupSnapshotPayload(groupSnapshot, event.status ?? groupSnapshot.status),
+      });
+      for (const snapshot of snapshots) this.#tellSnapshot(tx, context, event, snapshot, host);
     }
   }
 

@@ -5,7 +5,7 @@
 
 import { formatUtcTime } from "../../common/utc-time.ts";
 import type { Backup } from "../backups/backup.ts";
-import type { Attachment, GroupType, Metadata, Snapshot, Volume, VolumeType } from "../model.ts";
+import type { Attachment, Group, GroupSnapshot, GroupType, Metadata, Snapshot, Volume, VolumeType } from "../model.ts";
 import { pythonQuote, pythonText } from "./python-text.ts";
 
 export type Payload = Readonly<Record<string, unknown>>;
@@ -128,6 +128,32 @@ export function backupPayload(backup: Backup, status: string, dependents: number
     parent_id: backup.parentId,
     num_dependent_backups: dependents,
     snapshot_id: backup.snapshotId,
+  };
+}
+
+export function groupPayload(group: Group, status: string): Payload {
+  return {
+    tenant_id: group.projectId,
+    user_id: group.userId,
+    availability_zone: group.availabilityZone,
+    group_id: group.id,
+    group_type: group.groupTypeId,
+    name: group.name,
+    created_at: isoTime(group.createdAtMs),
+    status,
+  };
+}
+
+export function groupSnapshotPayload(snapshot: GroupSnapshot, status: string): Payload {
+  return {
+    tenant_id: snapshot.projectId,
+    user_id: snapshot.userId,
+    group_snapshot_id: snapshot.id,
+    name: snapshot.name,
+    group_id: snapshot.groupId,
+    group_type: snapshot.groupTypeId,
+    created_at: isoTime(snapshot.createdAtMs),
+    status,
   };
 }
 
