@@ -254,6 +254,39 @@ describe("images of volumes", { skip: missing !== undefined && `${missing} is no
     await isDisk(imageId);
   });
 
+  test("a kill -9 between the making of the image and the word of it: the image is filled all the same", async () => {
+    glance.createPauseMs = 60_000;
+    const count = glance.images.size;
+    const asked = upload(volumeId, { disk_format: "qcow2" }).catch(() => undefined);
+    while (glance.images.size === count) await sleep(10);
+    await service.kill();
+    await asked;
+    await service.start();
+    await ends(volumeId);
+    await isDisk([...glance.images.keys()].at(-1)!, "qcow2");
+  });
+
+  test("Glance takes longer than a request may: no image is left when it has made one after all", async () => {
+    glance.createPauseMs = 3000;
+    const count = glance.images.size;
+    const short = await prepareAndiron({
+      DEFAULT: { glance_api_servers: glance.url, glance_request_timeout: 1, glance_num_retries: 0 },
+    });
+    try {
+      await short.start();
+      const client = new BlockStorage(short);
+      const id = await client.createVolume();
+      const body = { "os-volume_upload_image": { image_name: "slow" } };
+      assert.equal((await client.request("POST", `/volumes/${id}/action`, body)).status, 503);
+      await client.waitForStatus("volumes", id, "available");
+      for (const deadlineMs = performance.now() + 30_000; glance.images.size !== count; await sleep(50)) {
+        assert.ok(performance.now() < deadlineMs, "an image is left");
+      }
+    } finally {
+      await short.dispose();
+    }
+  });
+
   test("a kill -9 in the middle of a conversion: qemu-img dies too, and it is done again", async () => {
     const id = await api.createVolume();
     await write(

@@ -1,8 +1,8 @@
 // Images of volumes, and images into volumes that exist.
 //
-// - Of a volume: the request makes an image without bytes in Glance, in the caller's name; one transaction then makes the volume
-//   `uploading` and leaves the job that fills the image (jobs/volume-to-image.ts). An image whose transaction came to nothing is
-//   taken away again.
+// - Of a volume: one transaction makes it `uploading` and leaves the job that fills the image (jobs/volume-to-image.ts), held back;
+//   then the request makes the image in Glance, without bytes and in the caller's name, and lets the job go. So no image is ever
+//   there that no job knows of. When Glance refuses, the volume is free at once, and the job is left to take back what there is.
 // - Into a volume: one transaction makes it `downloading` and leaves the job that fills it anew (jobs/volume-reimage.ts).
 
 import { AndironError } from "../common/errors.ts";
@@ -10,7 +10,7 @@ import type { RequestContext } from "./context.ts";
 import { type CinderFault, invalid, invalidVolume } from "./faults.ts";
 import { checkImage, findImage, imageMetadataOf, uploadedProperties } from "./image-rules.ts";
 import type { EmptyImage, NewImage } from "./images.ts";
-import type { JobQueue } from "./jobs/job-queue.ts";
+import { type JobQueue, releaseJob } from "./jobs/job-queue.ts";
 import type { VolumeReimage } from "./jobs/volume-reimage.ts";
 import type { VolumeToImage } from "./jobs/volume-to-image.ts";
 import type { Volume } from "./model.ts";
@@ -29,6 +29,8 @@ export interface VolumeImageParts {
 }
 
 const cutMsMax = 10_000;
+/** How long Glance has to make an image; later a job goes on, or fails, without its request. */
+const creationMsMax = 30_000;
 
 export class VolumeImageService implements VolumeImages {
   readonly #ports: CinderPorts;
@@ -52,20 +54,15 @@ export class VolumeImageService implements VolumeImages {
     if (request.containerFormat === "compressed") {
       throw invalid("Image compression upload disallowed, but container_format is compressed");
     }
-    const jobId = random.uuid();
-    const image = await images.create(context, newImage(seen, request, random.uuid())).catch(refuse);
+    const [jobId, imageId] = [random.uuid(), random.uuid()];
+    const volume = await this.#begin(context, id, force, { id: imageId, diskFormat: request.diskFormat }, jobId);
     images.vouch(jobId, context);
-    try {
-      const volume = await this.#begin(context, id, force, { id: image.id, diskFormat: request.diskFormat }, jobId);
-      this.#parts.queue.wake();
-      await this.#awaitCut(jobId);
-      const type = volume.typeId === null ? undefined : index.types.get(volume.typeId);
-      const extraSpecs = type === undefined ? {} : this.#parts.types.visibleExtraSpecs(context, type);
-      return { volume, image, type, extraSpecs };
-    } catch (error) {
-      await this.#takeBack(context, image, jobId);
-      throw error;
-    }
+    const image = await this.#makeImage(context, newImage(seen, request, imageId), jobId);
+    this.#parts.queue.wake();
+    await this.#awaitCut(jobId);
+    const type = volume.typeId === null ? undefined : index.types.get(volume.typeId);
+    const extraSpecs = type === undefined ? {} : this.#parts.types.visibleExtraSpecs(context, type);
+    return { volume, image, type, extraSpecs };
   }
 
   async reimage(context: RequestContext, id: string, { imageId, reserved }: ReimageVolume): Promise<void> {
@@ -119,7 +116,8 @@ export class VolumeImageService implements VolumeImages {
       if (volume.host === null) throw withoutBackend(id);
       const ids = { jobId, requestId: context.requestId };
       const job = await this.#parts.toImage.request(tx, volume, poolOfHost(volume.host), image, ids);
-      await this.#parts.queue.enqueue(tx, this.#parts.toImage, job);
+      const notBeforeMs = this.#ports.clock.wallMs() + creationMsMax;
+      await this.#parts.queue.enqueue(tx, this.#parts.toImage, { ...job, notBeforeMs });
       const updatedAtMs = this.#ports.clock.wallMs();
       const next: Volume = { ...volume, status: "uploading", previousStatus: volume.status, jobId, updatedAtMs };
       writeRecord(tx, volumeKind, id, next);
@@ -127,14 +125,18 @@ export class VolumeImageService implements VolumeImages {
     });
   }
 
-  async #takeBack(context: RequestContext, { id, diskFormat }: EmptyImage, jobId: string): Promise<void> {
-    const image = { id, diskFormat: diskFormat ?? "" };
+  /** The image without bytes, for a job that waits for it. What comes to nothing is left to the job to take back. */
+  async #makeImage(context: RequestContext, image: NewImage, jobId: string): Promise<EmptyImage> {
+    const { images, store } = this.#ports;
     try {
-      await this.#ports.images.discard({ jobId, requestId: context.requestId, image });
+      const made = await images.create(context, image).catch(refuse);
+      const isReleased = await store.commit(context.projectId, (tx) => releaseJob(tx, jobId));
+      if (!isReleased) throw new AndironError("glance_unavailable", `Glance took too long to make image ${image.id}`);
+      return made;
     } catch (error) {
-      this.#ports.onTrouble(`image ${id}, which came to nothing, could not be deleted`, error);
-    } finally {
-      await this.#ports.images.endUpload(jobId);
+      await store.commit(context.projectId, (tx) => this.#parts.toImage.giveUp(tx, jobId));
+      this.#parts.queue.wake();
+      throw error;
     }
   }
 }

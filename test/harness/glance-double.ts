@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export type Description = Readonly<Record<string, unknown>>;
 
@@ -32,6 +33,8 @@ export class GlanceDouble {
   uploads = 0;
   onDownload: Interception = letPass;
   onUpload: Interception = letPass;
+  /** Between the making of an image and the word of it. */
+  createPauseMs = 0;
   readonly #folder: string;
   readonly #server = createServer((request, response) => {
     this.#answer(request, response).catch(() => response.destroy());
@@ -59,6 +62,7 @@ export class GlanceDouble {
   reset(): void {
     this.onDownload = letPass;
     this.onUpload = letPass;
+    this.createPauseMs = 0;
     this.downloads = [];
     this.uploads = 0;
   }
@@ -122,10 +126,11 @@ export class GlanceDouble {
     send(response, 204);
   }
 
-  #create(response: ServerResponse, body: Description): void {
+  async #create(response: ServerResponse, body: Description): Promise<void> {
     const id = String(body["id"]);
     const description = { visibility: "shared", protected: false, owner: "demo", ...body, status: "queued", size: null };
     this.images.set(id, { path: this.#pathOf(id), description });
+    if (this.createPauseMs > 0) await sleep(this.createPauseMs);
     send(response, 201, description);
   }
 

@@ -57,4 +57,6 @@ export interface NewJob {
   readonly resource: Job["resource"];
   readonly params: JobData;
   readonly total: number | null;
+  /** Nobody begins it earlier, unless releaseJob() lets it go; at most a minute from now. */
+  readonly notBeforeMs?: number;
 }

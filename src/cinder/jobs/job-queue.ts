@@ -84,3 +84,11 @@ export async function cancelJob(tx: Tx, id: string, by: string, nowMs: number): 
   writeRecord(tx, jobKind, id, cancelAsked(job, by, nowMs));
   return true;
 }
+
+/** Lets a job go that was held back (NewJob.notBeforeMs); false when it is not to be worked on any more. */
+export async function releaseJob(tx: Tx, id: string): Promise<boolean> {
+  const job = await readRecord(tx, jobKind, id);
+  if (job?.phase !== "work" || job.cancel !== undefined) return false;
+  writeRecord(tx, jobKind, id, { ...job, notBeforeMs: null });
+  return true;
+}

@@ -29,7 +29,7 @@ export type ShownState = (typeof shownStates)[number];
 
 export function newJob(kind: JobKind, request: NewJob, nowMs: number): Job {
   checkJobData("what the job was asked for", request.params);
-  const { id, projectId, requestId, resource, params, total } = request;
+  const { id, projectId, requestId, resource, params, total, notBeforeMs = null } = request;
   return {
     v: 1,
     id,
@@ -47,7 +47,7 @@ export function newJob(kind: JobKind, request: NewJob, nowMs: number): Job {
     failures: 0,
     takeovers: 0,
     retries: 0,
-    notBeforeMs: null,
+    notBeforeMs,
     deadlineMs: nowMs + kind.deadlineMs,
     createdAtMs: nowMs,
     startedAtMs: null,

@@ -150,15 +150,55 @@ test("what is refused makes no image, or takes it back", async (t) => {
   const asked: UploadVolume = { force: false, imageName: "i", diskFormat: "raw", containerFormat: "bare" };
   await assert.rejects(rig.cinder.volumeImages.upload(stranger, rig.volumeId, asked), /could not be found/);
   assert.equal(rig.made.length, 0);
-  // Two at once: Glance has both images, and one of the volume's transactions finds it uploading.
+  // Two at once: one of the volume's transactions finds it uploading, and Glance hears of the other alone.
   const both = await Promise.allSettled([rig.upload(), rig.upload()]);
   assert.deepEqual(both.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
-  assert.deepEqual([rig.made.length, rig.discarded.length], [2, 1]);
+  assert.deepEqual([rig.made.length, rig.discarded.length], [1, 0]);
   await rig.cinder.idle();
+});
 
-  const forbidden = await open(t, fill, { create: () => Promise.reject(new AndironError("image_forbidden", "Glance says no")) });
-  await assert.rejects(forbidden.upload(), (error) => error instanceof CinderFault && error.kind === "invalid");
-  const away = await open(t, fill, { create: () => Promise.reject(new AndironError("glance_unavailable", "away")) });
-  await assert.rejects(away.upload(), (error) => error instanceof AndironError && error.kind === "unavailable");
-  assert.deepEqual([(await away.show()).status, await away.clones()], ["available", []]);
+test("what Glance refuses leaves the volume free at once, and nothing in the end", async (t) => {
+  for (const [code, kind] of [
+    ["image_forbidden", "invalid"],
+    ["glance_unavailable", "unavailable"],
+  ] as const) {
+    const seen: string[] = [];
+    const create = async (): Promise<never> => {
+      seen.push((await rig.show()).status);
+      throw new AndironError(code, "Glance says no");
+    };
+    const rig: Rig = await open(t, fill, { create });
+    await assert.rejects(rig.upload(), (error) => (error as { readonly kind?: unknown }).kind === kind);
+    assert.deepEqual([seen, (await rig.show()).status], [["uploading"], "available"]);
+    await rig.cinder.idle();
+    assert.deepEqual([await rig.clones(), await rig.messages(), rig.tasks, rig.vouched.size], [[], [], [], 0]);
+    // An image that Glance made all the same is taken away.
+    assert.equal(rig.discarded.length, 1);
+    await rig.cinder.volumes.delete(member, rig.volumeId, { cascade: false, force: false });
+  }
+});
+
+test("no image is made before a job is there that knows of it, and none is filled before it was made", async (t) => {
+  const heard: unknown[] = [];
+  const create: Images["create"] = async (_context, image) => {
+    const { entries } = await rig.registry.range({ prefix: "cinder/job/" });
+    const jobs = entries.map(({ value }) => JSON.parse(value) as { readonly params: unknown });
+    heard.push(
+      jobs.map(({ params }) => params),
+      { image: { id: image.id, diskFormat: "raw" } },
+    );
+    // Another job has the runner look for work.
+    const other = await rig.cinder.volumes.create(member, { sizeGib: 1 });
+    await rig.cinder.snapshots.create(member, { volumeId: other.volume.id, allowInUse: false });
+    await rig.cinder.volumes.delete(member, other.volume.id, { cascade: true, force: false });
+    await rig.cinder.idle();
+    heard.push(rig.tasks.length);
+    return { visibility: "private", isProtected: false, ...image };
+  };
+  const rig: Rig = await open(t, fill, { create });
+  await rig.upload();
+  const [known, params, begun] = heard;
+  assert.deepEqual([known, begun], [[params], 0]);
+  await rig.cinder.idle();
+  assert.ok(rig.tasks.length > 0);
 });

@@ -12,10 +12,11 @@ import type { Tx } from "../../registry/atomic.ts";
 import type { UploadProgress, UploadTask } from "../images.ts";
 import { gibBytes, type Volume } from "../model.ts";
 import { readAttachments, type CinderPorts } from "../ports.ts";
-import { volumeKind, writeRecord } from "../records.ts";
+import { jobKind, readRecord, volumeKind, writeRecord } from "../records.ts";
 import { statusByAttachments } from "../status.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
+import { cancelJob } from "./job-queue.ts";
 import type { Job, JobVerdict } from "./job.ts";
 import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
@@ -91,9 +92,21 @@ export class VolumeToImage implements JobKind<Uploaded> {
     });
   }
 
-  /** The clone goes, and the volume is what its attachments say. An administrator's word stands. */
+  /** Its request has come to nothing: the volume is free at once, and the job is left to take back image and clone. */
+  async giveUp(tx: Tx, jobId: string): Promise<void> {
+    const job = await readRecord(tx, jobKind, jobId);
+    if (job === undefined) return;
+    await this.#free(tx, job);
+    await cancelJob(tx, jobId, "its request", this.#ports.clock.wallMs());
+  }
+
   async #end(tx: Tx, job: Job): Promise<Volume | undefined> {
     if ((await this.#ports.control.vdisk(job.id)) !== undefined) await this.#ports.control.deleteVdisk(tx, job.id);
+    return this.#free(tx, job);
+  }
+
+  /** The volume is what its attachments say; an administrator's word stands. Undefined when it is not the job's. */
+  async #free(tx: Tx, job: Job): Promise<Volume | undefined> {
     const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return undefined;
     const { jobId: _ended, ...free } = volume;

@@ -69,6 +69,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const glance = new GlanceDouble(folder);
   await glance.start();
   glance.onDownload = sendSlowly;
+  glance.createPauseMs = 300;
   const service = await prepareAndiron({ ...config, DEFAULT: { ...config["DEFAULT"], glance_api_servers: glance.url } });
   try {
     await service.start(startMsMax);
