@@ -1,8 +1,8 @@
 // Images of volumes, and images into volumes that exist.
 //
-// - Of a volume: one transaction makes it `uploading` and leaves the job that fills the image (jobs/volume-to-image.ts), held back;
-//   then the request makes the image in Glance, without bytes and in the caller's name, and lets the job go. So no image is ever
-//   there that no job knows of. When Glance refuses, the volume is free at once, and the job is left to take back what there is.
+// - Of a volume: one transaction makes it `uploading` and leaves the job that fills the image (jobs/volume-to-image.ts), held
+//   back; then the request makes the image in Glance, without bytes and in the caller's name, and lets the job go. So no image is
+//   ever there that no job knows of. When Glance refuses, the volume is free at once, and the job takes back what there is.
 // - Into a volume: one transaction makes it `downloading` and leaves the job that fills it anew (jobs/volume-reimage.ts).
 
 import { AndironError } from "../common/errors.ts";
