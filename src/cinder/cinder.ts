@@ -6,6 +6,7 @@ import type { Service } from "../common/service.ts";
 import type { Control } from "../engine/control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { AttachmentService } from "./attachments.ts";
+import { BackupRestoration } from "./backups/backup-restoration.ts";
 import { BackupService } from "./backups/backups.ts";
 import { DefaultTypeService } from "./default-types.ts";
 import type { BackupBytes } from "./backups/backup-bytes.ts";
@@ -106,7 +107,10 @@ export function createCinder(options: CinderOptions): CinderService {
   const groups = groupServices(ports, jobs.queue);
   const kinds = [...ofVolumes, ...Object.values(backupJobs), ...groups.kinds, ...(options.jobKinds?.(ports) ?? [])];
   for (const kind of kinds) jobs.addKind(kind);
-  const deletion = new VolumeDeletion(ports, { queue: jobs.queue, cascade });
+  const { queue } = jobs;
+  const restoration = new BackupRestoration(ports, { queue, restore: backupJobs.restore });
+  const creationJobs = { queue, fromImage, cache, restoration };
+  const deletion = new VolumeDeletion(ports, { queue, cascade });
   const legacyAttach = new LegacyAttachService(ports);
   const types = new VolumeTypeService(ports);
   const groupTypes = new GroupTypeService(ports);
@@ -116,13 +120,13 @@ export function createCinder(options: CinderOptions): CinderService {
   return {
     id: "cinder",
     policy: options.policy,
-    volumes: new VolumeService(ports, deletion, { queue: jobs.queue, fromImage, cache }),
+    volumes: new VolumeService(ports, deletion, creationJobs),
     volumeActions: new VolumeActionService(ports, deletion),
-    volumeImages: new VolumeImageService(ports, { queue: jobs.queue, toImage, reimage, types }),
+    volumeImages: new VolumeImageService(ports, { queue, toImage, reimage, types }),
     legacyAttach,
-    volumeMoves: new VolumeMoveService(ports, { queue: jobs.queue, migration, attach: legacyAttach }),
+    volumeMoves: new VolumeMoveService(ports, { queue, migration, attach: legacyAttach }),
     snapshots: new SnapshotService(ports),
-    backups: new BackupService(ports),
+    backups: new BackupService(ports, { ...backupJobs, queue, volumes: creationJobs }),
     attachments: new AttachmentService(ports),
     volumeTypes: types,
     quotas: new QuotaService(ports),

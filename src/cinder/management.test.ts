@@ -101,6 +101,7 @@ test("a log level is set here at once, and forgotten by the next process", async
   assert.deepEqual(rows, [
     { binary: "cinder-api", host: "andiron", levels: { andiron: "DEBUG" } },
     { binary: "cinder-scheduler", host: "andiron", levels: { andiron: "DEBUG" } },
+    { binary: "cinder-backup", host: "andiron", levels: { andiron: "DEBUG" } },
   ]);
   assert.deepEqual(await cinder.serviceActions.logLevels(admin, { server: "elsewhere" }), []);
   const kept = async (): Promise<boolean> => {
@@ -116,10 +117,10 @@ test("clean-up names the services that are down", async (t) => {
   const { cinder, control } = await openFixture(t);
   assert.deepEqual(await cinder.serviceActions.cleanUp(admin, {}), []);
   control.routerRows = [];
-  const expected = [{ id: 2, binary: "cinder-volume", host: "andiron@p1" }];
+  const expected = [{ id: 3, binary: "cinder-volume", host: "andiron@p1" }];
   assert.deepEqual(await cinder.serviceActions.cleanUp(admin, {}), expected);
   assert.deepEqual(await cinder.serviceActions.cleanUp(admin, { isUp: true }), []);
-  assert.deepEqual(await cinder.serviceActions.cleanUp(admin, { serviceId: 2, disabled: false }), expected);
+  assert.deepEqual(await cinder.serviceActions.cleanUp(admin, { serviceId: 3, disabled: false }), expected);
   assert.deepEqual(await cinder.serviceActions.cleanUp(admin, { host: "elsewhere" }), []);
 });
 

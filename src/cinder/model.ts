@@ -369,7 +369,7 @@ export interface Message {
   readonly eventId: string;
   readonly userMessage: string;
   readonly level: "ERROR";
-  /** "VOLUME", "VOLUME_SNAPSHOT", "VOLUME_GROUP" or "VOLUME_GROUP_SNAPSHOT". */
+  /** "VOLUME", "VOLUME_SNAPSHOT", "VOLUME_BACKUP", "VOLUME_GROUP" or "VOLUME_GROUP_SNAPSHOT". */
   readonly resourceType: string;
   readonly resourceId: string;
   readonly createdAtMs: number;

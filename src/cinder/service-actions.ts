@@ -133,7 +133,7 @@ export class ServiceActionService implements ServiceActions {
     return row.volume.frozen;
   }
 
-  /** The API's processes: each is cinder-api and cinder-scheduler in one, with one log. */
+  /** The API's processes: each is cinder-api and all that it reports as (service-reports.ts) in one, with one log. */
   async #processes(target: LogTarget): Promise<{ binary: string; host: string; level: LogLevel }[]> {
     await this.#ports.index.fresh();
     const { server, binary } = target;
@@ -141,11 +141,15 @@ export class ServiceActionService implements ServiceActions {
     const services = this.#ports.index.services.select((service) => {
       return service.reportedAtMs !== undefined && (server === undefined || server === "" || service.host === server);
     });
-    return services.flatMap(({ host, logLevel }) => {
-      const level = host === this.#ports.settings.host ? this.#ports.log.level() : (logLevel ?? "INFO");
-      const rows = ["cinder-api", "cinder-scheduler"].map((name) => ({ binary: name, host, level }));
-      return rows.filter((row) => every || row.binary === binary);
+    const levelOf = (host: string): LogLevel => {
+      if (host === this.#ports.settings.host) return this.#ports.log.level();
+      return this.#ports.index.services.get(`cinder-scheduler/${host}`)?.logLevel ?? "INFO";
+    };
+    const rows = services.flatMap(({ binary: name, host }) => {
+      const names = name === "cinder-scheduler" ? ["cinder-api", name] : [name];
+      return names.map((one) => ({ binary: one, host, level: levelOf(host) }));
     });
+    return rows.filter((row) => every || row.binary === binary);
   }
 }
 

@@ -3,6 +3,7 @@
 
 import type { Timer } from "../common/clock.ts";
 import type { Service } from "../common/service.ts";
+import { backupBinary } from "./backups/backup-records.ts";
 import type { ServiceRecord } from "./model.ts";
 import type { CinderPorts } from "./ports.ts";
 import { readRecord, serviceKind, writeRecord } from "./records.ts";
@@ -52,7 +53,7 @@ export class ServiceReports implements Service {
     if (this.#stopped) return;
     this.#timer = this.#ports.clock.after(this.#ports.settings.reportIntervalMs, () => {
       this.#running = this.#report()
-        .catch((error: unknown) => this.#ports.onTrouble("reporting that cinder-scheduler lives", error))
+        .catch((error: unknown) => this.#ports.onTrouble("reporting that this machine's services live", error))
         .then(() => this.#schedule());
     });
   }
@@ -69,8 +70,12 @@ export class ServiceReports implements Service {
 
   /** On the way it takes up the log level that another process was asked to set here. */
   async #report(): Promise<void> {
-    const target = { binary: "cinder-scheduler", host: this.#ports.settings.host };
-    await writeServiceState(this.#ports, target, { reportedAtMs: this.#ports.clock.wallMs() });
+    const { host } = this.#ports.settings;
+    const target = { binary: "cinder-scheduler", host };
+    const binaries = this.#ports.backups.isConfigured ? [target.binary, backupBinary] : [target.binary];
+    for (const binary of binaries) {
+      await writeServiceState(this.#ports, { binary, host }, { reportedAtMs: this.#ports.clock.wallMs() });
+    }
     await this.#ports.index.fresh();
     const wanted = this.#ports.index.services.get(`${target.binary}/${target.host}`)?.logLevel;
     if (wanted !== undefined && wanted !== this.#ports.log.level()) this.#ports.log.setLevel(wanted);

@@ -1,19 +1,19 @@
-// The list of services as it is now: one row a machine that runs the API (cinder-scheduler), one a pool (cinder-volume). Made
-// of what the index and the routers say; nothing is written here.
+// The list of services as it is now: one row a machine that runs the API (cinder-scheduler), another where it has a store of
+// backups (cinder-backup), one a pool (cinder-volume). Made of what the index and the routers say; nothing is written here.
 
 import type { PoolInfo, RouterInfo } from "../engine/control.ts";
 import type { CinderPorts } from "./ports.ts";
 import { backendName } from "./scheduler.ts";
 import type { ServiceRow } from "./verbs.ts";
 
-/** Schedulers by host, then pools. Reads wait for the index to be fresh. */
+/** What reports, by host, then pools. Reads wait for the index to be fresh. */
 export async function readServiceRows(ports: CinderPorts): Promise<ServiceRow[]> {
   await ports.index.fresh();
   const [pools, routers] = await Promise.all([ports.control.pools(), ports.control.routers()]);
-  return [...schedulerRows(ports), ...pools.map((pool) => volumeRow(ports, pool, routers))];
+  return [...reportedRows(ports), ...pools.map((pool) => volumeRow(ports, pool, routers))];
 }
 
-function schedulerRows(ports: CinderPorts): ServiceRow[] {
+function reportedRows(ports: CinderPorts): ServiceRow[] {
   const rows: ServiceRow[] = [];
   const nowMs = ports.clock.wallMs();
   for (const service of ports.index.services.values()) {
@@ -28,7 +28,7 @@ function schedulerRows(ports: CinderPorts): ServiceRow[] {
       disabledReason: service.disabledReason,
     });
   }
-  return rows.sort((a, b) => (a.host < b.host ? -1 : 1));
+  return rows.sort((a, b) => (`${a.host} ${a.binary}` < `${b.host} ${b.binary}` ? -1 : 1));
 }
 
 function volumeRow(ports: CinderPorts, pool: PoolInfo, routers: readonly RouterInfo[]): ServiceRow {

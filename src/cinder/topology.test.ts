@@ -18,12 +18,13 @@ const pool = (name: string, freeBytes: number, provisionedBytes = 0): PoolInfo =
   vdiskCount: 0,
 });
 
-test("one cinder-volume row a pool, one cinder-scheduler row a machine, up and down by what they report", async (t) => {
+test("one cinder-volume row a pool, one row a machine of what runs on each, up and down by what they report", async (t) => {
   const { cinder, control } = await openFixture(t, { settings: { host: "api1" } });
   const rows = await cinder.topology.services(admin, {});
   assert.deepEqual(
     rows.map((row) => [row.binary, row.host, row.state, row.status]),
     [
+      ["cinder-backup", "api1", "up", "enabled"],
       ["cinder-scheduler", "api1", "up", "enabled"],
       ["cinder-volume", "andiron@p1", "up", "enabled"],
     ],
@@ -40,12 +41,12 @@ test("a disabled pool takes no volumes and is no host, until it is enabled again
   await cinder.topology.disableService(admin, target, "repair");
   const [row] = await cinder.topology.services(admin, { binary: "cinder-volume" });
   assert.deepEqual([row?.status, row?.disabledReason], ["disabled", "repair"]);
-  assert.equal((await cinder.topology.hosts(admin)).length, 1);
+  assert.equal((await cinder.topology.hosts(admin)).length, 2);
   assert.equal((await cinder.topology.zones(member))[0]?.available, false);
   assert.equal((await cinder.volumes.create(member, { sizeGib: 1 })).volume.status, "error");
   await cinder.topology.enableService(admin, target);
   assert.equal((await cinder.volumes.create(member, { sizeGib: 1 })).volume.status, "available");
-  assert.equal((await cinder.topology.hosts(admin)).length, 2);
+  assert.equal((await cinder.topology.hosts(admin)).length, 3);
   await assert.rejects(cinder.topology.enableService(admin, { ...target, host: "x" }), CinderFault);
 });
 

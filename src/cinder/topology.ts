@@ -2,7 +2,8 @@
 //
 // - cinder-volume has one row a pool ("host@vpool"): it is up when a living router serves the pool. Volumes belong to pools,
 //   not to machines, so that this row is the host of their os-vol-host-attr:host.
-// - cinder-scheduler has one row a machine that runs the API; its processes report there (service-reports.ts).
+// - cinder-scheduler has one row a machine that runs the API; its processes report there (service-reports.ts). Where a store of
+//   backups is configured, cinder-backup has one too.
 // - Enabling and disabling is a record; a disabled pool takes no new volumes.
 
 import type { PoolInfo } from "../engine/control.ts";

@@ -13,6 +13,9 @@ const actions = {
   "create-volume": ["008", "create volume from backend storage"],
   "create-snapshot": ["009", "create snapshot"],
   "delete-snapshot": ["010", "delete snapshot"],
+  "create-backup": ["013", "create backup"],
+  "delete-backup": ["014", "delete backup"],
+  "restore-backup": ["015", "restore backup"],
   /** Ours: Cinder tells of none. */
   "delete-group": ["099", "delete group"],
   "reimage-volume": ["016", "reimage volume"],
@@ -22,6 +25,9 @@ const details = {
   unknown: ["001", "An unknown error occurred."],
   "failed-to-upload": ["004", "Failed to upload volume to image at backend."],
   signature: ["011", "Image signature verification failed."],
+  "backup-failed": ["020", "Backup driver failed to create backup."],
+  "backup-delete-failed": ["025", "Backup driver failed to delete backup."],
+  "backup-restore-failed": ["026", "Backup driver failed to restore backup."],
   "reimage-failed": ["028", "Compute service failed to reimage volume."],
   "no-backend": ["003", "Could not find any available weighted backend."],
 } as const;
@@ -29,7 +35,7 @@ const details = {
 export interface UserMessage {
   readonly action: keyof typeof actions;
   readonly detail: keyof typeof details;
-  readonly resourceType: "VOLUME" | "VOLUME_SNAPSHOT" | "VOLUME_GROUP" | "VOLUME_GROUP_SNAPSHOT";
+  readonly resourceType: "VOLUME" | "VOLUME_SNAPSHOT" | "VOLUME_BACKUP" | "VOLUME_GROUP" | "VOLUME_GROUP_SNAPSHOT";
   readonly resourceId: string;
   readonly projectId: string;
   readonly requestId: string;

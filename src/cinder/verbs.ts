@@ -35,6 +35,7 @@ export interface CreateVolume {
   readonly availabilityZone?: string;
   readonly snapshotId?: string;
   readonly sourceVolumeId?: string;
+  readonly backupId?: string;
   /** An id, a URL that ends with one, or a name. */
   readonly imageReference?: string;
   readonly metadata?: Metadata;

@@ -8,12 +8,16 @@
 //                                           pending ──► creating ──► available | error   (reconciler.ts)
 //                                   of an image: creating, jobId ──► downloading ──► ...   (jobs/volume-from-image.ts)
 //                                   of an image that is in the cache: as of another volume       (image-cache.ts)
+//                                   of a backup: creating, jobId ──► ...                 (jobs/backup-restore.ts)
 
 import type { PoolInfo, VdiskSource } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
+import type { Backup } from "./backups/backup.ts";
+import { readBackup } from "./backups/backup-records.ts";
+import type { BackupRestoration } from "./backups/backup-restoration.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
-import { invalid, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { invalid, invalidBackup, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { readGroup } from "./groups/group-records.ts";
 import { checkJoinAtCreation } from "./groups/group-status.ts";
 import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
@@ -49,6 +53,7 @@ interface Origin {
   readonly typeReference?: string | undefined;
   readonly bootable: boolean;
   readonly imageMetadata: Metadata;
+  readonly backup?: Backup;
 }
 
 const noOrigin: Origin = {
@@ -64,7 +69,11 @@ export interface CreationJobs {
   readonly queue: JobQueue;
   readonly fromImage: VolumeFromImage;
   readonly cache: ImageCache;
+  readonly restoration: BackupRestoration;
 }
+
+/** `isRestored`: a backup is restored, and the volume is made for that; not: a volume is made, and filled from a backup. */
+type VolumeRequest = CreateVolume & { readonly isRestored?: boolean };
 
 interface Ids {
   readonly volume: string;
@@ -76,7 +85,7 @@ export async function createVolume(
   ports: CinderPorts,
   jobs: CreationJobs,
   context: RequestContext,
-  request: CreateVolume,
+  request: VolumeRequest,
 ): Promise<CreatedVolume> {
   ports.policy.enforce(context, "volume:create", ownTarget(context));
   if (context.projectId === "") throw invalid("A volume needs a project, and the token is of none.");
@@ -100,7 +109,7 @@ export async function createVolume(
   }
 }
 
-type Request = CreateVolume & { readonly image?: ImageDescription };
+type Request = VolumeRequest & { readonly image?: ImageDescription };
 
 async function create(
   ports: CinderPorts,
@@ -140,10 +149,16 @@ async function create(
     pool === undefined
       ? failWithoutPool(ports, tx, context, draft, "reasons" in choice ? choice.reasons : [], ids.message)
       : await makeVdisk(ports, tx, { ...draft, bootable: draft.bootable || cached !== undefined }, { pool, diskGib, source });
-  const written: Volume = isFilled ? { ...volume, status: "creating", jobId: ids.job } : volume;
+  const { backup } = origin;
+  const status = request.isRestored === true ? "restoring-backup" : "creating";
+  const written: Volume = isFilled
+    ? { ...volume, status: "creating", jobId: ids.job }
+    : backup === undefined || pool === undefined
+      ? volume
+      : await jobs.restoration.begin(tx, context, backup, { ...volume, status }, ids.job);
   writeRecord(tx, volumeKind, written.id, written);
   if (group !== undefined) writeRecord(tx, groupKind, group.id, { ...group, volumeIds: [...group.volumeIds, written.id] });
-  await tellOfCreation(ports, tx, context, written, () =>
+  await tellOfCreation(ports, tx, context, request.isRestored === true ? volume : written, () =>
     unplacedPayload(written, type, "reasons" in choice ? choice.reasons.join("; ") : ""),
   );
   if (isFilled) await jobs.queue.enqueue(tx, jobs.fromImage, jobs.fromImage.request(written, image, ids.job, context.requestId));
@@ -281,6 +296,7 @@ async function readOrigin(ports: CinderPorts, tx: Tx, context: RequestContext, r
     const imageMetadata = imageMetadataOf(request.image, ports.settings.verifiesImageSignatures);
     return { ...noOrigin, imageMetadata, typeReference: request.image.properties["cinder_img_volume_type"] };
   }
+  if (request.backupId !== undefined) return originOfBackup(ports, tx, context, request);
   if (request.snapshotId !== undefined) {
     const snapshot = await readSnapshot(tx, context, request.snapshotId);
     if (request.sourceVolumeId !== undefined) {
@@ -296,6 +312,16 @@ async function readOrigin(ports: CinderPorts, tx: Tx, context: RequestContext, r
     return { ...source, zone: source.availabilityZone };
   }
   return noOrigin;
+}
+
+async function originOfBackup(ports: CinderPorts, tx: Tx, context: RequestContext, request: Request): Promise<Origin> {
+  if (request.snapshotId !== undefined || request.sourceVolumeId !== undefined) {
+    throw invalidInput("May specify only one of backup, snapshot or source volume");
+  }
+  const backup = await readBackup(tx, context, request.backupId!);
+  ports.policy.enforce(context, "backup:get", backup);
+  if (backup.status !== "available") throw invalidBackup("Originating backup status must be one of 'available' values");
+  return { ...noOrigin, sizeGib: backup.sizeGib, backup };
 }
 
 function originOfSnapshot(snapshot: Snapshot, volume: Volume | undefined): Origin {
@@ -319,6 +345,11 @@ function chooseSize(request: CreateVolume, origin: Origin): number {
   }
   if (sizeGib > cinderLimits.volumeGibMax) throw invalidInput(volumeTooLarge(sizeGib));
   if (origin.sizeGib !== undefined && sizeGib < origin.sizeGib) {
+    if (origin.backup !== undefined) {
+      throw invalidInput(
+        `Volume size ${sizeGib}GB cannot be smaller than the backup size ${origin.sizeGib}GB. It must be >= backup size.`,
+      );
+    }
     throw invalidInput(
       request.snapshotId === undefined
         ? `Volume size '${sizeGib}'GB cannot be smaller than original volume size  ${origin.sizeGib}GB. ` +

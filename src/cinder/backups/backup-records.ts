@@ -3,12 +3,15 @@
 
 import type { Tx } from "../../registry/atomic.ts";
 import type { RequestContext } from "../context.ts";
-import { backupNotFound } from "../faults.ts";
+import { backupNotFound, notFound } from "../faults.ts";
 import type { backupEvents } from "../notifications/event-table.ts";
 import { isVisible, type CinderPorts } from "../ports.ts";
 import type { Charge } from "../quota-ledger.ts";
 import { backupKind, readRecord } from "../records.ts";
 import type { Backup } from "./backup.ts";
+
+/** Of its rows among the services. */
+export const backupBinary = "cinder-backup";
 
 export async function readBackup(tx: Tx, context: RequestContext, id: string): Promise<Backup> {
   const backup = await readRecord(tx, backupKind, id);
@@ -21,6 +24,12 @@ export function findBackup(ports: CinderPorts, context: RequestContext, id: stri
   const backup = ports.index.backups.get(id);
   if (backup === undefined || !isVisible(context, backup)) throw backupNotFound(id);
   return backup;
+}
+
+/** Throws "not-found", as Cinder does, when there is no store, or an operator has turned the service off everywhere. */
+export function checkBackupService({ backups, index }: CinderPorts): void {
+  const enabled = [...index.services.values()].some(({ binary, disabled }) => binary === backupBinary && !disabled);
+  if (!backups.isConfigured || !enabled) throw notFound(`Service ${backupBinary} could not be found.`);
 }
 
 /** How many build on it; the caller has waited for the index to be fresh. */

@@ -10,17 +10,50 @@ import { isVisible, searchedProject, type CinderPorts } from "../ports.ts";
 import { backupKind, readRecord, writeRecord } from "../records.ts";
 import { backupShape } from "../shapes.ts";
 import type { NameUpdate } from "../verbs.ts";
+import { type CreationJobs, createVolume } from "../volume-create.ts";
 import { backupService, type Backup } from "./backup.ts";
 import { backupCharge, dependentsOf, findBackup, readBackup, tellOfBackup } from "./backup-records.ts";
 import { checkExportable, resetBackupTarget } from "./backup-status.ts";
-import type { BackupDetail, Backups, ExportedBackup } from "./backup-verbs.ts";
+import { BackupCreation, type CreationParts } from "./backup-creation.ts";
+import { BackupDeletion, type DeletionParts } from "./backup-deletion.ts";
+import type { BackupDetail, Backups, CreateBackup, ExportedBackup, Restoration, RestoreBackup } from "./backup-verbs.ts";
 import { exportBackup, parseExported, readImported, unknownVolumeId } from "./exported-record.ts";
+
+export interface BackupParts extends CreationParts, DeletionParts {
+  /** Of volumes, for the restore to a new one. */
+  readonly volumes: CreationJobs;
+}
 
 export class BackupService implements Backups {
   readonly #ports: CinderPorts;
+  readonly #creation: BackupCreation;
+  readonly #deletion: BackupDeletion;
+  readonly #volumes: CreationJobs;
 
-  constructor(ports: CinderPorts) {
+  constructor(ports: CinderPorts, parts: BackupParts) {
     this.#ports = ports;
+    this.#creation = new BackupCreation(ports, parts);
+    this.#deletion = new BackupDeletion(ports, parts);
+    this.#volumes = parts.volumes;
+  }
+
+  create(context: RequestContext, request: CreateBackup): Promise<Backup> {
+    return this.#creation.create(context, request);
+  }
+
+  delete(context: RequestContext, id: string): Promise<void> {
+    return this.#deletion.delete(context, id, false);
+  }
+
+  forceDelete(context: RequestContext, id: string): Promise<void> {
+    return this.#deletion.delete(context, id, true);
+  }
+
+  restore(context: RequestContext, id: string, request: RestoreBackup): Promise<Restoration> {
+    return this.#volumes.restoration.restore(context, id, request, async (given) => {
+      const { volume } = await createVolume(this.#ports, this.#volumes, context, { ...given, isRestored: true });
+      return volume;
+    });
   }
 
   async list(context: RequestContext, query: ListQuery): Promise<Page<BackupDetail>> {

@@ -5,9 +5,13 @@
 import { cinderLimits, type Metadata, type Volume } from "../model.ts";
 import { isObject, isText } from "../record-fields.ts";
 import type { JobData } from "../jobs/job.ts";
+import type { Backup } from "./backup.ts";
 
 /** A name that a volume has when it was made for a restore, and nobody gave it another. */
 export const restoreNamePrefix = "restore_backup_";
+
+/** Of the metadata, as Cinder has it. */
+const sourceKey = "src_backup_id";
 
 export function factsOf(volume: Volume): JobData {
   const { name, description, bootable, metadata, imageMetadata } = volume;
@@ -27,6 +31,14 @@ export function withFacts(volume: Volume, facts: JobData): Volume {
     metadata: textsOf(facts["metadata"]) ?? volume.metadata,
     imageMetadata: image !== undefined && Object.keys(image).length > 0 ? image : volume.imageMetadata,
   };
+}
+
+/** A volume that has the data of another one, or of another backup than before, says of which backup. */
+export function withSource(volume: Volume, backup: Pick<Backup, "id" | "volumeId"> | undefined): Volume {
+  const present = volume.metadata[sourceKey];
+  const isForeign = backup?.volumeId !== volume.id || (present !== undefined && present !== backup.id);
+  if (backup === undefined || !isForeign) return volume;
+  return { ...volume, metadata: { ...volume.metadata, [sourceKey]: backup.id } };
 }
 
 function textOrNull(value: unknown): string | null {

@@ -12,12 +12,14 @@ import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import { dropBase, dropCut } from "../backups/backup-cuts.ts";
 import type { BackupWrite, BackupWritten } from "../backups/backup-bytes.ts";
+import { tellOfBackup } from "../backups/backup-records.ts";
 import { checkLocation, type Backup } from "../backups/backup.ts";
 import { factsOf } from "../backups/volume-facts.ts";
 import { gibBytes, type Snapshot, type Volume } from "../model.ts";
+import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
 import { backupKind, readRecord, snapshotKind, volumeKind, writeRecord } from "../records.ts";
-import { backupOfJob, endBackedUp, endBackup, failReasonOf } from "./backup-job.ts";
+import { backupOfJob, endBackedUp, endBackup, failReasonOf, writeBackupFailure } from "./backup-job.ts";
 import { ErasureCursors } from "./erasure-cursors.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
@@ -67,7 +69,7 @@ export class BackupCreate implements JobKind<Written> {
   async work(job: Job, run: JobRun): Promise<Written> {
     const task = await this.#task(job);
     if (task === undefined) return undefined;
-    await this.#cut(task.cutId, run);
+    await this.cut(task.cutId, () => run.shouldYield());
     return this.#ports.backups.write(task, run);
   }
 
@@ -80,7 +82,8 @@ export class BackupCreate implements JobKind<Written> {
     await this.#endSource(tx, job, backup, result !== undefined);
     if (backup === undefined || result === undefined) return { next: "done", done: job.progress.done };
     checkLocation(result.location);
-    endBackup(this.#ports, tx, backup, { ...result, status: "available" });
+    const ready = endBackup(this.#ports, tx, backup, { ...result, status: "available" });
+    tellOfBackup(this.#ports, tx, ownersContext(backup, job.requestId), "createEnds", ready);
     return { next: "done" };
   }
 
@@ -91,13 +94,14 @@ export class BackupCreate implements JobKind<Written> {
     return this.#undone.erase(job.id, (cursor) => this.#ports.backups.erase({ ...task, cursor }, run));
   }
 
-  async settle(tx: Tx, job: Job, verdict: JobVerdict): Promise<void> {
+  async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
     const backup = await backupOfJob(tx, job, job.resource.id);
     await this.#endSource(tx, job, backup, false);
     if (backup === undefined) return;
     // What could not be erased is tried again when the backup is deleted.
     const location = job.leftovers === true ? this.#locationOf(job, backup) : null;
     endBackup(this.#ports, tx, backup, { status: "error", failReason: failReasonOf(verdict), location });
+    writeBackupFailure(this.#ports, tx, messageId, job, backup, "create", verdict);
   }
 
   /** What was read is free again; its cut stays as the volume's base, when that is of use, or goes. */
@@ -157,7 +161,7 @@ export class BackupCreate implements JobKind<Written> {
   }
 
   /** Resolves when the cut is there. Of a volume in use the router that has it takes it, in a moment. */
-  async #cut(cutId: string, run: JobRun): Promise<void> {
+  async cut(cutId: string, shouldYield: () => boolean): Promise<void> {
     for (;;) {
       const cut = await this.#ports.control.snapshot(cutId);
       if (cut?.state === "ready") return;
@@ -165,7 +169,7 @@ export class BackupCreate implements JobKind<Written> {
         const why = cut?.message ?? "it is gone";
         throw new AndironError("snapshot_not_found", `what is to be backed up cannot be had: ${why}`);
       }
-      if (run.shouldYield()) throw new AndironError("owner_unreachable", "the volume's router does not take the cut");
+      if (shouldYield()) throw new AndironError("owner_unreachable", "the volume's router does not take the cut");
       await this.#ports.clock.sleep(cutLookMs);
     }
   }

@@ -8,8 +8,9 @@ import type { Tx } from "../../registry/atomic.ts";
 import { removeBackup } from "../backups/backup-removal.ts";
 import type { BackupStep } from "../backups/backup-bytes.ts";
 import type { Backup } from "../backups/backup.ts";
+import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
-import { backupOfJob, endBackup, failReasonOf } from "./backup-job.ts";
+import { backupOfJob, endBackup, failReasonOf, writeBackupFailure } from "./backup-job.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
 
@@ -40,13 +41,14 @@ export class BackupDelete implements JobKind<BackupStep> {
     const backup = await backupOfJob(tx, job, job.resource.id);
     if (backup === undefined) return { next: "done", done: job.progress.done };
     if (!step.isDone) return { next: "more", checkpoint: step.cursor, done: step.done };
-    await removeBackup(this.#ports, tx, backup);
+    await removeBackup(this.#ports, tx, ownersContext(backup, job.requestId), backup);
     return { next: "done", done: step.done };
   }
 
-  async settle(tx: Tx, job: Job, verdict: JobVerdict): Promise<void> {
+  async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
     const backup = await backupOfJob(tx, job, job.resource.id);
     if (backup === undefined) return;
     endBackup(this.#ports, tx, backup, { status: "error_deleting", failReason: failReasonOf(verdict) });
+    writeBackupFailure(this.#ports, tx, messageId, job, backup, "delete", verdict);
   }
 }

@@ -6,6 +6,7 @@ import type { Volume } from "../model.ts";
 import { type CinderPorts, readAttachments } from "../ports.ts";
 import { backupKind, readRecord, volumeKind, writeRecord } from "../records.ts";
 import { statusByAttachments } from "../status.ts";
+import { writeMessage } from "../user-messages.ts";
 import type { Job, JobVerdict } from "./job.ts";
 
 /** Undefined when it is gone, or somebody else's business now. */
@@ -24,6 +25,26 @@ export function endBackup(ports: CinderPorts, tx: Tx, backup: Backup, change: Pa
 
 export function failReasonOf(verdict: JobVerdict): string {
   return verdict.reason.slice(0, backupBounds.failReasonLengthMax);
+}
+
+const failures = {
+  create: { action: "create-backup", detail: "backup-failed" },
+  delete: { action: "delete-backup", detail: "backup-delete-failed" },
+  restore: { action: "restore-backup", detail: "backup-restore-failed" },
+} as const;
+
+/** Adds the message of a job that came to nothing; `id` as JobKind.settle() has it. */
+export function writeBackupFailure(
+  ports: CinderPorts,
+  tx: Tx,
+  id: string,
+  job: Job,
+  { id: resourceId, projectId }: Pick<Backup, "id" | "projectId">,
+  verb: keyof typeof failures,
+  { reason }: JobVerdict,
+): void {
+  const { requestId } = job;
+  writeMessage(ports, tx, id, { ...failures[verb], resourceType: "VOLUME_BACKUP", resourceId, projectId, requestId, reason });
 }
 
 /** Writes the volume without its job: what its attachments say, unless an administrator has set another status meanwhile. */

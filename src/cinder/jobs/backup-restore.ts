@@ -9,15 +9,17 @@ import type { Tx } from "../../registry/atomic.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { BackupRestore as RestoreTask, BackupRestored } from "../backups/backup-bytes.ts";
 import type { Backup } from "../backups/backup.ts";
-import { withFacts } from "../backups/volume-facts.ts";
+import { tellOfBackup } from "../backups/backup-records.ts";
+import { withFacts, withSource } from "../backups/volume-facts.ts";
 import { gibBytes, type Volume } from "../model.ts";
+import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
 import { volumeKind, writeRecord } from "../records.ts";
-import { backupOfJob, endBackup } from "./backup-job.ts";
+import { backupOfJob, endBackup, writeBackupFailure } from "./backup-job.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
-import { volumeOfJob, writeFailure } from "./volume-job.ts";
+import { volumeOfJob } from "./volume-job.ts";
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
 type Restored = BackupRestored | undefined;
@@ -62,13 +64,19 @@ export class BackupRestore implements JobKind<Restored> {
     if (volume !== undefined && restored !== undefined && !restored.isDone) {
       return { next: "more", checkpoint: restored.cursor, done: restored.done };
     }
-    await this.#endBackup(tx, job);
+    const backup = await this.#endBackup(tx, job);
     if (volume === undefined || restored === undefined) return { next: "done", done: job.progress.done };
     const { jobId: _ended, ...free } = volume;
     const nowMs = this.#ports.clock.wallMs();
     const status = isOurs(volume) ? "available" : volume.status;
     const ready: Volume = { ...free, status, launchedAtMs: volume.launchedAtMs ?? nowMs, updatedAtMs: nowMs };
-    writeRecord(tx, volumeKind, volume.id, withFacts(ready, restored.facts ?? {}));
+    const filled = withSource(withFacts(ready, restored.facts ?? {}), backup);
+    writeRecord(tx, volumeKind, volume.id, filled);
+    const { notices } = this.#ports;
+    if (volume.status === "creating") await notices.volume(tx, ownersContext(volume, job.requestId), "createEnds", filled);
+    if (backup !== undefined) {
+      tellOfBackup(this.#ports, tx, ownersContext(backup, job.requestId), "restoreEnds", backup);
+    }
     return { next: "done", done: restored.done };
   }
 
@@ -78,24 +86,19 @@ export class BackupRestore implements JobKind<Restored> {
   }
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
-    await this.#endBackup(tx, job);
+    const backup = await this.#endBackup(tx, job);
+    if (backup !== undefined) writeBackupFailure(this.#ports, tx, messageId, job, backup, "restore", verdict);
     const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return;
     const { jobId: _ended, ...free } = volume;
     const status = volume.status === "creating" ? "error" : isOurs(volume) ? "error_restoring" : volume.status;
     writeRecord(tx, volumeKind, volume.id, { ...free, status, updatedAtMs: this.#ports.clock.wallMs() });
-    writeFailure(this.#ports, tx, messageId, job, {
-      action: "create-volume",
-      detail: "unknown",
-      projectId: volume.projectId,
-      reason: verdict.reason,
-    });
   }
 
-  async #endBackup(tx: Tx, job: Job): Promise<void> {
+  async #endBackup(tx: Tx, job: Job): Promise<Backup | undefined> {
     const backup = await backupOfJob(tx, job, backupIdOf(job));
-    if (backup === undefined) return;
-    endBackup(this.#ports, tx, backup, { status: backup.status === "restoring" ? "available" : backup.status });
+    if (backup === undefined) return undefined;
+    return endBackup(this.#ports, tx, backup, { status: backup.status === "restoring" ? "available" : backup.status });
   }
 
   /** What others build on is not deleted: the chain stands as long as the backup does. */
