@@ -26,6 +26,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   engine: ["common/", "registry/"],
   nbd: ["common/", "engine/device.ts"],
   copying: ["common/", "engine/device.ts"],
+  backups: ["common/", "object-store/", "engine/device.ts"],
   images: ["common/", "engine/device.ts", "nbd/"],
   cinder: ["common/", "registry/", "type:engine/control.ts"],
   api: ["common/", "cinder/", "keystone/"],

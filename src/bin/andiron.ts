@@ -24,6 +24,7 @@ async function main(setup: ProcessSetup): Promise<number> {
     registry,
     backends: engine.backends,
     exports: engine.router.exports,
+    snapshots: engine.router,
     version,
     unfitReason: () => (serving ? undefined : "starting"),
   });

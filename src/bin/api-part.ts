@@ -5,7 +5,6 @@ import { countApi } from "../api/api-metrics.ts";
 import { loadApiDocument } from "../api/operations.ts";
 import type { ApiServer } from "../api/server.ts";
 import { createApiServer } from "../api/server.ts";
-import { noBackupBytes } from "../cinder/backups/backup-bytes.ts";
 import { createCinder } from "../cinder/cinder.ts";
 import { type CinderSettings, type PoolSettings, defaultSettings } from "../cinder/settings.ts";
 import { systemClock } from "../common/clock.ts";
@@ -16,9 +15,10 @@ import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
 import { CopiesBetweenExports } from "../copying/copies-between-exports.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
-import type { ExportDirectory } from "../engine/device.ts";
+import type { ExportDirectory, SnapshotDirectory } from "../engine/device.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
+import { makeBackupPart } from "./backup-part.ts";
 import { makeNotificationPart } from "./notification-part.ts";
 import { makeImagePart } from "./image-part.ts";
 import { makeKeystonePart } from "./keystone-part.ts";
@@ -33,6 +33,7 @@ export interface ApiPartOptions {
   readonly backends: ReadonlyMap<string, ObjectBackend>;
   /** Exports as the router of this process has them. */
   readonly exports: ExportDirectory;
+  readonly snapshots: SnapshotDirectory;
   readonly version: string;
   readonly unfitReason: () => string | undefined;
 }
@@ -46,12 +47,13 @@ export interface ApiPart {
 const documentPath = fileURLToPath(new URL("../../openapi.yaml", import.meta.url));
 
 export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
-  const { config, log, metrics, registry, backends } = options;
+  const { config, log, metrics, registry, backends, snapshots } = options;
   const shared = { registry, clock: systemClock, random: systemRandom };
   const capacities = new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()]));
   const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities });
   const keystone = makeKeystonePart(config, log);
   const images = makeImagePart({ config, ...keystone, directory: options.exports });
+  const backups = await makeBackupPart({ config, registry, session: keystone.session, exports: options.exports, snapshots });
   const notifications = await makeNotificationPart({ config, log, metrics, registry });
   const cinder = createCinder({
     ...shared,
@@ -60,7 +62,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     servers: keystone.servers,
     images: images.images,
     copies: new CopiesBetweenExports(options.exports),
-    backups: noBackupBytes,
+    backups: backups.bytes,
     projects: keystone.projects,
     outbox: notifications.outbox,
     log,
@@ -90,7 +92,10 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     random: systemRandom,
   });
   const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
-  return { server, services: [...keystone.services, ...images.services, ...notifications.services, verbs, cinder, server] };
+  return {
+    server,
+    services: [...keystone.services, ...images.services, ...backups.services, ...notifications.services, verbs, cinder, server],
+  };
 }
 
 function poolSettings(backend: BackendValues): PoolSettings {

@@ -17,7 +17,17 @@ export interface CheckedConfig extends OptionValues {
 
 /** Every rule that `config` breaks. */
 export function checkTogether(config: CheckedConfig): BrokenRule[] {
-  const rules = [checkAuth, checkKeystone, checkBackends, checkTls, checkApiTls, checkEndpoint, checkJournal, checkNotifications];
+  const rules = [
+    checkAuth,
+    checkKeystone,
+    checkBackends,
+    checkTls,
+    checkApiTls,
+    checkEndpoint,
+    checkJournal,
+    checkNotifications,
+    checkBackups,
+  ];
   return rules.flatMap((rule) => rule(config));
 }
 
@@ -129,3 +139,24 @@ function checkJournal({ engine: { journal_bytes_max, segment_bytes } }: CheckedC
   const problem = `is ${journal_bytes_max}, less than four segments (segment_bytes = ${segment_bytes})`;
   return [{ group: "engine", name: "journal_bytes_max", problem }];
 }
+
+function checkBackups({ DEFAULT }: CheckedConfig): BrokenRule[] {
+  const missing = (names: readonly BackupOption[], why: string): BrokenRule[] =>
+    names.filter((name) => DEFAULT[name] === "").map((name) => ({ group: "DEFAULT", name, problem: `must be set: ${why}` }));
+  const { backup_driver: driver, backup_swift_auth_version: version, auth_strategy } = DEFAULT;
+  if (/s3/i.test(driver)) {
+    return missing(["backup_s3_endpoint_url", "backup_s3_store_access_key", "backup_s3_store_secret_key"], "backups are in S3");
+  }
+  if (!/swift/i.test(driver)) return [];
+  if (version === "1") return missing(["backup_swift_auth_url", "backup_swift_user", "backup_swift_key"], "backups are in Swift");
+  if (auth_strategy === "keystone") return [];
+  return [{ group: "DEFAULT", name: "backup_swift_auth_version", problem: "is 3, which needs auth_strategy = keystone" }];
+}
+
+type BackupOption =
+  | "backup_s3_endpoint_url"
+  | "backup_s3_store_access_key"
+  | "backup_s3_store_secret_key"
+  | "backup_swift_auth_url"
+  | "backup_swift_user"
+  | "backup_swift_key";

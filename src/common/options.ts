@@ -12,6 +12,18 @@ import { type Option, bool, float, host, int, list, oneOf, path, port, string } 
 const gibibyte = 1024 ** 3;
 const mebibyte = 1024 ** 2;
 
+/** By Cinder's names too. */
+const backupDrivers = [
+  "posix",
+  "swift",
+  "s3",
+  "cinder.backup.drivers.posix.PosixBackupDriver",
+  "cinder.backup.drivers.swift.SwiftBackupDriver",
+  "cinder.backup.drivers.s3.S3BackupDriver",
+] as const;
+const objectSize = " Each backup that is written or restored takes some of them of memory.";
+const objectSizes = { min: mebibyte, max: 62 * mebibyte };
+
 /** How a service proves itself to Keystone, by keystoneauth's names. */
 function credentialOptions() {
   return {
@@ -115,6 +127,44 @@ export const optionGroups = {
       ["streamOptimized", "monolithicSparse"],
       "Types of VMDK images that are accepted; those of several files never are. Empty: none.",
     ),
+    backup_driver: oneOf(
+      ["none", ...backupDrivers],
+      "none",
+      "Store of backups: a directory, Swift or S3, also by the names of Cinder's drivers. none: there are no backups.",
+    ),
+    backup_posix_path: path("$state_path/backup", "Directory of backups, for posix. It belongs to backups alone."),
+    backup_container: string("volumebackups", "Container of a backup whose request names none, for posix."),
+    backup_file_size: int(16 * mebibyte, `Bytes of a volume in one object, for posix.${objectSize}`, objectSizes),
+    backup_compression_algorithm: oneOf(
+      ["none", "off", "no", "zlib", "gzip", "zstd"],
+      "zstd",
+      "How the objects of new backups are compressed. gzip is another name for zlib, off and no are for none.",
+    ),
+    backup_encryption_key_file: path(
+      "",
+      "File with the keys under which backups are encrypted: lines of an id and 32 bytes in hex. The first one is for new " +
+        "backups; keep the others for as long as there are backups under them. Empty: backups are not encrypted.",
+    ),
+    backup_swift_auth_version: oneOf(
+      ["1", "3"],
+      "1",
+      "How this service proves itself to Swift: 1 with backup_swift_auth_url, 3 with Keystone, and the catalogue's object-store.",
+    ),
+    backup_swift_auth_url: string("", "URL of an authentication of version 1, such as http://HOST:8080/auth/v1.0."),
+    backup_swift_user: string("", "User of an authentication of version 1."),
+    backup_swift_key: string("", "Key of backup_swift_user."),
+    backup_swift_container: string("volumebackups", "Swift's container of all backups. It is made when it is not there."),
+    backup_swift_object_size: int(16 * mebibyte, `Bytes of a volume in one object, for swift.${objectSize}`, objectSizes),
+    backup_swift_ca_cert_file: path("", "PEM file with the authorities that sign Swift's certificate. Empty: the system's."),
+    backup_swift_auth_insecure: bool(false, "Trust any certificate of Swift. For tests only."),
+    backup_s3_endpoint_url: string("", "URL of S3, such as https://s3.eu-central-1.amazonaws.com."),
+    backup_s3_region: string("us-east-1", "Region of S3, as requests are signed for it."),
+    backup_s3_store_access_key: string("", "Access key of S3."),
+    backup_s3_store_secret_key: string("", "Secret key of backup_s3_store_access_key."),
+    backup_s3_store_bucket: string("volumebackups", "S3's bucket of all backups. It is made when it is not there."),
+    backup_s3_object_size: int(16 * mebibyte, `Bytes of a volume in one object, for s3.${objectSize}`, objectSizes),
+    backup_s3_verify_ssl: bool(true, "Verify the certificate of S3. Turn it off for tests only."),
+    backup_s3_ca_cert_file: path("", "PEM file with the authorities that sign S3's certificate. Empty: the system's."),
     transport_url: string(
       "",
       "RabbitMQ: rabbit://USER:PASSWORD@HOST:PORT[,USER:PASSWORD@HOST:PORT...]/VHOST. See [oslo_messaging_notifications].",

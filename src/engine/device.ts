@@ -55,3 +55,32 @@ export interface ExportDirectory {
   /** Rejects with export_not_found for a name that is unknown or dead: both look the same to a stranger. */
   open(exportName: string): Promise<ExportSession>;
 }
+
+export interface ChangedExtent {
+  readonly offset: number;
+  readonly lengthBytes: number;
+  /** "zero": it reads as zeroes, and did not in the older one. */
+  readonly kind: "data" | "zero";
+}
+
+export interface ChangeBatch {
+  /** Ascending, whole clusters. */
+  readonly extents: readonly ChangedExtent[];
+  /** Where the next batch begins; the disk's size when all was seen. */
+  readonly nextOffset: number;
+}
+
+/** A snapshot as somebody reads it who owns nothing, and what of it is not as in an older one. */
+export interface SnapshotReader {
+  readonly sizeBytes: number;
+  /** Fills `target`. Rejects, and never lies, when the snapshot was deleted meanwhile. */
+  read(offset: number, target: Buffer): Promise<void>;
+  /** From byte `from` (whole clusters) on, at most `extentsMax` of them. A batch may be empty and not the last. */
+  changes(from: number, extentsMax: number): Promise<ChangeBatch>;
+}
+
+/** Where snapshots are asked for. */
+export interface SnapshotDirectory {
+  /** `sinceId`: the older one, of the same vPool; null: a disk of zeroes. Rejects with snapshot_not_found, vdisk_busy. */
+  openSnapshot(id: string, sinceId: string | null): Promise<SnapshotReader>;
+}

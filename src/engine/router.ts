@@ -16,6 +16,7 @@ import type { ObjectBackend } from "./backend/backend.ts";
 import { Cleaner } from "./cleaner/cleaner.ts";
 import { CleanerHints } from "./cleaner/hints.ts";
 import { ClusterCache } from "./cluster-cache.ts";
+import type { SnapshotDirectory, SnapshotReader } from "./device.ts";
 import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
 import { Exports } from "./exports.ts";
 import type { LocalDisk } from "./local-disk.ts";
@@ -30,6 +31,7 @@ import { newHandleTable, Segments } from "./segments.ts";
 import { JournalBudget } from "./vdisk/journal-budget.ts";
 import type { OpenLog } from "./vdisk/open-log.ts";
 import { readLog } from "./view.ts";
+import { openSnapshotReader } from "./snapshot-view.ts";
 import { Wishes } from "./wishes.ts";
 
 export interface RouterOptions {
@@ -51,7 +53,7 @@ export interface RouterOptions {
 
 const releaseSweepMs = 2000;
 
-export class StorageRouter implements Service {
+export class StorageRouter implements Service, SnapshotDirectory {
   readonly id = "storage-router";
   readonly #options: RouterOptions;
   readonly #contexts = new Map<string, PoolContext>();
@@ -108,6 +110,11 @@ export class StorageRouter implements Service {
     const context = this.#contexts.get(pool);
     if (context === undefined) throw new AndironError("invalid_request", `this router does not serve vPool ${pool}`);
     return context;
+  }
+
+  /** Of the vPools that this router serves; owns nothing. */
+  openSnapshot(id: string, sinceId: string | null): Promise<SnapshotReader> {
+    return openSnapshotReader((pool) => this.contextOf(pool), this.#options.registry, id, sinceId);
   }
 
   /** By vPool; after start(). */

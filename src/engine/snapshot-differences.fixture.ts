@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import type { EngineRig } from "./engine-rig.fixture.ts";
 import { clusterBytes } from "./limits.ts";
-import { SnapshotView, type ChangedExtent } from "./snapshot-view.ts";
+import type { ChangedExtent } from "./device.ts";
+import { SnapshotView } from "./snapshot-view.ts";
 import { SparseBytes } from "./sparse-bytes.fixture.ts";
 
 export interface ComparedSnapshot {

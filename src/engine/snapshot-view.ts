@@ -6,6 +6,7 @@
 
 import { AndironError } from "../common/errors.ts";
 import { ClusterCache } from "./cluster-cache.ts";
+import type { ChangeBatch, SnapshotReader } from "./device.ts";
 import type { PoolContext } from "./engine-context.ts";
 import { clusterBytes, MiB } from "./limits.ts";
 import { BlockMap } from "./map/block-map.ts";
@@ -15,20 +16,6 @@ import { Tree } from "./map/tree.ts";
 import { keys, parseRecord, type SnapshotRecord } from "./records.ts";
 import { Reader } from "./vdisk/reader.ts";
 import { openView } from "./view.ts";
-
-export interface ChangedExtent {
-  readonly offset: number;
-  readonly lengthBytes: number;
-  /** "zero": it reads as zeroes, and did not in the older one. */
-  readonly kind: "data" | "zero";
-}
-
-export interface ChangeBatch {
-  /** Ascending, whole clusters. */
-  readonly extents: readonly ChangedExtent[];
-  /** Where the next batch begins; the disk's size when all was seen. */
-  readonly nextOffset: number;
-}
 
 /** Leaves (each a MiB of the disk) that one batch looks at. */
 const leavesMax = 1024;
@@ -93,4 +80,20 @@ export class SnapshotView {
     }));
     return { extents, nextOffset: nextCluster * clusterBytes };
   }
+}
+
+/** `id` beside `sinceId` (null: a disk of zeroes), for somebody who knows no engine. */
+export async function openSnapshotReader(
+  contextOf: (pool: string) => ViewContext,
+  registry: ViewContext["registry"],
+  id: string,
+  sinceId: string | null,
+): Promise<SnapshotReader> {
+  const view = await SnapshotView.open(contextOf, registry, id);
+  const older = sinceId === null ? undefined : await SnapshotView.open(contextOf, registry, sinceId);
+  return {
+    sizeBytes: view.sizeBytes,
+    read: (offset, target) => view.read(offset, target),
+    changes: (from, extentsMax) => view.changesSince(older, from, extentsMax),
+  };
 }
