@@ -44,6 +44,12 @@ export interface VolumeRequest {
   readonly volume_type?: string;
 }
 
+export interface Caller {
+  /** Its id. */
+  readonly project: string;
+  readonly token?: string;
+}
+
 type Collection = "volumes" | "snapshots" | "attachments";
 
 const microversion = "3.71";
@@ -51,21 +57,33 @@ const connector = { platform: "x86_64", os_type: "linux", ip: "127.0.0.1", host:
 
 export class BlockStorage {
   readonly #service: AndironProcess;
+  readonly #caller: Caller;
 
-  constructor(service: AndironProcess) {
+  /** Without Keystone anybody may be anybody. */
+  constructor(service: AndironProcess, caller: Caller = { project: "demo" }) {
     this.#service = service;
+    this.#caller = caller;
+  }
+
+  /** The caller's project. */
+  get project(): string {
+    return this.#caller.project;
   }
 
   get url(): string {
     const { host, port } = this.#service.endpoints.api;
-    return `http://${host}:${port}/v3/demo`;
+    return `http://${host}:${port}/v3/${this.#caller.project}`;
   }
 
   /** One request; the body of the answer is undefined when it is empty. Rejects when there is no answer. */
   async request<T>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     const response = await fetch(`${this.url}${path}`, {
       method,
-      headers: { "Content-Type": "application/json", "OpenStack-API-Version": `volume ${microversion}` },
+      headers: {
+        "Content-Type": "application/json",
+        "OpenStack-API-Version": `volume ${microversion}`,
+        ...(this.#caller.token === undefined ? {} : { "X-Auth-Token": this.#caller.token }),
+      },
       body: body === undefined ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(60_000),
     });

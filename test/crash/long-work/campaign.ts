@@ -20,6 +20,7 @@ import { type AndironProcess, type ConfigGroups, prepareAndiron } from "../../ha
 import { type Finding, findWrong } from "../outside/findings.ts";
 import { look } from "../outside/look.ts";
 import { sendSlowly } from "./image-copy.ts";
+import { DoubleStore } from "./image-store.ts";
 import { makeKinds } from "./kinds.ts";
 import { type Ending, type LongWork, type Rig, cachingPool, pools } from "./work.ts";
 
@@ -78,7 +79,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       await api.call("POST", "/types", { volume_type: { name, extra_specs: { volume_backend_name: name } } });
     }
     const random = seededRandom(options.seed);
-    return await new Campaign(options, { service, api, glance, random, folder, snapshots: options.snapshots }).run();
+    const images = new DoubleStore(glance);
+    return await new Campaign(options, { service, api, images, random, folder, snapshots: options.snapshots }).run();
   } catch (error) {
     options.report(`seed ${options.seed}; state ${service.folder}\n${await service.logTail()}`);
     throw error;
@@ -170,10 +172,7 @@ class Campaign {
   }
 
   async #judge(): Promise<Finding[]> {
-    const { service, api, glance } = this.#rig;
-    const images = (): { id: string; status: string }[] =>
-      [...glance.images].map(([id, { description }]) => ({ id, status: String(description["status"]) }));
-    return findWrong(await look({ service, api, images }), atRest);
+    return findWrong(await look(this.#rig), atRest);
   }
 
   async #end(work: LongWork): Promise<void> {
@@ -185,13 +184,13 @@ class Campaign {
 
   /** Without a volume nothing is left, but for the images of the caching pool, which the judge knows. */
   async #empty(): Promise<void> {
-    const { api, service } = this.#rig;
+    const { api } = this.#rig;
     for (const { id } of await api.snapshots()) await api.delete("snapshots", id);
     for (const { id } of await api.volumes()) await api.delete("volumes", id);
     await this.#settle();
-    const left = (await look({ service, api })).objects.filter((path) => !path.startsWith(`${cachingPool}/`));
+    const left = (await look(this.#rig)).objects.filter((path) => !path.startsWith(`${cachingPool}/`));
     if (left.length > 0) throw new Error(`all volumes are deleted, and there are\n${left.join("\n")}`);
-    const code = await service.stop();
+    const code = await this.#service.stop();
     if (code !== 0) throw new Error(`the service ended with code ${code} on SIGTERM`);
   }
 

@@ -1,7 +1,8 @@
 // What is on a disk of the campaign: noise in some pieces of 1 MiB, from a seed each, and nothing else.
 
 import assert from "node:assert/strict";
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
+import { runOk } from "../../harness/command.ts";
 import { noise, openExport, readBytes } from "../../harness/nbd.ts";
 import type { Rig } from "./work.ts";
 
@@ -16,8 +17,16 @@ export function makeContent(seed: number, count: number, within = diskMebibytes)
   return new Map(Array.from({ length: count }, (_, at) => [Math.floor((at * within) / count), seed + at]));
 }
 
-/** A raw image with it, of `mebibytes`. */
-export async function writeFileOf(content: Content, path: string, mebibytes: number): Promise<void> {
+/** An image with it, of `mebibytes`. */
+export async function writeImageOf(content: Content, path: string, format: string, mebibytes = diskMebibytes): Promise<void> {
+  const raw = format === "raw" ? path : `${path}.raw`;
+  await writeRaw(content, raw, mebibytes);
+  if (raw === path) return;
+  await runOk("qemu-img", ["convert", "-f", "raw", "-O", format, raw, path]);
+  await rm(raw);
+}
+
+async function writeRaw(content: Content, path: string, mebibytes: number): Promise<void> {
   const file = await open(path, "w");
   try {
     await file.truncate(mebibytes * mebibyte);

@@ -1,10 +1,9 @@
 // Images of volumes: raw and qcow2.
 
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runOk } from "../../harness/command.ts";
-import { diskMebibytes, makeContent, writeFileOf, writeVolume } from "./content.ts";
+import { makeContent, writeImageOf, writeVolume } from "./content.ts";
 import { clearError, findVolume } from "./volumes.ts";
 import { type Ending, type LongWork, type Rig, pools } from "./work.ts";
 
@@ -31,7 +30,7 @@ export class ImageUpload implements LongWork {
     const content = makeContent(this.#rig.random.below(2 ** 30), pieces);
     this.#volumeId = await this.#rig.api.createVolume({ name: this.name, volume_type: pools[0] });
     await writeVolume(this.#rig, this.#volumeId, content);
-    await writeFileOf(content, this.#disk, diskMebibytes);
+    await writeImageOf(content, this.#disk, "raw");
   }
 
   async begin(): Promise<void> {
@@ -44,18 +43,17 @@ export class ImageUpload implements LongWork {
   }
 
   async end(): Promise<Ending> {
-    const { images } = this.#rig.glance;
+    const { images } = this.#rig;
     assert.equal((await findVolume(this.#rig, this.name))?.status, "available");
-    const [image, ...others] = [...images.values()].filter(({ description }) => description["name"] === this.#imageName);
+    const [image, ...others] = (await images.list()).filter(({ name }) => name === this.#imageName);
     assert.equal(others.length, 0);
     if (image === undefined) {
       const { messages } = await this.#rig.api.call<{ messages: unknown[] }>("GET", `/messages?resource_uuid=${this.#volumeId}`);
       return messages.length === 0 ? "not begun" : clearError(this.#rig, this.#volumeId);
     }
-    assert.equal(image.description["status"], "active");
-    await runOk("qemu-img", ["compare", "-f", "raw", "-F", this.#format, this.#disk, image.path]);
-    images.delete(String(image.description["id"]));
-    await rm(image.path);
+    assert.equal(image.status, "active");
+    await runOk("qemu-img", ["compare", "-f", "raw", "-F", this.#format, this.#disk, images.pathOf(image.id)]);
+    await images.delete(image.id);
     return "done";
   }
 

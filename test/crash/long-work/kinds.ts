@@ -4,12 +4,14 @@ import { Cascade } from "./cascade.ts";
 import { CachedImageCopy, ImageCopy } from "./image-copy.ts";
 import { ImageUpload } from "./image-upload.ts";
 import { VolumeMove } from "./move.ts";
+import { Reimage } from "./reimage.ts";
 import type { LongWork, Rig } from "./work.ts";
 
 const makers: readonly ((rig: Rig) => LongWork)[] = [
   (rig) => new ImageCopy(rig, "copy-raw", "raw"),
   (rig) => new ImageCopy(rig, "copy-qcow2", "qcow2"),
   (rig) => new CachedImageCopy(rig, "copy-cached"),
+  (rig) => new Reimage(rig),
   (rig) => new ImageUpload(rig, "upload-raw", "raw"),
   (rig) => new ImageUpload(rig, "upload-qcow2", "qcow2"),
   (rig) => new VolumeMove(rig, "migrate"),

@@ -6,6 +6,7 @@ import type { Ending, Rig } from "./work.ts";
 
 export interface ShownVolume extends Volume {
   readonly migration_status: string | null;
+  readonly bootable: string;
   readonly volume_type: string;
   readonly "os-vol-host-attr:host": string;
 }

@@ -4,13 +4,13 @@
 
 import type { Random } from "../../../src/common/random.ts";
 import type { BlockStorage } from "../../harness/block-storage.ts";
-import type { GlanceDouble } from "../../harness/glance-double.ts";
 import type { AndironProcess } from "../../harness/service.ts";
+import type { ImageStore } from "./image-store.ts";
 
 export interface Rig {
   readonly service: AndironProcess;
   readonly api: BlockStorage;
-  readonly glance: GlanceDouble;
+  readonly images: ImageStore;
   readonly random: Random;
   /** For files; it goes with the campaign. */
   readonly folder: string;

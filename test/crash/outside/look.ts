@@ -11,13 +11,8 @@ import type { OutsideView, Resource } from "./seen.ts";
 export interface Lookout {
   readonly service: AndironProcess;
   readonly api: BlockStorage;
-  /** What Glance has, if there is one. */
-  readonly images?: () => readonly SeenImage[];
-}
-
-export interface SeenImage {
-  readonly id: string;
-  readonly status: string;
+  /** Of Glance. */
+  readonly images: { list(): Promise<readonly { readonly id: string; readonly status: string }[]> };
 }
 
 interface Listed {
@@ -55,8 +50,8 @@ const pageMax = 1000;
 export async function look(lookout: Lookout): Promise<OutsideView> {
   const { service, api } = lookout;
   const nowMs = Date.now();
-  const resources = [...(await listResources(api, nowMs)), ...seenImages(lookout)];
-  const projects = new Set(["demo", ...resources.map(({ project }) => project)].filter((project) => project !== ""));
+  const resources = [...(await listResources(api, nowMs)), ...(await seenImages(lookout))];
+  const projects = new Set([api.project, ...resources.map(({ project }) => project)].filter((project) => project !== ""));
   const usage = Object.fromEntries(
     await Promise.all([...projects].map(async (project) => [project, await usageOf(api, project)] as const)),
   );
@@ -99,8 +94,8 @@ async function listResources(api: BlockStorage, nowMs: number): Promise<Resource
 }
 
 /** Glance does not say since when: an image that is not active is under way for ever. */
-function seenImages({ images }: Lookout): Resource[] {
-  return (images?.() ?? []).map(({ id, status }) => {
+async function seenImages({ images }: Lookout): Promise<Resource[]> {
+  return (await images.list()).map(({ id, status }) => {
     return { kind: "image", id, project: "", status, progress: "", changedAtMs: 0, charges: {}, needs: [] };
   });
 }
