@@ -8,7 +8,7 @@ import { AndironError } from "../common/errors.ts";
 import { systemRandom } from "../common/random.ts";
 import { RamDevice } from "../nbd/ram-device.test.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
-import { BackupRig, hasty, KiB, type MadeBackup, MiB, patient } from "./backup-rig.test.ts";
+import { BackupRig, hasty, KiB, type MadeBackup, MiB, patient, type RigOptions } from "./backup-rig.test.ts";
 import { cursorOf } from "./backup-writer.ts";
 import { EncryptionKeys } from "./encryption-keys.ts";
 import { claimedPlace } from "./place.ts";
@@ -16,11 +16,7 @@ import { claimedPlace } from "./place.ts";
 const cluster = 4 * KiB;
 const keys = EncryptionKeys.parse(`k1 ${"5a".repeat(32)}`, "/keys");
 
-async function openRig(
-  t: TestContext,
-  sizeBytes: number,
-  options: Parameters<typeof BackupRig.open>[1] = {},
-): Promise<BackupRig> {
+async function openRig(t: TestContext, sizeBytes: number, options: RigOptions = {}): Promise<BackupRig> {
   const rig = await BackupRig.open(sizeBytes, options);
   t.after(() => rig.close());
   return rig;

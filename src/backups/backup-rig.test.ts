@@ -39,6 +39,14 @@ export interface BackupWish {
   readonly yields?: boolean;
 }
 
+export interface RigOptions extends Partial<Pick<BackupWriterOptions, "keys" | "compression" | "chunkBytes">> {
+  /** Absent: a directory. */
+  readonly openStore?: () => Promise<ObjectStore>;
+  readonly wrap?: (store: ObjectStore) => ObjectStore;
+}
+
+const timing = { clock: systemClock, random: systemRandom };
+
 export const patient: BackupRun = { signal: new AbortController().signal, mayAct: () => true, shouldYield: () => false };
 export const hasty: BackupRun = { ...patient, shouldYield: () => true };
 
@@ -52,13 +60,7 @@ export class BackupRig {
   #session: ExportSession | undefined;
   readonly #options: Pick<BackupWriterOptions, "keys" | "compression" | "chunkBytes">;
 
-  private constructor(
-    engine: EngineRig,
-    store: ObjectStore,
-    disk: string,
-    sizeBytes: number,
-    options: Partial<BackupWriterOptions>,
-  ) {
+  private constructor(engine: EngineRig, store: ObjectStore, disk: string, sizeBytes: number, options: RigOptions) {
     this.engine = engine;
     this.store = store;
     this.disk = disk;
@@ -66,13 +68,10 @@ export class BackupRig {
     this.#options = { keys: undefined, compression: "zstd", chunkBytes: 64 * KiB, ...options };
   }
 
-  static async open(
-    sizeBytes: number,
-    options: Partial<BackupWriterOptions> & { readonly wrap?: (store: ObjectStore) => ObjectStore } = {},
-  ): Promise<BackupRig> {
+  static async open(sizeBytes: number, options: RigOptions = {}): Promise<BackupRig> {
     const engine = await EngineRig.open();
     const root = await mkdtemp(join(engine.directory, "store-"));
-    const store = await openDirectoryStore({ root, create: true }, { clock: systemClock, random: systemRandom });
+    const store = await (options.openStore?.() ?? openDirectoryStore({ root, create: true }, timing));
     const disk = await engine.createDisk(sizeBytes);
     return new BackupRig(engine, options.wrap?.(store) ?? store, disk, sizeBytes, options);
   }
