@@ -271,7 +271,6 @@ const areas: Readonly<Record<string, string>> = {
 
 /** Why an operation is not served: by area, path or key of an action. A reason that is not needed any more is a finding. */
 export const lacks: Readonly<Record<string, string>> = {
-  Backups: "backups",
   Groups: "groups of volumes",
   "Group snapshots": "groups of volumes",
   "Consistency groups": "groups of volumes, of which these are the older form",

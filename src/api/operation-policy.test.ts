@@ -2,6 +2,7 @@
 // refused, in Cinder's words, though an administrator sends it, and a microversion earlier it is not there.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import type { PolicyRule } from "../cinder/policy.ts";
 import { RulePolicy } from "../cinder/policy/rule-policy.ts";
@@ -54,11 +55,15 @@ async function makeRecords(api: ApiFixture): Promise<Readonly<Record<string, str
   const type = await api.expect(200, "POST", "/types", { body: { volume_type: { name: "odd", extra_specs: specs } } });
   await volume({ volume_type: "odd" });
   const messages = itemsAt(await api.expect(200, "GET", "/messages", { version }), "messages");
+  const backup = await api.expect(202, "POST", "/backups", { body: { backup: { volume_id: await volume() } } });
+  await api.cinder.idle();
   return {
     volume_id: volumeId,
     other_volume_id: attachedId,
     snapshot_id: textAt(snapshot, "snapshot", "id"),
     attachment_id: textAt(attachment, "attachment", "id"),
+    backup_id: textAt(backup, "backup", "id"),
+    backup_url: Buffer.from(JSON.stringify({ id: randomUUID(), size: 1 })).toString("base64"),
     transfer_id: textAt(transfer, "transfer", "id"),
     type_id: textAt(type, "volume_type", "id"),
     message_id: textAt(messages[0], "id"),
@@ -92,6 +97,7 @@ test("fields are shown and left out as their rules say", async (t) => {
       ["snapshot"],
       ["os-extended-snapshot-attributes:progress", "os-extended-snapshot-attributes:project_id"],
     ],
+    ["backup:backup_project_attribute", "backups/{backup_id}", ["backup"], ["os-backup-project-attr:project_id", "user_id"]],
     ["volume_extension:access_types_extra_specs", "types/{type_id}", ["volume_type"], ["extra_specs"]],
     ["volume_extension:access_types_qos_specs_id", "types/{type_id}", ["volume_type"], ["qos_specs_id"]],
     ["volume_extension:volume_type_access", "types/{type_id}", ["volume_type"], ["os-volume-type-access:is_public"]],
@@ -111,7 +117,8 @@ test("fields are shown and left out as their rules say", async (t) => {
   for (const [rule, path, where, fields] of cases) {
     const keysUnder = async (check: string): Promise<string[]> => {
       policy.setRules(makeRules({ overrides: new Map([[rule, check]]) }));
-      const shown = await api.expect(200, "GET", `/${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? "")}`);
+      const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? "");
+      const shown = await api.expect(200, "GET", `/${filled}`, { version: "3.71" });
       return Object.keys(where.reduce((inner, key) => inner[key]!, shown));
     };
     const [open, closed] = [await keysUnder("@"), await keysUnder("!")];

@@ -17,7 +17,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   "mergeVolumeMetadata replaceVolumeMetadata mergeSnapshotMetadata replaceSnapshotMetadata": metadata,
   "setVolumeMetadataItem setSnapshotMetadataItem": item,
   extendVolume: { new_size: 2 },
-  "resetVolumeStatus resetSnapshotStatus": { status: "error" },
+  "resetVolumeStatus resetSnapshotStatus resetBackupStatus": { status: "error" },
   setVolumeReadOnly: { readonly: true },
   setVolumeBootable: { bootable: true },
   revertVolume: { snapshot_id: "{snapshot_id}" },
@@ -36,6 +36,11 @@ const bodies: Readonly<Record<string, unknown>> = {
   createSnapshot: { snapshot: { volume_id: "{volume_id}" } },
   updateSnapshot: { snapshot: { name: "n" } },
   updateSnapshotStatus: { status: "error" },
+
+  "createBackup createBackupWithMetadata createBackupInZone": { backup: { volume_id: "{volume_id}" } },
+  "updateBackup updateBackupWithMetadata": { backup: { name: "n" } },
+  restoreBackup: { restore: { name: "n" } },
+  importBackup: { "backup-record": { backup_service: "{unique}", backup_url: "{backup_url}" } },
 
   "createAttachment createAttachmentWithMode": { attachment: { volume_uuid: "{volume_id}" } },
   updateAttachment: { attachment: { connector } },

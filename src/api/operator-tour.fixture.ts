@@ -2,6 +2,7 @@
 // and managing what the engine has. Each stop leaves nothing behind. Used by test files only.
 
 import assert from "node:assert/strict";
+import { tourBackups } from "./backup-tour.fixture.ts";
 import { type ApiFixture, type JsonReply, itemsAt, textAt } from "./api-fixture.ts";
 
 async function createType(api: ApiFixture, name: string): Promise<string> {
@@ -316,6 +317,7 @@ export const operatorTour: Readonly<Record<string, (api: ApiFixture) => Promise<
   "quality of service": tourQos,
   "group types and specs": tourGroupTypes,
   "transfers by both paths": tourTransfers,
+  "backups, and volumes of them": tourBackups,
   "services, hosts, clusters, clean-up": tourServices,
   "hints to the scheduler": tourHints,
   "another type, another pool": tourMoves,

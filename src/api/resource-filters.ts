@@ -55,6 +55,13 @@ export const snapshotListRules: ListRules = {
   countSinceMinor: 45,
 };
 
+export const backupListRules: ListRules = {
+  ...rules,
+  filters: new Set(resourceFilters.backup),
+  sortSinceMinor: { name: 37 },
+  countSinceMinor: 45,
+};
+
 export const attachmentListRules: ListRules = { ...rules, filters: new Set(resourceFilters.attachment) };
 
 export const messageListRules: ListRules = { ...rules, filters: new Set(resourceFilters.message), pagedSinceMinor: 5 };

@@ -2,6 +2,7 @@
 
 import type { Handlers } from "../call.ts";
 import { attachmentHandlers } from "./attachments.ts";
+import { backupHandlers } from "./backups.ts";
 import { groupTypeHandlers } from "./group-types.ts";
 import { managementHandlers } from "./management.ts";
 import { messageHandlers } from "./messages.ts";
@@ -27,6 +28,7 @@ export const allHandlers: Handlers = {
   ...legacyAttachHandlers,
   ...metadataHandlers,
   ...snapshotHandlers,
+  ...backupHandlers,
   ...attachmentHandlers,
   ...typeHandlers,
   ...extraSpecHandlers,

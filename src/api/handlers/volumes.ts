@@ -133,8 +133,7 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
     );
   }
   const imageReference = bodyText(given, "imageRef") ?? bodyText(given, "image_id");
-  if (minor >= 47 && bodyText(given, "backup_id") !== undefined)
-    throw badRequest("Creating a volume from a backup is not supported.");
+  const backupId = minor >= 47 ? bodyText(given, "backup_id") : undefined;
   const groupId = (minor >= 13 ? bodyText(given, "group_id") : undefined) ?? bodyText(given, "consistencygroup_id");
   const sizeGib = bodyInteger(given, "size");
   const volumeType = bodyText(given, "volume_type");
@@ -148,6 +147,7 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
     ...(availabilityZone === undefined ? {} : { availabilityZone }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(sourceVolumeId === undefined ? {} : { sourceVolumeId }),
+    ...(backupId === undefined ? {} : { backupId }),
     ...(imageReference === undefined ? {} : { imageReference }),
     ...(groupId === undefined ? {} : { groupId }),
   };

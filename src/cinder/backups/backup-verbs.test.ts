@@ -16,7 +16,6 @@ const whole: Omit<CreateBackup, "volumeId"> = {
   incremental: false,
   force: false,
   snapshotId: null,
-  availabilityZone: null,
 };
 
 /** Steps that wait until they are let go, or fail. */

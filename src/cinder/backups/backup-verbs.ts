@@ -26,7 +26,6 @@ export interface CreateBackup {
   readonly force: boolean;
   /** Of this snapshot instead of the volume as it is. */
   readonly snapshotId: string | null;
-  readonly availabilityZone: string | null;
 }
 
 export interface RestoreBackup {
