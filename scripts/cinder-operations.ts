@@ -270,11 +270,7 @@ const areas: Readonly<Record<string, string>> = {
 };
 
 /** Why an operation is not served: by area, path or key of an action. A reason that is not needed any more is a finding. */
-export const lacks: Readonly<Record<string, string>> = {
-  Groups: "groups of volumes",
-  "Group snapshots": "groups of volumes",
-  "Consistency groups": "groups of volumes, of which these are the older form",
-};
+export const lacks: Readonly<Record<string, string>> = {};
 
 export interface CinderOperation {
   readonly area: string;

@@ -10,6 +10,7 @@ import { Sightings } from "../../test/harness/operation-record.ts";
 import { anImage } from "../cinder/image-rig.fixture.ts";
 import { type Images, noImages } from "../cinder/images.ts";
 import { type ApiFixture, itemsAt, openApi, textAt } from "./api-fixture.ts";
+import { groupTour } from "./group-tour.fixture.ts";
 import { operatorTour } from "./operator-tour.fixture.ts";
 import { RecordingPolicy } from "./recording-policy.fixture.ts";
 
@@ -405,7 +406,7 @@ for (const form of ["with the project in the URL", "without it"])
       await api.expect(404, "GET", `/attachments/${absent}`, { version: "3.27" });
     });
 
-    for (const [name, stop] of Object.entries(operatorTour)) await t.test(name, () => stop(api));
+    for (const [name, stop] of Object.entries({ ...operatorTour, ...groupTour })) await t.test(name, () => stop(api));
 
     await t.test("every operation of openapi.yaml has succeeded, and nothing went wrong behind it", () => {
       for (const { id, refusal } of api.document.operations) {

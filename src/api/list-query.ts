@@ -109,7 +109,7 @@ function parseSort(query: URLSearchParams, minor: number, rules: ListRules): Sor
 
 function parseFilters({ query, minor, isAdmin }: ListRequest, rules: ListRules, allTenants: boolean): Filters {
   const given = new Map<string, string>();
-  for (const [name, value] of query) if (!controls.has(name)) given.set(name, value);
+  for (const [name, value] of query) if (!controls.has(name) && rules.others?.has(name) !== true) given.set(name, value);
   if (given.size === 0) return noFilters;
   for (const [name, sinceMinor] of Object.entries(filterSinceMinor)) if (minor < sinceMinor) given.delete(name);
   if (!isAdmin) dropForeignFilters(given, minor, rules);

@@ -51,6 +51,13 @@ async function makeRecords(api: ApiFixture): Promise<Readonly<Record<string, str
     body: { attachment: { volume_uuid: attachedId } },
   });
   const transfer = await api.expect(202, "POST", "/volume-transfers", { body: { transfer: { volume_id: offeredId } } });
+  const groupType = await api.expect(202, "POST", "/group_types", { version: "3.11", body: { group_type: { name: "g" } } });
+  const groupTypeId = textAt(groupType, "group_type", "id");
+  const given = { group_type: groupTypeId, volume_types: ["__DEFAULT__"] };
+  const group = await api.expect(202, "POST", "/groups", { version: "3.13", body: { group: given } });
+  const groupId = textAt(group, "group", "id");
+  const cut = { group_snapshot: { group_id: groupId } };
+  const groupSnapshot = await api.expect(202, "POST", "/group_snapshots", { version: "3.14", body: cut });
   const specs = { volume_backend_name: "nowhere" };
   const type = await api.expect(200, "POST", "/types", { body: { volume_type: { name: "odd", extra_specs: specs } } });
   await volume({ volume_type: "odd" });
@@ -65,6 +72,9 @@ async function makeRecords(api: ApiFixture): Promise<Readonly<Record<string, str
     backup_id: textAt(backup, "backup", "id"),
     backup_url: Buffer.from(JSON.stringify({ id: randomUUID(), size: 1 })).toString("base64"),
     transfer_id: textAt(transfer, "transfer", "id"),
+    group_type_id: groupTypeId,
+    group_id: groupId,
+    group_snapshot_id: textAt(groupSnapshot, "group_snapshot", "id"),
     type_id: textAt(type, "volume_type", "id"),
     message_id: textAt(messages[0], "id"),
     host_name: host,
@@ -82,6 +92,8 @@ test("fields are shown and left out as their rules say", async (t) => {
   const ids = await makeRecords(api);
   await api.expect(200, "POST", `/volumes/${ids["volume_id"]}/action`, { body: { "os-set_image_metadata": metadata } });
   const cases: readonly (readonly [PolicyRule, string, readonly string[], readonly string[]])[] = [
+    ["group:group_project_attribute", "groups/{group_id}", ["group"], ["project_id"]],
+    ["group:group_snapshot_project_attribute", "group_snapshots/{group_snapshot_id}", ["group_snapshot"], ["project_id"]],
     ["volume_extension:volume_host_attribute", "volumes/{volume_id}", ["volume"], ["os-vol-host-attr:host"]],
     ["volume_extension:volume_tenant_attribute", "volumes/{volume_id}", ["volume"], ["os-vol-tenant-attr:tenant_id"]],
     ["volume_extension:volume_image_metadata:show", "volumes/{volume_id}", ["volume"], ["volume_image_metadata"]],

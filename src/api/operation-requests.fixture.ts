@@ -60,6 +60,19 @@ const bodies: Readonly<Record<string, unknown>> = {
   setGroupSpecs: { group_specs: { key: "b" } },
   setGroupSpec: { key: "b" },
 
+  createGroup: { group: { group_type: "{group_type_id}", volume_types: ["__DEFAULT__"] } },
+  updateGroup: { group: { name: "{unique}" } },
+  createGroupFromSource: { source_group_id: "{group_id}" },
+  deleteGroup: { "delete-volumes": true },
+  "resetGroupStatus resetGroupSnapshotStatus": { status: "error" },
+  "enableGroupReplication disableGroupReplication failoverGroupReplication listGroupReplicationTargets": {},
+  createGroupSnapshot: { group_snapshot: { group_id: "{group_id}" } },
+  createConsistencyGroup: { consistencygroup: { volume_types: "__DEFAULT__" } },
+  createConsistencyGroupFromSource: { "consistencygroup-from-src": { source_cgid: "{group_id}" } },
+  "updateConsistencyGroup updateConsistencyGroupItem": { consistencygroup: { name: "{unique}" } },
+  "deleteConsistencyGroup deleteConsistencyGroupItem": { consistencygroup: { force: true } },
+  createCgsnapshot: { cgsnapshot: { consistencygroup_id: "{group_id}" } },
+
   "createTransfer createTransferWithSnapshots createOldTransfer": { transfer: { volume_id: "{volume_id}" } },
   "acceptTransfer acceptOldTransfer": { accept: { auth_key: "{auth_key}" } },
 

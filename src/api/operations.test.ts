@@ -9,7 +9,7 @@ import { loadApiDocument } from "./operations.ts";
 /** Operations whose success has no JSON: their ids begin with what they do. */
 const withoutJson = new RegExp(
   "^(get|showVolumeEncryptionItem|complete|delete|set|unset|reset|force|update|extend|revert|reserve|unreserve" +
-    "|add|remove|roll|begin|attach|detach|terminate" +
+    "|add|remove|roll|begin|attach|detach|terminate|enableGroup|disableGroup" +
     "|freeze|thaw|failover|associate|disassociate|unmanage|retype|migrate|enableCluster|showCluster|refuse)",
 );
 

@@ -36,6 +36,8 @@ export interface ListRules {
   readonly countSinceMinor: number;
   /** created_at and updated_at as filters. */
   readonly timesSinceMinor: number;
+  /** Parameters that are no filters. */
+  readonly others?: ReadonlySet<string>;
 }
 
 const never = 1000;
@@ -73,3 +75,18 @@ export const unfilteredListRules: ListRules = { ...rules, filters: new Set(["hos
 export const transferListRules: ListRules = { ...unfilteredListRules, filters: new Set(["id", "name", "volume_id"]) };
 
 export const typeListRules: ListRules = { ...rules, filters: new Set(resourceFilters.volume_type), likeSinceMinor: never };
+
+export const groupListRules: ListRules = {
+  ...rules,
+  filters: new Set(resourceFilters.group),
+  others: new Set(["list_volume"]),
+};
+
+export const groupSnapshotListRules: ListRules = {
+  ...rules,
+  filters: new Set(resourceFilters.group_snapshot),
+  pagedSinceMinor: 29,
+};
+
+/** Of the older API, which has limit and offset alone. */
+export const cgsnapshotListRules: ListRules = { ...unfilteredListRules, filters: new Set() };

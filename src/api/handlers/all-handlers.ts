@@ -3,6 +3,9 @@
 import type { Handlers } from "../call.ts";
 import { attachmentHandlers } from "./attachments.ts";
 import { backupHandlers } from "./backups.ts";
+import { consistencyGroupHandlers } from "./consistency-groups.ts";
+import { groupSnapshotHandlers } from "./group-snapshots.ts";
+import { groupHandlers } from "./groups.ts";
 import { groupTypeHandlers } from "./group-types.ts";
 import { managementHandlers } from "./management.ts";
 import { messageHandlers } from "./messages.ts";
@@ -42,6 +45,9 @@ export const allHandlers: Handlers = {
   ...defaultTypeHandlers,
   ...qosHandlers,
   ...groupTypeHandlers,
+  ...groupHandlers,
+  ...groupSnapshotHandlers,
+  ...consistencyGroupHandlers,
   ...transferHandlers,
   ...serviceActionHandlers,
   ...managementHandlers,
