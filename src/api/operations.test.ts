@@ -10,7 +10,7 @@ import { loadApiDocument } from "./operations.ts";
 const withoutJson = new RegExp(
   "^(get|showVolumeEncryptionItem|complete|delete|set|unset|reset|force|update|extend|revert|reserve|unreserve" +
     "|add|remove|roll|begin|attach|detach|terminate|enableGroup|disableGroup" +
-    "|freeze|thaw|failover|associate|disassociate|unmanage|retype|migrate|enableCluster|showCluster|refuse)",
+    "|freeze|thaw|failover|associate|disassociate|unmanage|retype|migrate|reimage|enableCluster|showCluster|refuse)",
 );
 
 test("every response schema compiles, and refuses what is no answer of the operation", async () => {
