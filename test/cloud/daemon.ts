@@ -60,6 +60,15 @@ export class Daemon {
     return (await readFile(this.#logFile, "utf8").catch(() => "(no log)")).slice(-4000);
   }
 
+  /** SIGSTOP: its connections stay, and nothing comes of them until resume(). */
+  suspend(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   /** SIGKILL; resolves when the process is gone. */
   async kill(): Promise<void> {
     if (this.hasEnded) return;

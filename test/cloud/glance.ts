@@ -45,17 +45,32 @@ export class Glance {
     await this.#configure();
     const configuration = join(this.#folder, "glance-api.conf");
     await runOk("glance-manage", ["--config-file", configuration, "db_sync"]);
-    this.#server = await serveWsgi({
-      script: "/usr/bin/glance-wsgi-api",
-      env: { OS_GLANCE_CONFIG_DIR: this.#folder },
-      logFile: join(this.#folder, "uwsgi.log"),
-    });
+    this.#server = await this.#serve();
     await keystone.publish("image", this.url);
   }
 
+  /** Ends it as a crash would. */
   async stop(): Promise<void> {
     await this.#server?.daemon.kill();
-    this.#server = undefined;
+  }
+
+  /** After stop(): the same images, at the same URL. */
+  async startAgain(): Promise<void> {
+    this.#server = await this.#serve(this.url);
+  }
+
+  /** It hangs until resume(). */
+  suspend(): void {
+    this.#server?.daemon.suspend();
+  }
+
+  resume(): void {
+    this.#server?.daemon.resume();
+  }
+
+  /** The file with an image's bytes. */
+  pathOf(imageId: string): string {
+    return join(this.#folder, "images", imageId);
   }
 
   async dispose(): Promise<void> {
@@ -77,6 +92,15 @@ export class Glance {
     });
     if (stored.status !== 204) throw new Error(`Glance answers ${stored.status} to an image's bytes: ${await stored.text()}`);
     return id;
+  }
+
+  #serve(url?: string): Promise<WsgiServer> {
+    return serveWsgi({
+      script: "/usr/bin/glance-wsgi-api",
+      env: { OS_GLANCE_CONFIG_DIR: this.#folder },
+      logFile: join(this.#folder, "uwsgi.log"),
+      ...(url === undefined ? {} : { url }),
+    });
   }
 
   async #configure(): Promise<void> {

@@ -66,6 +66,15 @@ export class RabbitMq {
     this.#daemons = [];
   }
 
+  /** It hangs until resume(). */
+  suspend(): void {
+    this.#daemons[0]?.suspend();
+  }
+
+  resume(): void {
+    this.#daemons[0]?.resume();
+  }
+
   async dispose(): Promise<void> {
     await this.stop();
     await rm(this.#folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
-// Serves a WSGI script of an OpenStack service with Debian's uWSGI on a port of 127.0.0.1 that the kernel chooses. One request
-// at a time, unless options say otherwise: SQLite fails a transaction that has read, and then writes, when another one has
+// Serves a WSGI script of an OpenStack service with Debian's uWSGI on a port of 127.0.0.1 that the kernel chooses, unless it is
+// started again: clients have its URL then. One request at a time, unless options say otherwise: SQLite fails a transaction that has read, and then writes, when another one has
 // written meanwhile. Resolves when the application is loaded.
 
 import { readFile } from "node:fs/promises";
@@ -10,6 +10,8 @@ export interface WsgiOptions {
   readonly script: string;
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
+  /** Where it was before. */
+  readonly url?: string;
   /** More of uWSGI's options. */
   readonly args?: readonly string[];
 }
@@ -22,7 +24,6 @@ export interface WsgiServer {
 
 const options = [
   ["--plugin", "python3"],
-  ["--http-socket", "127.0.0.1:0"],
   ["--listen", "64"],
   ["--buffer-size", "65535"],
   // It closes each connection: a client that is not told so may send its next request into one that is being closed.
@@ -30,13 +31,16 @@ const options = [
   ["--enable-threads", "--need-app", "--disable-logging"],
 ].flat();
 
-export async function serveWsgi({ script, env, logFile, args = [] }: WsgiOptions): Promise<WsgiServer> {
-  const daemon = new Daemon("uwsgi-core", [...options, ...args, "--wsgi-file", script], { env, logFile });
+export async function serveWsgi({ script, env, logFile, url, args = [] }: WsgiOptions): Promise<WsgiServer> {
+  const address = `127.0.0.1:${url === undefined ? 0 : new URL(url).port}`;
+  const before = (await readFile(logFile, "utf8").catch(() => "")).length;
+  const started = ["--http-socket", address, ...options, ...args, "--wsgi-file", script];
+  const daemon = new Daemon("uwsgi-core", started, { env, logFile });
   let port: string | undefined;
   try {
     await daemon.waitUntil(async () => {
-      const log = await readFile(logFile, "utf8");
-      port = /bound to TCP address 127\.0\.0\.1:(\d+) \(port auto-assigned\)/.exec(log)?.[1];
+      const log = (await readFile(logFile, "utf8")).slice(before);
+      port = /bound to TCP address 127\.0\.0\.1:(\d+) /.exec(log)?.[1];
       return port !== undefined && /^WSGI app 0 \(mountpoint=''\) ready/m.test(log);
     });
   } catch (error) {

@@ -65,6 +65,20 @@ export class Keystone {
     for (const daemon of this.#daemons.splice(0)) await daemon.kill();
   }
 
+  /** After stop(): the same users and tokens, at the same URL. */
+  async startAgain(): Promise<void> {
+    await this.serve("long", this.#url);
+  }
+
+  /** It hangs until resume(). */
+  suspend(): void {
+    for (const daemon of this.#daemons) daemon.suspend();
+  }
+
+  resume(): void {
+    for (const daemon of this.#daemons) daemon.resume();
+  }
+
   async dispose(): Promise<void> {
     await this.stop();
     await rm(this.#folder, { recursive: true, force: true });
@@ -133,12 +147,13 @@ export class Keystone {
     if (status !== 204) throw new Error(`Keystone answers ${status} to a revocation`);
   }
 
-  /** Starts one more server over the same data; resolves with its URL. */
-  async serve(name: "long" | "short"): Promise<string> {
+  /** Starts one more server over the same data, where it was before or anywhere; resolves with its URL. */
+  async serve(name: "long" | "short", before?: string): Promise<string> {
     const { daemon, url } = await serveWsgi({
       script: "/usr/bin/keystone-wsgi-public",
       env: { OS_KEYSTONE_CONFIG_DIR: join(this.#folder, name) },
       logFile: join(this.#folder, `uwsgi-${this.#daemons.length}.log`),
+      ...(before === undefined ? {} : { url: before }),
     });
     this.#daemons.push(daemon);
     return `${url}/v3`;

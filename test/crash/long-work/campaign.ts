@@ -16,13 +16,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Random, seededRandom } from "../../../src/common/random.ts";
 import { BlockStorage } from "../../harness/block-storage.ts";
 import { GlanceDouble } from "../../harness/glance-double.ts";
-import { type AndironProcess, type ConfigGroups, prepareAndiron } from "../../harness/service.ts";
-import { type Finding, findWrong } from "../outside/findings.ts";
+import { type AndironProcess, prepareAndiron } from "../../harness/service.ts";
 import { look } from "../outside/look.ts";
+import { awaitRest } from "../outside/rest.ts";
 import { sendSlowly } from "./image-copy.ts";
 import { DoubleStore } from "./image-store.ts";
 import { makeKinds } from "./kinds.ts";
-import { type Ending, type LongWork, type Rig, cachingPool, pools } from "./work.ts";
+import { cachingPool, makePoolTypes, poolConfig } from "./pools.ts";
+import type { Ending, LongWork, Rig } from "./work.ts";
 
 export interface CampaignOptions {
   readonly seed: number;
@@ -54,16 +55,6 @@ export interface CampaignResult {
 
 const settleMsMax = 60_000;
 const startMsMax = 180_000;
-/** Nothing may be under way when the service is at rest. */
-const atRest = { passingMsMax: 0, graceMs: 0 };
-
-const config: ConfigGroups = {
-  DEFAULT: { enabled_backends: pools.join(","), image_conversion_cpu_limit: 600 },
-  [cachingPool]: { image_volume_cache_enabled: true, image_volume_cache_max_count: 2 },
-  jobs: { lease_ttl: 2, running_max: 16, running_per_project_max: 16 },
-  engine: { segment_bytes: 4 * 1024 * 1024, cleaner_interval: 0.2, retired_grace: 0.5, lease_ttl: 2 },
-};
-
 /** Resolves when all kills were survived; rejects with what was found wrong, and leaves the state there if KEEP_STATE is set. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const folder = await mkdtemp(join(tmpdir(), "andiron-campaign-"));
@@ -71,13 +62,11 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await glance.start();
   glance.onDownload = sendSlowly;
   glance.createPauseMs = 300;
-  const service = await prepareAndiron({ ...config, DEFAULT: { ...config["DEFAULT"], glance_api_servers: glance.url } });
+  const service = await prepareAndiron({ ...poolConfig, DEFAULT: { ...poolConfig["DEFAULT"], glance_api_servers: glance.url } });
   try {
     await service.start(startMsMax);
     const api = new BlockStorage(service);
-    for (const name of pools) {
-      await api.call("POST", "/types", { volume_type: { name, extra_specs: { volume_backend_name: name } } });
-    }
+    await makePoolTypes(api);
     const random = seededRandom(options.seed);
     const images = new DoubleStore(glance);
     return await new Campaign(options, { service, api, images, random, folder, snapshots: options.snapshots }).run();
@@ -158,21 +147,9 @@ class Campaign {
     await Promise.all(asked);
   }
 
-  /** Until the outside judge has nothing to say any more. */
   async #settle(): Promise<void> {
-    const beganMs = performance.now();
-    for (;;) {
-      const wrong = await this.#judge();
-      const tookMs = performance.now() - beganMs;
-      this.#result.settledMsMax = Math.max(this.#result.settledMsMax, tookMs);
-      if (wrong.length === 0) return;
-      if (tookMs > settleMsMax) throw new Error(`a minute after kill ${this.#result.kills}:\n${told(wrong)}`);
-      await sleep(200);
-    }
-  }
-
-  async #judge(): Promise<Finding[]> {
-    return findWrong(await look(this.#rig), atRest);
+    const tookMs = await awaitRest(this.#rig, settleMsMax);
+    this.#result.settledMsMax = Math.max(this.#result.settledMsMax, tookMs);
   }
 
   async #end(work: LongWork): Promise<void> {
@@ -203,5 +180,3 @@ class Campaign {
     return `${name} under way in ${kills}, ${endings.done} done, ${endings["not begun"]} not begun`;
   }
 }
-
-const told = (findings: readonly Finding[]): string => findings.map(({ rule, what }) => `${rule}: ${what}`).join("\n");

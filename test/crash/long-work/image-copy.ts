@@ -7,8 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Volume } from "../../harness/block-storage.ts";
 import type { Interception } from "../../harness/glance-double.ts";
 import { type Content, checkVolume, makeContent, writeImageOf } from "./content.ts";
+import { cachingPool, pools } from "./pools.ts";
 import { clearError, findVolume } from "./volumes.ts";
-import { type Ending, type LongWork, type Rig, cachingPool, pools } from "./work.ts";
+import type { Ending, LongWork, Rig } from "./work.ts";
 
 export const imageMebibytes = 96;
 const pieces = 32;

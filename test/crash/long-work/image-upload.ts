@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { runOk } from "../../harness/command.ts";
 import { makeContent, writeImageOf, writeVolume } from "./content.ts";
+import { pools } from "./pools.ts";
 import { clearError, findVolume } from "./volumes.ts";
-import { type Ending, type LongWork, type Rig, pools } from "./work.ts";
+import type { Ending, LongWork, Rig } from "./work.ts";
 
 const pieces = 32;
 

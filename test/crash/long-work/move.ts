@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { type Content, checkVolume, makeContent, writeVolume } from "./content.ts";
+import { pools } from "./pools.ts";
 import { type ShownVolume, clearError, findVolume, isMoving, poolOf } from "./volumes.ts";
-import { type Ending, type LongWork, type Rig, pools } from "./work.ts";
+import type { Ending, LongWork, Rig } from "./work.ts";
 
 const pieces = 64;
 

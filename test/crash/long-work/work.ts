@@ -33,7 +33,3 @@ export interface LongWork {
   /** Rejects when it ended in any other way, or with other bytes. What was made for the piece is deleted. */
   end(): Promise<Ending>;
 }
-
-/** The pools of the campaign's service, each with a volume type of its name; those of `cachingPool` are made of cached images. */
-export const pools = ["east", "west"] as const;
-export const cachingPool = "west";
