@@ -1,6 +1,6 @@
 // Serves a WSGI script of an OpenStack service with Debian's uWSGI on a port of 127.0.0.1 that the kernel chooses, unless it is
-// started again: clients have its URL then. One request at a time, unless options say otherwise: SQLite fails a transaction that has read, and then writes, when another one has
-// written meanwhile. Resolves when the application is loaded.
+// started again: clients have its URL then. One request at a time, unless options say otherwise: SQLite fails a transaction that
+// has read, and then writes, when another one has written meanwhile. Resolves when the application is loaded.
 
 import { readFile } from "node:fs/promises";
 import { Daemon } from "./daemon.ts";

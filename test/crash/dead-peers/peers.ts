@@ -10,7 +10,7 @@ import { type Keystone, password, prepareKeystone } from "../../keystone/keyston
 import { Gate } from "../../notifications/gate.ts";
 import type { ImageStore, StoredImage } from "../long-work/image-store.ts";
 
-/** gone: the process is killed, and nobody answers. hanging: SIGSTOP; connections are made and stay, and nothing comes of them. */
+/** gone: the process is killed. hanging: SIGSTOP; connections are made and stay, and nothing comes of them. */
 export type Absence = "gone" | "hanging";
 export const absences: readonly Absence[] = ["gone", "hanging"];
 

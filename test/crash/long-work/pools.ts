@@ -1,5 +1,5 @@
 // The service that does the long work of the campaigns: two pools, each with a volume type of its name; one of them keeps images.
-// Leases are short, so that what a dead process had is soon taken over; everything else small, so that much happens in little time.
+// Leases are short, so that what a dead process had is soon taken over; the rest is small, so that much happens in little time.
 
 import type { BlockStorage } from "../../harness/block-storage.ts";
 import type { ConfigGroups } from "../../harness/service.ts";
