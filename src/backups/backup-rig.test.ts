@@ -111,7 +111,8 @@ export class BackupRig {
     const task = this.task(cutId, parent?.id ?? null, isWhole ? null : parent.cutId);
     const written = await this.writeAll(task, deaths, yields);
     const { location, objectCount } = written.result!;
-    assert.equal(objectCount, location.chunkCount + 1);
+    const own = (await this.names()).filter((name) => name.startsWith(`${location.prefix}/`));
+    assert.deepEqual([own.length, objectCount], [location.chunkCount + 1, location.chunkCount + 1]);
     return { id: task.backupId, parentId: task.parentId, cutId, location, bytes, isWhole };
   }
 

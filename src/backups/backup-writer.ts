@@ -7,7 +7,7 @@
 // - A step answers when all that it put is durable; then its cursor has the chunks. One put is under way while the next chunk
 //   is read.
 // - Nothing is put when the claim may be lost. A put that was begun before and lands later has a name of its own generation,
-//   which place.ts knows.
+//   which place.ts knows: it goes when the backup is done, or with it.
 
 import { AndironError } from "../common/errors.ts";
 import type { ChangedExtent, SnapshotDirectory, SnapshotReader } from "../engine/device.ts";
@@ -17,7 +17,7 @@ import { type ObjectIdentity, type SealOptions, sealObject } from "./envelope.ts
 import { encodeHead } from "./head.ts";
 import { backupLimits, clusterBytes } from "./limits.ts";
 import { eachOf, piecesOf } from "./parallel.ts";
-import { type BackupPlace, chunkName, claimedPlace, extendedPlace, headName, newPlace, parsePlace } from "./place.ts";
+import { type BackupPlace, chunkName, claimedPlace, extendedPlace, headName, leftNames, newPlace, parsePlace } from "./place.ts";
 
 export interface BackupRun {
   readonly signal: AbortSignal;
@@ -95,6 +95,7 @@ export class BackupWriter {
     if (from < reader.sizeBytes) return { cursor, done: from };
     refuseLost(run);
     await store.put(headName(place), await this.#head(task, reader.sizeBytes, place, dataBytes));
+    await eachOf(leftNames(place), run.signal, (name) => store.delete(name));
     const encryptionKeyId = this.#options.keys?.firstId ?? null;
     return { cursor, done: from, result: { location: place, objectCount: place.chunkCount + 1, encryptionKeyId } };
   }

@@ -79,6 +79,16 @@ export function objectAt(place: BackupPlace, at: number): string {
   return chunkName(place, endOf(place, generation) + number, generation);
 }
 
+/** What claims before the last may have left beside what counts; nothing when there was one alone. */
+export function* leftNames(place: BackupPlace): Generator<string> {
+  if (place.generation <= 1) return;
+  const head = headName(place);
+  for (let at = place.chunkCount; at < objectCountMax(place); at++) {
+    const name = objectAt(place, at);
+    if (name !== head) yield name;
+  }
+}
+
 /** The first chunk that the claim may have put and that does not count. */
 function endOf({ runs, chunkCount }: BackupPlace, generation: number): number {
   const after = runs.find(([later]) => later > generation);
