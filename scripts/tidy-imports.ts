@@ -21,6 +21,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   keystone: ["common/"],
   nova: ["common/", "keystone/"],
   glance: ["common/", "keystone/"],
+  barbican: ["common/", "keystone/"],
   "object-store": ["common/", "keystone/"],
   messaging: ["common/"],
   engine: ["common/", "registry/"],

@@ -7,6 +7,7 @@ import { RulePolicy } from "../../src/cinder/policy/rule-policy.ts";
 import { jobKind, jobRunnerKind, parseRecord } from "../../src/cinder/records.ts";
 import { noBackupBytes } from "../../src/cinder/backups/backup-bytes.ts";
 import { noDiskCopies } from "../../src/cinder/disk-copies.ts";
+import { noKeys } from "../../src/cinder/keys.ts";
 import { noImages } from "../../src/cinder/images.ts";
 import { anyProject, noServers, type CinderPorts } from "../../src/cinder/ports.ts";
 import { RecordControl } from "../../src/cinder/record-control.ts";
@@ -37,6 +38,7 @@ export class JobProcess {
       servers: noServers,
       projects: anyProject,
       images: noImages,
+      keys: noKeys,
       copies: noDiskCopies,
       backups: noBackupBytes,
       log: { level: () => "INFO", setLevel: () => undefined },

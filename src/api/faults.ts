@@ -59,6 +59,7 @@ const unavailableText = "The service is temporarily unavailable. Try again later
 /** Instead of unavailableText, for who would look for the fault on our side. */
 const texts: Readonly<Partial<Record<ErrorCode, string>>> = {
   keystone_unavailable: "The Keystone service is temporarily unavailable.",
+  barbican_unavailable: "The Barbican service is temporarily unavailable.",
   glance_unavailable: "The Glance service is temporarily unavailable.",
   nova_unavailable: "The Nova service is temporarily unavailable.",
 };

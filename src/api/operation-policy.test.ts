@@ -66,6 +66,7 @@ async function makeRecords(api: ApiFixture): Promise<Readonly<Record<string, str
   await api.cinder.idle();
   return {
     volume_id: volumeId,
+    image_id: volumeId,
     other_volume_id: attachedId,
     snapshot_id: textAt(snapshot, "snapshot", "id"),
     attachment_id: textAt(attachment, "attachment", "id"),

@@ -21,6 +21,7 @@ import type { Registry } from "../registry/registry.ts";
 import { makeBackupPart } from "./backup-part.ts";
 import { makeNotificationPart } from "./notification-part.ts";
 import { makeImagePart } from "./image-part.ts";
+import { makeKeyPart } from "./key-part.ts";
 import { makeKeystonePart } from "./keystone-part.ts";
 import { countJobEvents, watchJobs } from "./job-metrics.ts";
 import { readApiTls } from "./pem-files.ts";
@@ -54,6 +55,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   const keystone = makeKeystonePart(config, log);
   const images = makeImagePart({ config, ...keystone, directory: options.exports });
   const backups = await makeBackupPart({ config, registry, session: keystone.session, exports: options.exports, snapshots });
+  const keys = makeKeyPart({ config, ...keystone });
   const notifications = await makeNotificationPart({ config, log, metrics, registry });
   const cinder = createCinder({
     ...shared,
@@ -61,6 +63,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     policy: keystone.policy,
     servers: keystone.servers,
     images: images.images,
+    keys: keys.keys,
     copies: new CopiesBetweenExports(options.exports),
     backups: backups.bytes,
     projects: keystone.projects,
@@ -92,9 +95,10 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     random: systemRandom,
   });
   const verbs: Service = { id: "engine-control", start: () => control.start(), stop: () => control.stop() };
+  const parts = [keystone, images, keys, backups, notifications];
   return {
     server,
-    services: [...keystone.services, ...images.services, ...backups.services, ...notifications.services, verbs, cinder, server],
+    services: [...parts.flatMap(({ services }) => services), verbs, cinder, server],
   };
 }
 

@@ -12,6 +12,7 @@ import { AndironError } from "../common/errors.ts";
 import type { GlanceClient, ImageAsker } from "../glance/glance-client.ts";
 import type { ImageFacts } from "../glance/image.ts";
 import type { ServiceSession } from "../keystone/service-session.ts";
+import { CallerWords } from "./caller-words.ts";
 
 export interface ImageAskingOptions {
   /** Our own standing with Keystone; undefined without Keystone. */
@@ -22,15 +23,13 @@ export interface ImageAskingOptions {
 
 type JobTask = Pick<UploadTask, "jobId" | "requestId" | "image">;
 
-/** More than jobs may wait; without the caller's word a job asks with our own. */
-const wordsMax = 20_000;
 /** An image that has not all of its bytes. */
 const emptyStatuses = new Set(["queued", "saving"]);
 
 export class ImageAsking {
   readonly #glance: GlanceClient;
   readonly #options: ImageAskingOptions;
-  readonly #words = new Map<string, () => string>();
+  readonly #words = new CallerWords();
 
   constructor(glance: GlanceClient, options: ImageAskingOptions) {
     this.#glance = glance;
@@ -50,25 +49,22 @@ export class ImageAsking {
     return this.#glance.findByName(asker, reference);
   }
 
-  vouch(jobId: string, { userToken }: RequestContext): void {
-    if (userToken === undefined) return;
-    this.#words.set(jobId, userToken);
-    const oldest = this.#words.keys().next();
-    if (this.#words.size > wordsMax && oldest.done !== true) this.#words.delete(oldest.value);
+  vouch(jobId: string, context: RequestContext): void {
+    this.#words.vouch(jobId, context);
   }
 
   forget(jobId: string): void {
-    this.#words.delete(jobId);
+    this.#words.forget(jobId);
   }
 
   async *read(task: CopyTask, offset: number, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
     const { id, sizeBytes } = task.image;
     const wanted = { id, sizeBytes, offset, signal };
-    const word = this.#words.get(task.jobId);
+    const word = this.#words.of(task.jobId);
     if (word === undefined) return yield* this.#readAsOurselves(task, offset, signal);
     let came = 0;
     try {
-      for await (const piece of this.#glance.read(await this.#asker(task.requestId, word()), wanted)) {
+      for await (const piece of this.#glance.read(await this.#asker(task.requestId, word), wanted)) {
         came += piece.length;
         yield piece;
       }
@@ -120,11 +116,11 @@ export class ImageAsking {
 
   /** With the caller's word as long as it is good, then with our own. */
   async #asCaller<R>(task: JobTask, ask: (asker: ImageAsker) => Promise<R>): Promise<R> {
-    const word = this.#words.get(task.jobId);
+    const word = this.#words.of(task.jobId);
     const { session } = this.#options;
     if (word !== undefined) {
       try {
-        return await ask(await this.#asker(task.requestId, word()));
+        return await ask(await this.#asker(task.requestId, word));
       } catch (error) {
         if (session === undefined || !(error instanceof AndironError) || error.code !== "image_forbidden") throw error;
       }

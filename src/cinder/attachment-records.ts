@@ -98,7 +98,7 @@ async function exportVolume(
     access_mode: mode,
     discard: true,
     qos_specs: frontEndFigures(qos, volume.sizeGib),
-    encrypted: false,
+    encrypted: volume.encryptionKeyId !== undefined,
     cacheable: false,
     volume_id: volume.id,
     attachment_id: attachmentId,

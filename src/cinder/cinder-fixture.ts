@@ -14,6 +14,7 @@ import type { RequestContext } from "./context.ts";
 import { type BackupBytes, noBackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
 import { noImages } from "./images.ts";
+import { noKeys } from "./keys.ts";
 import type { LogLevel } from "./model.ts";
 import type { Outbox } from "./notifications/notices.ts";
 import { RulePolicy } from "./policy/rule-policy.ts";
@@ -38,6 +39,7 @@ export interface FixtureOptions {
   readonly servers?: CinderOptions["servers"];
   readonly projects?: CinderOptions["projects"];
   readonly images?: CinderOptions["images"];
+  readonly keys?: CinderOptions["keys"];
   readonly copies?: CinderOptions["copies"];
   readonly backups?: CinderOptions["backups"];
   readonly policy?: CinderOptions["policy"];
@@ -113,6 +115,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       servers: options.servers ?? noServers,
       projects: options.projects ?? anyProject,
       images: options.images ?? noImages,
+      keys: options.keys ?? noKeys,
       copies: options.copies ?? copiesAtOnce,
       backups: options.backups ?? backupsAtOnce,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },

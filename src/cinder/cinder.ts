@@ -21,6 +21,8 @@ import { ImageCache } from "./image-cache.ts";
 import type { Images } from "./images.ts";
 import { GroupDelete } from "./jobs/group-delete.ts";
 import { GroupFromSource } from "./jobs/group-from-source.ts";
+import { KeyDelete } from "./jobs/key-delete.ts";
+import type { Keys } from "./keys.ts";
 import type { JobCounts } from "./jobs/job-counts.ts";
 import { BackupCreate } from "./jobs/backup-create.ts";
 import { BackupDelete } from "./jobs/backup-delete.ts";
@@ -70,6 +72,7 @@ export interface CinderOptions {
   readonly servers: ServerVolumes;
   readonly projects: Projects;
   readonly images: Images;
+  readonly keys: Keys;
   /** Where notifications go; without it nobody is told anything. */
   readonly outbox?: Outbox;
   readonly copies: DiskCopies;
@@ -103,7 +106,7 @@ export function createCinder(options: CinderOptions): CinderService {
   const toImage = new VolumeToImage(ports);
   const migration = new VolumeMigration(ports);
   const backupJobs = { create: new BackupCreate(ports), restore: new BackupRestore(ports), delete: new BackupDelete(ports) };
-  const ofVolumes = [cascade, fromImage, reimage, toImage, migration];
+  const ofVolumes = [cascade, fromImage, reimage, toImage, migration, new KeyDelete(ports)];
   const groups = groupServices(ports, jobs.queue);
   const kinds = [...ofVolumes, ...Object.values(backupJobs), ...groups.kinds, ...(options.jobKinds?.(ports) ?? [])];
   for (const kind of kinds) jobs.addKind(kind);
@@ -137,7 +140,7 @@ export function createCinder(options: CinderOptions): CinderService {
     groupTypes,
     ...groups.verbs,
     defaultTypes: new DefaultTypeService(ports),
-    transfers: new TransferService(ports),
+    transfers: new TransferService(ports, jobs.queue),
     serviceActions: new ServiceActionService(ports, () => reconciler.lookAround()),
     management: new ManagementService(ports, deletion),
     async idle() {

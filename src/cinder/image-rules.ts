@@ -52,17 +52,15 @@ export function checkImage(image: ImageDescription, sizeGib: number, verifiesSig
     const reason = `Image virtual size is ${virtualGib}GB and doesn't fit in a volume of size ${sizeGib}GB.`;
     throw new CinderFault("invalid", `Image ${id} is unacceptable: ${reason}`);
   }
-  if (image.properties["cinder_encryption_key_id"] !== undefined) {
-    throw invalid("Key manager error: there is none, so that encrypted images can't be read.");
-  }
   const isSigned = verifiesSignatures && signatureProperties.some((name) => image.properties[name] !== undefined);
   return { isSigned, id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner };
 }
 
 /** What the volume says of the image from then on. */
 export function imageMetadataOf(image: ImageDescription, isSignatureLookedAt: boolean): Metadata {
+  const { cinder_encryption_key_id: _key, cinder_encryption_key_deletion_policy: _policy, ...properties } = image.properties;
   const metadata: Metadata = {
-    ...image.properties,
+    ...properties,
     ...(isSignatureLookedAt ? { signature_verified: "False" } : {}),
     image_id: image.id,
     ...(image.name === null || image.name === "" ? {} : { image_name: image.name }),

@@ -85,6 +85,9 @@ export class ManagementService implements Management {
     if (zone !== this.#ports.settings.availabilityZone) throw invalid(`Availability zone '${zone}' is invalid.`);
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const type = await this.#chooseType(tx, context, request.volumeType);
+      if (type.encryption !== undefined) {
+        throw invalid("Invalid volume type: Managing to an encrypted volume type is not supported.");
+      }
       const vdisk = await this.#findVdisk(tx, pool, request.reference);
       // What is ours alone is there since a record says so: after the look at the vDisk the index knows.
       await this.#ports.index.fresh();
@@ -137,6 +140,7 @@ export class ManagementService implements Management {
         consumesQuota: true,
         availabilityZone: volume.availabilityZone,
         metadata: request.metadata ?? {},
+        ...(volume.encryptionKeyId === undefined ? {} : { encryptionKeyId: volume.encryptionKeyId }),
       };
       await this.#ports.ledger.charge(tx, snapshotCharge(this.#ports.settings, snapshot));
       writeRecord(tx, snapshotKind, cut.id, snapshot);

@@ -108,6 +108,8 @@ export interface Volume {
   readonly snapshotCount: number;
   /** Attachments that exist, oldest first; at most cinderLimits.attachmentsPerVolumeMax. */
   readonly attachmentIds: readonly string[];
+  /** In the key manager, of the volume alone; present for a volume that is encrypted. */
+  readonly encryptionKeyId?: string;
   /** When it could be used first, where that was later than its making. */
   readonly launchedAtMs?: number;
   /** The job that works on it (jobs/job.ts), until it ends. */
@@ -139,6 +141,8 @@ export interface Snapshot {
   readonly updatedAtMs: number | null;
   readonly groupSnapshotId: string | null;
   readonly consumesQuota: boolean;
+  /** The volume's key. */
+  readonly encryptionKeyId?: string;
   /** The volume's zone, for the filter. */
   readonly availabilityZone: string;
   readonly metadata: Metadata;
@@ -155,7 +159,7 @@ export interface ConnectionInfo {
   readonly discard: true;
   /** What the client's side has to enforce, by libvirt's names; null for none. */
   readonly qos_specs: Metadata | null;
-  readonly encrypted: false;
+  readonly encrypted: boolean;
   readonly cacheable: false;
   readonly volume_id: string;
   readonly attachment_id: string;

@@ -81,6 +81,8 @@ export interface CreateTransfer {
   readonly volumeId: string;
   readonly name: string | null;
   readonly noSnapshots: boolean;
+  /** Also a volume that is encrypted (3.70). */
+  readonly allowsEncrypted?: boolean;
 }
 
 export interface CreatedTransfer {

@@ -10,6 +10,7 @@ import type { BackupBytes } from "./backups/backup-bytes.ts";
 import type { DiskCopies } from "./disk-copies.ts";
 import { attachmentNotFound, snapshotNotFound, volumeNotFound } from "./faults.ts";
 import type { Images } from "./images.ts";
+import type { Keys } from "./keys.ts";
 import type { ListQuery } from "./list-query.ts";
 import type { Attachment, LogLevel, Snapshot, Volume } from "./model.ts";
 import type { Notices } from "./notifications/notices.ts";
@@ -64,6 +65,7 @@ export interface CinderPorts {
   readonly servers: ServerVolumes;
   readonly projects: Projects;
   readonly images: Images;
+  readonly keys: Keys;
   readonly copies: DiskCopies;
   readonly backups: BackupBytes;
   readonly log: LogControl;

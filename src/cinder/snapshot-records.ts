@@ -47,6 +47,7 @@ export function newSnapshot(
     consumesQuota: true,
     availabilityZone: volume.availabilityZone,
     metadata: request.metadata ?? {},
+    ...(volume.encryptionKeyId === undefined ? {} : { encryptionKeyId: volume.encryptionKeyId }),
   };
 }
 

@@ -3,6 +3,8 @@
 //   available ── create ──► awaiting-transfer ── accept ──► available, in the other project, no transfer
 //                                 └───────────── delete ──► available, no transfer
 //
+// The key of an encrypted volume is ours while it is on offer: each step makes a copy, and deletes what was copied.
+//
 // An acceptance is one transaction: volume, snapshots (unless they stay), the usage of both projects, and connections that
 // were left open end with it. That bounds the snapshots: transferSnapshotsMax.
 
@@ -13,6 +15,8 @@ import { runQuery } from "./collection-query.ts";
 import type { RequestContext } from "./context.ts";
 import { invalid, invalidSnapshot, invalidVolume, transferNotFound } from "./faults.ts";
 import { checkTransferable } from "./groups/group-status.ts";
+import type { JobQueue } from "./jobs/job-queue.ts";
+import type { KeyHolder } from "./keys.ts";
 import type { ListQuery, Page } from "./list-query.ts";
 import { checkTexts } from "./metadata-rules.ts";
 import { cinderLimits, type Snapshot, type Transfer, type Volume } from "./model.ts";
@@ -23,14 +27,17 @@ import { deleteRecord, readRecord, snapshotKind, transferKind, volumeKind, write
 import { transferShape } from "./shapes.ts";
 import { snapshotCharge } from "./snapshot-records.ts";
 import { checkNotMoving } from "./status.ts";
+import { commitWithKey, deleteKeyLater, type KeyFor } from "./volume-keys.ts";
 
 const keyBytes = 8; // shown as 16 hex digits, the length of Cinder's
 
 export class TransferService implements Transfers {
   readonly #ports: CinderPorts;
+  readonly #queue: JobQueue;
 
-  constructor(ports: CinderPorts) {
+  constructor(ports: CinderPorts, queue: JobQueue) {
     this.#ports = ports;
+    this.#queue = queue;
   }
 
   async list(context: RequestContext, query: ListQuery): Promise<Page<Transfer>> {
@@ -57,12 +64,13 @@ export class TransferService implements Transfers {
     const id = this.#ports.random.uuid();
     const authKey = this.#ports.random.bytes(keyBytes).toString("hex");
     const salt = this.#ports.random.bytes(keyBytes).toString("hex");
-    const transfer = await this.#ports.store.commit(context.projectId, async (tx) => {
+    const transfer = await this.#commit(context, async (tx, keyFor) => {
       const volume = await readVolume(tx, context, request.volumeId);
       this.#ports.policy.enforce(context, "volume:create_transfer", volume);
       if (volume.status !== "available") throw invalidVolume("status must be available");
       checkNotMoving(volume);
       checkTransferable(volume);
+      checkEncrypted(volume, request);
       if (!request.noSnapshots) checkSnapshots(await this.#snapshotsOf(volume));
       const record: Transfer = {
         v: 1,
@@ -78,7 +86,7 @@ export class TransferService implements Transfers {
       if (volume.transferId !== undefined) deleteRecord(tx, transferKind, volume.transferId);
       writeRecord(tx, transferKind, id, record);
       const offered: Volume = { ...volume, status: "awaiting-transfer", transferId: id };
-      this.#writeVolume(tx, offered);
+      this.#writeVolume(tx, await this.#rekey(tx, keyFor, offered, context, "ourselves", context));
       await this.#ports.notices.volume(tx, context, "transferCreate", volume, offered);
       return record;
     });
@@ -87,7 +95,7 @@ export class TransferService implements Transfers {
 
   async accept(context: RequestContext, id: string, authKey: string): Promise<Transfer> {
     const revoked: string[] = [];
-    const transfer = await this.#ports.store.commit(context.projectId, async (tx) => {
+    const transfer = await this.#commit(context, async (tx, keyFor) => {
       const found = await readRecord(tx, transferKind, id);
       if (found === undefined) throw transferNotFound(id);
       this.#ports.policy.enforce(context, "volume:accept_transfer", ownTarget(context));
@@ -100,7 +108,9 @@ export class TransferService implements Transfers {
       }
       checkTransferable(volume);
       revoked.splice(0, revoked.length, ...(await dropAttachments(this.#ports, tx, volume)));
-      const moved = await this.#move(tx, context, volume, found);
+      const offered = await this.#move(tx, context, volume, found);
+      const moved = await this.#rekey(tx, keyFor, offered, "ourselves", context, context);
+      this.#writeVolume(tx, moved);
       await this.#ports.notices.volume(tx, context, "transferAccept", volume, moved);
       deleteRecord(tx, transferKind, id);
       return found;
@@ -110,7 +120,7 @@ export class TransferService implements Transfers {
   }
 
   async delete(context: RequestContext, id: string): Promise<void> {
-    await this.#ports.store.commit(context.projectId, async (tx) => {
+    await this.#commit(context, async (tx, keyFor) => {
       const transfer = await readRecord(tx, transferKind, id);
       if (transfer === undefined || !isVisible(context, transfer)) throw transferNotFound(id);
       this.#ports.policy.enforce(context, "volume:delete_transfer", transfer);
@@ -119,7 +129,7 @@ export class TransferService implements Transfers {
       if (volume?.transferId !== id) return;
       const { transferId: _, ...rest } = volume;
       const free: Volume = { ...rest, status: volume.status === "awaiting-transfer" ? "available" : volume.status };
-      this.#writeVolume(tx, free);
+      this.#writeVolume(tx, await this.#rekey(tx, keyFor, free, "ourselves", context, context));
       await this.#ports.notices.volume(tx, context, "transferDelete", volume, free);
     });
   }
@@ -147,8 +157,27 @@ export class TransferService implements Transfers {
       attachStatus: "detached",
       attachmentIds: [],
     };
-    this.#writeVolume(tx, moved);
     return moved;
+  }
+
+  async #commit<T>(context: RequestContext, body: (tx: Tx, keyFor: KeyFor) => Promise<T>): Promise<T> {
+    const value = await commitWithKey(this.#ports, context, body);
+    this.#queue.wake();
+    return value;
+  }
+
+  /** The volume with a key of another holder's; its snapshots are written, the old key is deleted. */
+  async #rekey(tx: Tx, keyFor: KeyFor, volume: Volume, from: KeyHolder, to: KeyHolder, context: RequestContext): Promise<Volume> {
+    const { encryptionKeyId: keyId } = volume;
+    if (keyId === undefined) return volume;
+    const encryptionKeyId = keyFor({ kind: "copy", keyId, from, to });
+    for (const { id } of await this.#snapshotsOf(volume)) {
+      const snapshot = await readRecord(tx, snapshotKind, id);
+      if (snapshot !== undefined) writeRecord(tx, snapshotKind, id, { ...snapshot, encryptionKeyId });
+    }
+    if (from !== "ourselves") this.#ports.keys.vouch(keyId, from);
+    deleteKeyLater(this.#ports, tx, keyId, volume, context.requestId);
+    return { ...volume, encryptionKeyId };
   }
 
   async #moveCharge(
@@ -171,6 +200,12 @@ export class TransferService implements Transfers {
   #writeVolume(tx: Tx, volume: Volume): void {
     writeRecord(tx, volumeKind, volume.id, { ...volume, updatedAtMs: this.#ports.clock.wallMs() });
   }
+}
+
+function checkEncrypted({ encryptionKeyId }: Volume, { allowsEncrypted, noSnapshots }: CreateTransfer): void {
+  if (encryptionKeyId === undefined) return;
+  if (!allowsEncrypted) throw invalidVolume("transferring encrypted volume is not supported");
+  if (noSnapshots) throw invalidVolume("transferring an encrypted volume without its snapshots is not supported");
 }
 
 function checkSnapshots(snapshots: readonly Snapshot[]): void {

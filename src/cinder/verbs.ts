@@ -46,6 +46,8 @@ export interface CreateVolume {
   readonly differentHost?: readonly string[];
 }
 
+export type VolumeEncryption = Readonly<Record<string, string | number | null>>;
+
 export interface NameUpdate {
   readonly name?: string | null;
   readonly description?: string | null;
@@ -76,7 +78,8 @@ export interface Volumes {
   list(context: RequestContext, query: ListQuery): Promise<Page<VolumeDetail>>;
   show(context: RequestContext, id: string): Promise<VolumeDetail>;
   /** Always null: no volume is encrypted. */
-  encryptionKeyId(context: RequestContext, id: string): Promise<null>;
+  /** How it is encrypted, in the API's words; without an encryption the key's id alone, which is null. */
+  encryption(context: RequestContext, id: string): Promise<VolumeEncryption>;
   update(context: RequestContext, id: string, update: NameUpdate): Promise<VolumeDetail>;
   delete(context: RequestContext, id: string, options: { readonly cascade: boolean; readonly force: boolean }): Promise<void>;
   summary(context: RequestContext, query: ListQuery): Promise<VolumeSummary>;

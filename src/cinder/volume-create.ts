@@ -17,7 +17,7 @@ import { readBackup } from "./backups/backup-records.ts";
 import type { BackupRestoration } from "./backups/backup-restoration.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
-import { invalid, invalidBackup, invalidInput, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { invalid, invalidBackup, invalidInput, invalidVolume, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { readGroup } from "./groups/group-records.ts";
 import { checkJoinAtCreation } from "./groups/group-status.ts";
 import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
@@ -35,6 +35,7 @@ import { choosePool, poolOfHost, volumeHost, type PoolDemand } from "./scheduler
 import { checkCloneSource, checkSnapshotAsSource, volumeTooLarge } from "./status.ts";
 import { isUuid, readDefaultType, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
+import { chooseKey, commitWithKey, type KeyFor } from "./volume-keys.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { CreateVolume } from "./verbs.ts";
 
@@ -51,6 +52,10 @@ interface Origin {
   readonly typeId: string | null;
   /** An image's wish for a type, by id or name. */
   readonly typeReference?: string | undefined;
+  /** Of a source that is encrypted. */
+  readonly encryptionKeyId?: string | undefined;
+  /** The bytes are there already, and mean what they meant. */
+  readonly hasBytes: boolean;
   readonly bootable: boolean;
   readonly imageMetadata: Metadata;
   readonly backup?: Backup;
@@ -63,6 +68,7 @@ const noOrigin: Origin = {
   typeId: null,
   bootable: false,
   imageMetadata: {},
+  hasBytes: false,
 };
 
 export interface CreationJobs {
@@ -99,7 +105,9 @@ export async function createVolume(
   if (image !== undefined) ports.images.vouch(ids.job, context);
   try {
     const given = image === undefined ? request : { ...request, image };
-    const created = await ports.store.commit(context.projectId, (tx) => create(ports, jobs, tx, context, given, pools, ids));
+    const created = await commitWithKey(ports, context, (tx, keyFor) =>
+      create(ports, jobs, { tx, keyFor, context, pools, ids }, given),
+    );
     if (created.volume.jobId !== undefined) jobs.queue.wake();
     else if (image !== undefined) await ports.images.endCopy(ids.job);
     return created;
@@ -111,14 +119,19 @@ export async function createVolume(
 
 type Request = VolumeRequest & { readonly image?: ImageDescription };
 
+interface Circumstances {
+  readonly tx: Tx;
+  readonly keyFor: KeyFor;
+  readonly context: RequestContext;
+  readonly pools: readonly PoolInfo[];
+  readonly ids: Ids;
+}
+
 async function create(
   ports: CinderPorts,
   jobs: CreationJobs,
-  tx: Tx,
-  context: RequestContext,
+  { tx, keyFor, context, pools, ids }: Circumstances,
   request: Request,
-  pools: readonly PoolInfo[],
-  ids: Ids,
 ): Promise<CreatedVolume> {
   const origin = await readOrigin(ports, tx, context, request);
   const sizeGib = chooseSize(request, origin);
@@ -128,9 +141,10 @@ async function create(
   const zone = group?.availabilityZone ?? chooseZone(ports, request, origin);
   const type = await chooseType(ports, tx, context, request, origin);
   if (group !== undefined) checkJoinAtCreation(group, context.projectId, type);
-  if (type.encryption !== undefined) throw invalid("Key manager error: there is none, so that encrypted volumes can't be made.");
+  const wish = await chooseKey(tx, context, type, origin);
   const multiattach = asksFor(type.extraSpecs["multiattach"]);
   if (multiattach) {
+    if (wish !== undefined) throw invalidVolume("Multiattach cannot be used with encrypted volumes.");
     ports.policy.enforce(context, "volume:multiattach", ownTarget(context));
   }
   await ports.ledger.checkVolumeSize(tx, context.projectId, sizeGib);
@@ -140,11 +154,15 @@ async function create(
   const pool = "pool" in choice ? choice.pool : undefined;
   const host = pool === undefined ? null : volumeHost(ports.settings, pool);
   const chosen = { typeId: type.id, host, availabilityZone: zone, sizeGib, multiattach, createdAtMs: ports.clock.wallMs() };
-  const draft = draftOf(context, request, origin, ids.volume, chosen);
-  const cached = image === undefined || pool === undefined ? undefined : await jobs.cache.find(tx, pool, image, sizeGib);
+  const key = wish === undefined || pool === undefined ? {} : { encryptionKeyId: keyFor(wish) };
+  const draft = { ...draftOf(context, request, origin, ids.volume, chosen), ...key };
+  // What is encrypted is of this volume alone, and not for the cache.
+  const isShared = wish === undefined;
+  const cached =
+    image === undefined || pool === undefined || !isShared ? undefined : await jobs.cache.find(tx, pool, image, sizeGib);
   const source = sourceOf(request, cached);
   const isFilled = image !== undefined && pool !== undefined && cached === undefined;
-  const diskGib = isFilled ? jobs.cache.firstGib(pool, request.image!, sizeGib) : sizeGib;
+  const diskGib = isFilled && isShared ? jobs.cache.firstGib(pool, request.image!, sizeGib) : sizeGib;
   const volume =
     pool === undefined
       ? failWithoutPool(ports, tx, context, draft, "reasons" in choice ? choice.reasons : [], ids.message)
@@ -294,7 +312,8 @@ async function readOrigin(ports: CinderPorts, tx: Tx, context: RequestContext, r
       throw invalidInput("May specify only one of snapshot, imageRef or source volume");
     }
     const imageMetadata = imageMetadataOf(request.image, ports.settings.verifiesImageSignatures);
-    return { ...noOrigin, imageMetadata, typeReference: request.image.properties["cinder_img_volume_type"] };
+    const { cinder_img_volume_type: typeReference, cinder_encryption_key_id: encryptionKeyId } = request.image.properties;
+    return { ...noOrigin, imageMetadata, typeReference, encryptionKeyId, hasBytes: true };
   }
   if (request.backupId !== undefined) return originOfBackup(ports, tx, context, request);
   if (request.snapshotId !== undefined) {
@@ -309,7 +328,7 @@ async function readOrigin(ports: CinderPorts, tx: Tx, context: RequestContext, r
   if (request.sourceVolumeId !== undefined) {
     const source = await readVolume(tx, context, request.sourceVolumeId);
     checkCloneSource(source);
-    return { ...source, zone: source.availabilityZone };
+    return { ...source, zone: source.availabilityZone, hasBytes: true };
   }
   return noOrigin;
 }
@@ -321,7 +340,7 @@ async function originOfBackup(ports: CinderPorts, tx: Tx, context: RequestContex
   const backup = await readBackup(tx, context, request.backupId!);
   ports.policy.enforce(context, "backup:get", backup);
   if (backup.status !== "available") throw invalidBackup("Originating backup status must be one of 'available' values");
-  return { ...noOrigin, sizeGib: backup.sizeGib, backup };
+  return { ...noOrigin, sizeGib: backup.sizeGib, backup, hasBytes: true };
 }
 
 function originOfSnapshot(snapshot: Snapshot, volume: Volume | undefined): Origin {
@@ -332,6 +351,8 @@ function originOfSnapshot(snapshot: Snapshot, volume: Volume | undefined): Origi
     typeId: snapshot.typeId,
     bootable: volume?.bootable ?? false,
     imageMetadata: volume?.imageMetadata ?? {},
+    encryptionKeyId: snapshot.encryptionKeyId,
+    hasBytes: true,
   };
 }
 

@@ -8,6 +8,7 @@
 
 import type { Tx } from "../registry/atomic.ts";
 import { systemContext, type RequestContext } from "./context.ts";
+import { invalid } from "./faults.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import type { VolumeDeleteCascade } from "./jobs/volume-delete-cascade.ts";
 import type { Attachment, Volume } from "./model.ts";
@@ -29,7 +30,10 @@ export interface DeletionJobs {
   readonly cascade: VolumeDeleteCascade;
 }
 
-type Outcome = { readonly next: "gone" } | { readonly next: "queued" } | { readonly next: "wait"; readonly jobId: string };
+type Outcome =
+  | { readonly next: "gone"; readonly keyId: string | undefined }
+  | { readonly next: "queued" }
+  | { readonly next: "wait"; readonly jobId: string };
 
 export class VolumeDeletion {
   readonly #ports: CinderPorts;
@@ -45,7 +49,8 @@ export class VolumeDeletion {
     for (;;) {
       const jobId = this.#ports.random.uuid();
       const outcome = await this.#ports.store.commit(context.projectId, (tx) => this.#delete(tx, context, id, options, jobId));
-      if (outcome.next === "gone") return;
+      if (outcome.next === "gone" && outcome.keyId === undefined) return;
+      if (outcome.next === "gone") return this.#jobs.queue.wake();
       if (outcome.next === "queued") return this.#jobs.queue.wake();
       await this.#jobs.queue.giveWay(outcome.jobId, `the delete of volume ${id}`);
     }
@@ -56,6 +61,8 @@ export class VolumeDeletion {
     for (const rule of options.rules) this.#ports.policy.enforce(context, rule, volume);
     const attachments = await readAttachments(tx, volume);
     checkDelete(volume, attachments.some(isAttached), options);
+    // Kept also when the delete comes to nothing: memory, bounded, and of use to the next one.
+    if (volume.encryptionKeyId !== undefined) this.#ports.keys.vouch(volume.encryptionKeyId, context);
     const updatedAtMs = this.#ports.clock.wallMs();
     const present = volume.jobId === undefined ? undefined : await readRecord(tx, jobKind, volume.jobId);
     if (present !== undefined && present.phase !== "ended") {
@@ -66,8 +73,8 @@ export class VolumeDeletion {
     }
     if (volume.snapshotCount === 0) {
       await this.#ports.notices.volume(tx, context, volume.host === null ? "deleteUnplaced" : "delete", volume);
-      await removeVolume(this.#ports, tx, volume, attachments);
-      return { next: "gone" };
+      await removeVolume(this.#ports, tx, volume, attachments, context.requestId);
+      return { next: "gone", keyId: volume.encryptionKeyId };
     }
     await this.#checkSnapshots(volume, options.force);
     writeRecord(tx, volumeKind, id, { ...volume, status: "deleting", jobId, updatedAtMs });
@@ -105,6 +112,7 @@ export class VolumeDeletion {
       this.#ports.policy.enforce(context, "volume_extension:volume_unmanage", volume);
       const attachments = await readAttachments(tx, volume);
       checkDelete(volume, attachments.some(isAttached), { cascade: false, force: false });
+      if (volume.encryptionKeyId !== undefined) throw invalid("Unmanaging encrypted volumes is not supported.");
       await this.#ports.notices.volume(tx, context, "unmanage", volume);
       await forgetVolume(this.#ports, tx, volume, attachments);
     });

@@ -19,6 +19,7 @@ import { findVolume, readVolume, type CinderPorts } from "./ports.ts";
 import { volumeKind, writeRecord } from "./records.ts";
 import { poolOfHost } from "./scheduler.ts";
 import { checkReimage, checkUpload } from "./status.ts";
+import { copyKey, discardKey } from "./volume-keys.ts";
 import type { ReimageVolume, UploadedVolume, UploadVolume, VolumeImages, VolumeTypes } from "./verbs.ts";
 
 export interface VolumeImageParts {
@@ -54,10 +55,17 @@ export class VolumeImageService implements VolumeImages {
     if (request.containerFormat === "compressed") {
       throw invalid("Image compression upload disallowed, but container_format is compressed");
     }
+    const isEncrypted = seen.encryptionKeyId !== undefined;
+    if (isEncrypted && (request.diskFormat !== "raw" || request.containerFormat !== "bare")) {
+      throw invalid(
+        "An encrypted volume uploaded as an image must use 'raw' disk_format and 'bare' container_format, " +
+          "which are the defaults for these options.",
+      );
+    }
     const [jobId, imageId] = [random.uuid(), random.uuid()];
     const volume = await this.#begin(context, id, force, { id: imageId, diskFormat: request.diskFormat }, jobId);
     images.vouch(jobId, context);
-    const image = await this.#makeImage(context, newImage(seen, request, imageId), jobId);
+    const image = await this.#makeImage(context, newImage(seen, request, imageId), jobId, volume.encryptionKeyId);
     this.#parts.queue.wake();
     await this.#awaitCut(jobId);
     const type = volume.typeId === null ? undefined : index.types.get(volume.typeId);
@@ -82,6 +90,9 @@ export class VolumeImageService implements VolumeImages {
         check(volume);
         const image = checkImage(described, volume.sizeGib, settings.verifiesImageSignatures);
         if (volume.host === null) throw withoutBackend(id);
+        if (volume.encryptionKeyId !== undefined) {
+          throw invalidVolume(`Volume ${id} is encrypted, and its key is not that of the image: it cannot be re-imaged.`);
+        }
         const imageMetadata = imageMetadataOf(described, settings.verifiesImageSignatures);
         const job = this.#parts.reimage.request(volume, { image, imageMetadata, jobId, requestId: context.requestId });
         await this.#parts.queue.enqueue(tx, this.#parts.reimage, job);
@@ -126,14 +137,19 @@ export class VolumeImageService implements VolumeImages {
   }
 
   /** The image without bytes, for a job that waits for it. What comes to nothing is left to the job to take back. */
-  async #makeImage(context: RequestContext, image: NewImage, jobId: string): Promise<EmptyImage> {
+  async #makeImage(context: RequestContext, image: NewImage, jobId: string, keyId?: string): Promise<EmptyImage> {
     const { images, store } = this.#ports;
+    // The volume's own key goes with the volume; this one is the image's, and Glance deletes it with the image.
+    let copy: string | undefined;
     try {
-      const made = await images.create(context, image).catch(refuse);
+      copy = keyId === undefined ? undefined : await copyKey(this.#ports, context, keyId);
+      const properties = { ...image.properties, ...(copy === undefined ? {} : keyProperties(copy)) };
+      const made = await images.create(context, { ...image, properties }).catch(refuse);
       const isReleased = await store.commit(context.projectId, (tx) => releaseJob(tx, jobId));
       if (!isReleased) throw new AndironError("glance_unavailable", `Glance took too long to make image ${image.id}`);
       return made;
     } catch (error) {
+      if (copy !== undefined) await discardKey(this.#ports, copy, context);
       await store.commit(context.projectId, (tx) => this.#parts.toImage.giveUp(tx, jobId));
       this.#parts.queue.wake();
       throw error;
@@ -152,6 +168,10 @@ function newImage(volume: Volume, request: UploadVolume, id: string): NewImage {
     ...(isProtected === undefined ? {} : { isProtected }),
     properties: uploadedProperties(volume.imageMetadata),
   };
+}
+
+function keyProperties(keyId: string): NewImage["properties"] {
+  return { cinder_encryption_key_id: keyId, cinder_encryption_key_deletion_policy: "on_image_deletion" };
 }
 
 function withoutBackend(id: string): CinderFault {

@@ -27,6 +27,7 @@ import { snapshotCharge } from "./snapshot-records.ts";
 import { checkMigrate, checkRetype } from "./status.ts";
 import { isUuid, readTypeByReference } from "./type-reference.ts";
 import { isTypeUsable } from "./type-visibility.ts";
+import { isSameEncryption } from "./volume-keys.ts";
 import { writeMessage } from "./user-messages.ts";
 import type { LegacyAttach, MigrateVolume, VolumeMoves } from "./verbs.ts";
 
@@ -284,12 +285,6 @@ async function qosAllows(tx: Tx, present: VolumeType | undefined, next: VolumeTy
     if (qos !== undefined && qos.consumer !== "back-end") return false;
   }
   return true;
-}
-
-function isSameEncryption(present: VolumeType | undefined, next: VolumeType): boolean {
-  const text = ({ encryption }: Pick<VolumeType, "encryption">): string =>
-    JSON.stringify([encryption?.provider, encryption?.controlLocation, encryption?.cipher, encryption?.keySize]);
-  return text(present ?? {}) === text(next);
 }
 
 /** One charge for each project. */

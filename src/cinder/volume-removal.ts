@@ -1,10 +1,11 @@
-// What goes when a volume goes: its records, its place in a group, its quota, its vDisk. Steps of somebody's transaction.
+// What goes with a volume: its records, its place in a group, its quota, its vDisk, its key. Steps of somebody's transaction.
 
 import type { Tx } from "../registry/atomic.ts";
 import { dropBase } from "./backups/backup-cuts.ts";
 import { leaveGroup } from "./groups/group-records.ts";
 import type { Attachment, Volume } from "./model.ts";
 import type { CinderPorts } from "./ports.ts";
+import { deleteKeyLater } from "./volume-keys.ts";
 import { attachmentKind, deleteRecord, transferKind, volumeKind } from "./records.ts";
 
 export async function removeVolume(
@@ -12,8 +13,10 @@ export async function removeVolume(
   tx: Tx,
   volume: Volume,
   attachments: readonly Attachment[],
+  requestId: string,
 ): Promise<void> {
   await forgetVolume(ports, tx, volume, attachments);
+  deleteKeyLater(ports, tx, volume.encryptionKeyId, volume, requestId);
   if (volume.host !== null) await ports.control.deleteVdisk(tx, volume.id);
 }
 

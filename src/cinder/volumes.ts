@@ -13,7 +13,7 @@ import { findVolume, isVisible, readVolume, searchedProject, type CinderPorts } 
 import { volumeKind, writeRecord } from "./records.ts";
 import { volumeShape } from "./shapes.ts";
 import { checkUpdate } from "./status.ts";
-import type { CreateVolume, MetadataVerbs, NameUpdate, VolumeDetail, VolumeSummary, Volumes } from "./verbs.ts";
+import type { CreateVolume, MetadataVerbs, NameUpdate, VolumeDetail, VolumeEncryption, VolumeSummary, Volumes } from "./verbs.ts";
 import { type CreationJobs, createVolume, vdiskName } from "./volume-create.ts";
 import type { VolumeDeletion } from "./volume-delete.ts";
 
@@ -54,11 +54,16 @@ export class VolumeService implements Volumes {
     return this.#detail(volume);
   }
 
-  async encryptionKeyId(context: RequestContext, id: string): Promise<null> {
+  async encryption(context: RequestContext, id: string): Promise<VolumeEncryption> {
     await this.#ports.index.fresh();
     const volume = findVolume(this.#ports, context, id);
     this.#ports.policy.enforce(context, "volume_extension:volume_encryption_metadata", volume);
-    return null;
+    const { encryption } = (volume.typeId === null ? undefined : this.#ports.index.types.get(volume.typeId)) ?? {};
+    const { provider, cipher, controlLocation: control_location, keySize: key_size } = encryption ?? {};
+    return {
+      encryption_key_id: volume.encryptionKeyId ?? null,
+      ...(encryption === undefined ? {} : { provider, cipher, control_location, key_size }),
+    } as VolumeEncryption;
   }
 
   async update(context: RequestContext, id: string, update: NameUpdate): Promise<VolumeDetail> {

@@ -27,6 +27,7 @@ export function checkTogether(config: CheckedConfig): BrokenRule[] {
     checkJournal,
     checkNotifications,
     checkBackups,
+    checkKeys,
   ];
   return rules.flatMap((rule) => rule(config));
 }
@@ -130,6 +131,19 @@ function checkNotifications({ DEFAULT, oslo_messaging_notifications, oslo_messag
   if ((ssl_cert_file === "") !== (ssl_key_file === "")) {
     const problem = "must be set together with ssl_cert_file";
     broken.push({ group: "oslo_messaging_rabbit", name: "ssl_key_file", problem });
+  }
+  return broken;
+}
+
+function checkKeys({ key_manager: { backend, fixed_key }, barbican, service_user }: CheckedConfig): BrokenRule[] {
+  const broken: BrokenRule[] = [];
+  // Its value is a secret: it is not shown.
+  if (backend.endsWith("ConfKeyManager") && !/^([0-9a-f]{2})+$/i.test(fixed_key)) {
+    broken.push({ group: "key_manager", name: "fixed_key", problem: `must be set, in hex: backend = ${backend}` });
+  }
+  if (barbican.send_service_user_token && !service_user.send_service_user_token) {
+    const problem = "needs the user of [service_user], which send_service_user_token there has to turn on";
+    broken.push({ group: "barbican", name: "send_service_user_token", problem });
   }
   return broken;
 }

@@ -311,6 +311,30 @@ export const optionGroups = {
     ...credentialOptions(),
     send_service_user_token: bool(false, "Send a token of this user as X-Service-Token with requests to other services."),
   },
+  key_manager: {
+    backend: oneOf(
+      ["barbican", "castellan.key_manager.barbican_key_manager.BarbicanKeyManager", "cinder.keymgr.conf_key_mgr.ConfKeyManager"],
+      "barbican",
+      "Where the keys of encrypted volumes are: in Barbican, or one for all volumes in the configuration of who encrypts " +
+        "(ConfKeyManager, for tests only).",
+    ),
+    fixed_key: string("", "The one key of ConfKeyManager, in hex. Nova has it too; here it only says that there is one."),
+  },
+  barbican: {
+    barbican_endpoint: string("", "Barbican's URL. Empty: the catalogue has it."),
+    barbican_api_version: string("v1", "Version of Barbican's API, for a URL that does not end with one."),
+    barbican_endpoint_type: oneOf(
+      ["public", "internal", "admin"],
+      "public",
+      "Interface of Barbican's endpoint in the catalogue.",
+    ),
+    barbican_region_name: string("", "Region of Barbican's endpoint in the catalogue. Empty: any."),
+    number_of_retries: int(60, "How often a key that Barbican was told to make is looked at until it is there.", { min: 1 }),
+    retry_delay: int(1, "Seconds between two such looks.", { min: 0 }),
+    verify_ssl: bool(true, "Barbican's certificate must be good."),
+    verify_ssl_path: path("", "PEM file with the authorities that sign Barbican's certificate. Empty: the system's."),
+    send_service_user_token: bool(false, "Send the token of [service_user] along, as X-Service-Token."),
+  },
   oslo_policy: {
     policy_file: path("$config_dir/policy.yaml", "File of policy rules that replace the defaults. It need not be there."),
     enforce_new_defaults: bool(true, "Go by reader, member and admin alone. false: any role in the project will do, as before."),

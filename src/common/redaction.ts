@@ -10,7 +10,7 @@ const secretNames = new Set(
     ["token", "auth_token", "x_auth_token", "x_service_token", "x_subject_token", "subject_token", "authorization", "cookie"],
     ["x_auth_key", "x_storage_token"],
     ["password", "admin_pass", "admin_password", "auth_password", "secret", "secret_key", "access_key", "private_key"],
-    ["export_name", "exportName", "transport_url", "auth_key", "credentials"],
+    ["export_name", "exportName", "transport_url", "auth_key", "credentials", "fixed_key"],
   ]
     .flat()
     .map(fold),

@@ -39,6 +39,7 @@ export interface ServiceReply {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** undefined when it is no JSON. */
   readonly body: unknown;
+  readonly bytes: Buffer;
 }
 
 const connectionsMax = 32;
@@ -97,7 +98,8 @@ export class ServiceHttp {
       if (sizeBytes > replyBytesMax) throw new Error(`the answer is longer than ${replyBytesMax} bytes`);
       pieces.push(piece);
     }
-    return { status: reply.statusCode, headers: reply.headers, body: parseJson(Buffer.concat(pieces).toString("utf8")) };
+    const bytes = Buffer.concat(pieces);
+    return { status: reply.statusCode, headers: reply.headers, body: parseJson(bytes.toString("utf8")), bytes };
   }
 }
 

@@ -7,6 +7,8 @@ import { transferListRules } from "../resource-filters.ts";
 import { viewTransfer, viewTransferEntry } from "../views/transfer.ts";
 import { answerList } from "./paging.ts";
 
+/** Transfers of encrypted volumes came with 3.70. */
+const encryptedMinor = 70;
 const idOf = (call: Call): string => pathParameter(call, "transfer_id");
 const listForm = {
   rules: transferListRules,
@@ -54,6 +56,7 @@ async function create(call: Call, noSnapshots: boolean): Promise<Answer> {
     volumeId: String(volumeId),
     name: typeof name === "string" ? name.trim() : null,
     noSnapshots,
+    allowsEncrypted: call.minor >= encryptedMinor,
   });
   return { body: { transfer: { ...viewTransfer(transfer, call.minor, call.links), auth_key: authKey } } };
 }

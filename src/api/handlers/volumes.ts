@@ -85,11 +85,12 @@ export const volumeHandlers: Handlers = {
     return emptyAnswer;
   },
   async showVolumeEncryption(call) {
-    return { body: { encryption_key_id: await call.cinder.volumes.encryptionKeyId(call.context, idOf(call)) } };
+    return { body: await call.cinder.volumes.encryption(call.context, idOf(call)) };
   },
   async showVolumeEncryptionItem(call) {
-    await call.cinder.volumes.encryptionKeyId(call.context, idOf(call));
-    return { text: "", headers: { "content-type": "application/json" } };
+    const value = (await call.cinder.volumes.encryption(call.context, idOf(call)))[pathParameter(call, "key")] ?? null;
+    if (value === null) return { text: "", headers: { "content-type": "application/json" } };
+    return { text: String(value), headers: { "content-type": "text/plain; charset=UTF-8" } };
   },
 };
 

@@ -1,11 +1,12 @@
 // Volumes as JSON. A field that came with a microversion is left out below it: tempest's schemas refuse unknown fields.
 //
 //   3.13 group_id · 3.21 provider_id (A) · 3.48 shared_targets, service_uuid · 3.61 cluster_name (A) · 3.63 volume_type_id
-//   3.65 consumes_quota · A: for administrators only
+//   3.64 encryption_key_id · 3.65 consumes_quota · A: for administrators only
 //
 // `fields` adds what only show and the detailed list have (os-vol-*, image metadata), not create and update; policy says which.
 
 import { type Attachment, type Volume, visibleMetadata, type VolumeStatus } from "../../cinder/model.ts";
+import { fixedKeyId } from "../../cinder/keys.ts";
 import type { VolumeDetail, VolumeSummary } from "../../cinder/verbs.ts";
 import type { JsonObject } from "../call.ts";
 import type { Links } from "../links.ts";
@@ -55,7 +56,7 @@ export function viewVolume(detail: VolumeDetail, options: VolumeViewOptions): Js
     links: links.resource("volumes", volume.id),
     user_id: volume.userId,
     bootable: String(volume.bootable),
-    encrypted: false,
+    encrypted: volume.encryptionKeyId !== undefined,
     replication_status: null,
     consistencygroup_id: consistencyGroupId,
     multiattach: volume.multiattach,
@@ -70,11 +71,13 @@ export function viewVolume(detail: VolumeDetail, options: VolumeViewOptions): Js
   if (minor >= 61 && isAdmin) view["cluster_name"] = null;
   if (minor >= 63) view["volume_type_id"] = volume.typeId;
   if (minor >= 65) view["consumes_quota"] = volume.consumesQuota;
-  if (options.fields !== undefined) addExtended(view, volume, options.fields);
+  if (options.fields !== undefined) addExtended(view, volume, options.fields, minor);
   return view;
 }
 
-function addExtended(view: Record<string, unknown>, volume: Volume, fields: ExtendedFields): void {
+function addExtended(view: Record<string, unknown>, volume: Volume, fields: ExtendedFields, minor: number): void {
+  const { encryptionKeyId: keyId } = volume;
+  if (minor >= 64 && keyId !== undefined && keyId !== fixedKeyId) view["encryption_key_id"] = keyId;
   if (fields.project) view["os-vol-tenant-attr:tenant_id"] = volume.projectId;
   if (fields.imageMetadata && Object.keys(volume.imageMetadata).length > 0) view["volume_image_metadata"] = volume.imageMetadata;
   if (fields.host) view["os-vol-host-attr:host"] = volume.host;

@@ -17,6 +17,7 @@ import { checkNotMoving } from "../status.ts";
 import type { Backup, BackupStatus } from "./backup.ts";
 
 export function checkBackupSource(volume: Volume, snapshot: Snapshot | undefined, force: boolean): void {
+  if (volume.encryptionKeyId !== undefined) throw invalidVolume(`Volume ${volume.id} is encrypted, and is not backed up.`);
   if (snapshot !== undefined) {
     if (snapshot.volumeId !== volume.id) {
       throw invalidVolume(`Volume ${volume.id} does not match with snapshot.volume_id ${snapshot.volumeId}.`);

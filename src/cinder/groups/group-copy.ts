@@ -12,7 +12,7 @@ import type { Tx } from "../../registry/atomic.ts";
 import type { RequestContext } from "../context.ts";
 import { invalid, invalidGroup } from "../faults.ts";
 import { isConsistencyGroup, readGroup, readGroupSnapshot, readMembers, readMemberSnapshots } from "./group-records.ts";
-import { checkSnapshotOfSource, checkVolumeOfSource, reserved } from "./group-status.ts";
+import { checkSnapshotOfSource, checkUnencrypted, checkVolumeOfSource, reserved } from "./group-status.ts";
 import type { CopyGroup } from "./group-verbs.ts";
 import type { GroupFromSource } from "../jobs/group-from-source.ts";
 import type { JobQueue } from "../jobs/job-queue.ts";
@@ -72,6 +72,7 @@ export class GroupCopying {
   ): Promise<Group> {
     const { ledger, notices, clock, random } = this.#ports;
     const { group: origin, originals } = await this.#readSource(tx, context, request, isOlder, ids.group);
+    for (const { volume } of originals) checkUnencrypted(volume);
     const host = this.#checkedHost(origin, originals, pools, ids.group);
     this.#enforceMembers(context, originals);
     await ledger.charge(tx, { projectId: context.projectId, typeId: null, groups: 1 });

@@ -62,6 +62,7 @@ export class GroupDeletion {
     const volumes = await readMembers(tx, group);
     for (const volume of volumes) {
       checkMemberDelete(group, volume);
+      if (volume.encryptionKeyId !== undefined) this.#ports.keys.vouch(volume.encryptionKeyId, context);
       const busy = await workingJob(tx, volume);
       if (busy !== undefined) return { next: "wait", jobId: busy.id };
     }

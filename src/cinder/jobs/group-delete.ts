@@ -44,7 +44,7 @@ export class GroupDelete implements JobKind<void> {
     if (group === undefined) return { next: "done", done: job.progress.done };
     const batch = group.volumeIds.slice(0, cinderLimits.groupStepVolumes);
     for (const volume of await readMembers(tx, { volumeIds: batch })) {
-      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume));
+      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume), job.requestId);
     }
     const rest = { ...group, volumeIds: group.volumeIds.slice(batch.length) };
     const done = job.progress.done + batch.length;

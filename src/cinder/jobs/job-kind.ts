@@ -39,6 +39,8 @@ export interface JobKind<Effect = unknown> {
   readonly runningMax: number;
   /** After this time a step counts as failed. */
   readonly stepTimeoutMs: number;
+  /** Failures without progress; absent: as the configuration has it. */
+  readonly triesMax?: number;
   /** After this time from the request on no failure is forgiven. */
   readonly deadlineMs: number;
   work(job: Job, run: JobRun): Promise<Effect>;

@@ -135,7 +135,11 @@ export class ClaimedJob implements JobRun {
       const cancelled = this.#cancelled(job);
       isFailure = cancelled === undefined;
       if (cancelled !== undefined) return cancelled;
-      const decision = decide(job, error, { random: this.#ports.random, nowMs, triesMax: this.#ports.triesMax });
+      const decision = decide(job, error, {
+        random: this.#ports.random,
+        nowMs,
+        triesMax: this.#kind.triesMax ?? this.#ports.triesMax,
+      });
       if (!decision.again) return condemned(job, { outcome: "failed", reason: decision.reason }, nowMs);
       return postponed(job, describe(error), decision.atMs, nowMs);
     });

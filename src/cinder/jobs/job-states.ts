@@ -27,7 +27,7 @@ export const shownStates = [
 ] as const;
 export type ShownState = (typeof shownStates)[number];
 
-export function newJob(kind: JobKind, request: NewJob, nowMs: number): Job {
+export function newJob(kind: Pick<JobKind, "name" | "version" | "unit" | "deadlineMs">, request: NewJob, nowMs: number): Job {
   checkJobData("what the job was asked for", request.params);
   const { id, projectId, requestId, resource, params, total, notBeforeMs = null } = request;
   return {

@@ -57,7 +57,7 @@ export class VolumeDeleteCascade implements JobKind<void> {
     const left = listed.length - batch.length;
     if (left === 0) {
       await this.#ports.notices.volume(tx, ownersContext(volume, job.requestId), "delete", volume);
-      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume));
+      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume), job.requestId);
       return { next: "done", done };
     }
     writeRecord(tx, volumeKind, volume.id, { ...volume, snapshotCount: left });

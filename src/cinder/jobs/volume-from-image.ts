@@ -100,9 +100,9 @@ export class VolumeFromImage implements JobKind<Filled> {
 
   /** Without an entry of the cache the volume is as good. */
   async #cutForCache(job: Job, image: ImageToCopy): Promise<void> {
-    const host = this.#ports.index.volumes.get(job.resource.id)?.host;
+    const { host, encryptionKeyId } = this.#ports.index.volumes.get(job.resource.id) ?? {};
     try {
-      if (host != null) await this.#cache.cut(job, poolOfHost(host), image.id);
+      if (host != null && encryptionKeyId === undefined) await this.#cache.cut(job, poolOfHost(host), image.id);
     } catch (error) {
       if (error instanceof ClaimLost) throw error;
       this.#ports.onTrouble(`image ${image.id} could not be kept in the cache`, error);
