@@ -84,7 +84,6 @@ async function makeRecords(api: ApiFixture): Promise<Readonly<Record<string, str
     target_project_id: "demo",
     cluster_name: "c",
     action: "unknown",
-    image_id: "99999999-9999-4999-8999-999999999999",
   };
 }
 
