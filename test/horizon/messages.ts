@@ -1,0 +1,24 @@
+// What the dashboard says after an action, at the top of the page; or in the dialog, when it does not take a form.
+
+import type { Page } from "playwright-core";
+
+const messages =
+  "body > .messages .alert, #main_content .messages .alert, .messages .alert, .toast-container .alert, toast .alert";
+const formErrors = ".modal.in .alert-danger, .modal.in .has-error";
+
+/** Does `action`, and resolves when a message came that holds `expected`. Rejects with any other, and with a form's errors. */
+export async function awaitMessage(page: Page, expected: string, action: () => Promise<void>): Promise<void> {
+  await page.evaluate("document.querySelectorAll('.messages .alert').forEach((alert) => alert.remove())");
+  await action();
+  const first = page.locator(`${messages}, ${formErrors}`).first();
+  await first.waitFor();
+  const said = await saidOn(page);
+  if (said.some((text) => text.includes(expected)) && !said.some((text) => text.startsWith("Error:"))) return;
+  throw new Error(`the dashboard says ${JSON.stringify(said)}, not ${JSON.stringify(expected)}`);
+}
+
+/** The messages that are shown now, those of a form too. */
+export async function saidOn(page: Page): Promise<string[]> {
+  const texts = await page.locator(`${messages}, ${formErrors}`).allInnerTexts();
+  return texts.map((text) => text.replaceAll(/\s+/g, " ").replace(/^× ?/, "").trim()).filter((text) => text !== "");
+}
