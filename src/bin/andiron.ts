@@ -25,6 +25,7 @@ async function main(setup: ProcessSetup): Promise<number> {
     backends: engine.backends,
     exports: engine.router.exports,
     snapshots: engine.router,
+    moves: engine.router.moves,
     version,
     unfitReason: () => (serving ? undefined : "starting"),
   });

@@ -13,9 +13,9 @@ import type { Log } from "../common/log.ts";
 import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
-import { CopiesBetweenExports } from "../copying/copies-between-exports.ts";
+import { RouterDiskMoves } from "../copying/disk-moves.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
-import type { ExportDirectory, SnapshotDirectory } from "../engine/device.ts";
+import type { DiskMoves, ExportDirectory, SnapshotDirectory } from "../engine/device.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { makeBackupPart } from "./backup-part.ts";
@@ -35,6 +35,7 @@ export interface ApiPartOptions {
   /** Exports as the router of this process has them. */
   readonly exports: ExportDirectory;
   readonly snapshots: SnapshotDirectory;
+  readonly moves: DiskMoves;
   readonly version: string;
   readonly unfitReason: () => string | undefined;
 }
@@ -64,8 +65,8 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
     servers: keystone.servers,
     images: images.images,
     keys: keys.keys,
-    copies: new CopiesBetweenExports(options.exports),
     backups: backups.bytes,
+    copies: new RouterDiskMoves(options.exports, options.moves),
     projects: keystone.projects,
     outbox: notifications.outbox,
     log,

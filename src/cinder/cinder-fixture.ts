@@ -12,10 +12,10 @@ import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { createCinder, type CinderOptions, type CinderService } from "./cinder.ts";
 import type { RequestContext } from "./context.ts";
 import { type BackupBytes, noBackupBytes } from "./backups/backup-bytes.ts";
-import type { DiskCopies } from "./disk-copies.ts";
+import type { DiskCopies, MoveTask } from "./disk-copies.ts";
 import { noImages } from "./images.ts";
 import { noKeys } from "./keys.ts";
-import type { LogLevel } from "./model.ts";
+import { gibBytes, type LogLevel } from "./model.ts";
 import type { Outbox } from "./notifications/notices.ts";
 import { RulePolicy } from "./policy/rule-policy.ts";
 import { anyProject, noServers } from "./ports.ts";
@@ -65,8 +65,21 @@ export function requestContext(projectId: string, isAdmin: boolean): RequestCont
   };
 }
 
-/** There are no bytes: a GiB is copied in a step. */
-const copiesAtOnce: DiskCopies = { step: ({ offset }) => Promise.resolve(offset + 2 ** 30) };
+/** There are no bytes: `reach` says up to where a GiB is copied, and compared, in a step. */
+export function copiesOfGib(reach: (task: MoveTask, signal: AbortSignal) => Promise<number>): DiskCopies {
+  return {
+    async step(task, { signal }) {
+      const { state } = task;
+      if (state.phase === "rounds") return { state: { ...state, phase: "permitted" }, doneBytes: 0 };
+      const offset = await reach(task, signal);
+      const doneBytes = offset - state.offset;
+      const since = "the beginning";
+      if (offset < gibBytes) return { state: { ...state, since, offset }, doneBytes };
+      return { state: { ...state, since, phase: state.phase === "copy" ? "compare" : "rounds", offset: 0 }, doneBytes };
+    },
+    end: () => Promise.resolve(),
+  };
+}
 
 /** Backups are written, restored and erased in one step. */
 const backupsAtOnce: BackupBytes = {
@@ -116,7 +129,7 @@ export async function openFixture(test: TestContext, options: FixtureOptions = {
       projects: options.projects ?? anyProject,
       images: options.images ?? noImages,
       keys: options.keys ?? noKeys,
-      copies: options.copies ?? copiesAtOnce,
+      copies: options.copies ?? copiesOfGib(async () => gibBytes),
       backups: options.backups ?? backupsAtOnce,
       log: { level: () => level, setLevel: (wanted) => void (level = wanted) },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },

@@ -154,6 +154,14 @@ export class RecordControl implements Control {
     this.#put(tx, { ...vdisk, id: newId });
   }
 
+  /** Every move is permitted. */
+  async moveVdisk(tx: Tx, vdiskId: string, copyId: string, name: string): Promise<void> {
+    const { pool } = await this.#idleVdisk(tx, copyId);
+    const vdisk = await this.#vdisk(tx, vdiskId);
+    tx.delete(vdiskKey(copyId));
+    this.#put(tx, { ...vdisk, pool, name });
+  }
+
   async findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow> {
     return { name: `snapshot-${snapshotId}`, ...(await this.#snapshot(tx, snapshotId)) };
   }

@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { AndironError } from "../common/errors.ts";
-import { admin, member, openFixture, requestContext, type CinderFixture, type FixtureOptions } from "./cinder-fixture.ts";
-import type { DiskCopies, DiskCopyTask } from "./disk-copies.ts";
+import type { CinderFixture, FixtureOptions } from "./cinder-fixture.ts";
+import { admin, copiesOfGib, member, openFixture, requestContext } from "./cinder-fixture.ts";
+import type { MoveTask } from "./disk-copies.ts";
 import { CinderFault } from "./faults.ts";
 import { defaultListQuery } from "./list-query.ts";
 import type { Volume, VolumeType } from "./model.ts";
@@ -13,11 +14,11 @@ import type { Volume, VolumeType } from "./model.ts";
 const gibibyte = 2 ** 30;
 const [pool1, pool2] = ["andiron@p1#p1", "andiron@p2#p2"];
 
-type Step = (task: DiskCopyTask, signal: AbortSignal) => Promise<number>;
+type Step = (task: MoveTask, signal: AbortSignal) => Promise<number>;
 const atOnce: Step = async () => gibibyte;
 
 interface Rig extends CinderFixture {
-  readonly tasks: DiskCopyTask[];
+  readonly tasks: MoveTask[];
   create(type?: string): Promise<Volume>;
   show(id: string): Promise<Volume>;
   makeType(name: string, extraSpecs?: Record<string, string>): Promise<VolumeType>;
@@ -30,13 +31,11 @@ interface Rig extends CinderFixture {
 }
 
 async function open(t: TestContext, step: Step = atOnce, options: FixtureOptions = {}): Promise<Rig> {
-  const tasks: DiskCopyTask[] = [];
-  const copies: DiskCopies = {
-    step(task, run) {
-      tasks.push(task);
-      return step(task, run.signal);
-    },
-  };
+  const tasks: MoveTask[] = [];
+  const copies = copiesOfGib((task, signal) => {
+    tasks.push(task);
+    return step(task, signal);
+  });
   const fixture = await openFixture(t, { copies, ...options });
   const [row] = fixture.control.poolRows;
   fixture.control.poolRows = [row!, { ...row!, name: "p2" }];
@@ -73,7 +72,7 @@ const refusedAs = (pattern: RegExp) => (error: unknown) => error instanceof Cind
 
 test("a migration: starting, migrating, completing, success; same id, other host, no vDisk left behind", async (t) => {
   const seen: string[] = [];
-  const rig: Rig = await open(t, async ({ phase, offset }) => {
+  const rig: Rig = await open(t, async ({ state: { phase, offset } }) => {
     const { status, migrationStatus, host } = await rig.show(volume.id);
     seen.push(`${status} ${migrationStatus} ${host} ${phase} ${offset / gibibyte}`);
     return offset + gibibyte / 2;
@@ -136,7 +135,7 @@ test("while it moves nobody attaches, grows, reverts, snapshots, gives away or d
 });
 
 test("a failed copy: error, the volume as it was, a message, and no vDisk in the other pool", async (t) => {
-  const rig: Rig = await open(t, async ({ phase }) => {
+  const rig: Rig = await open(t, async ({ state: { phase } }) => {
     if (phase === "compare") throw new AndironError("copy_differs", "the copy is not what was copied");
     return gibibyte;
   });
@@ -159,7 +158,7 @@ test("a failed copy: error, the volume as it was, a message, and no vDisk in the
 
 test("a failure that passes: the next claim goes on at the checkpoint through other exports", async (t) => {
   let failures = 0;
-  const rig: Rig = await open(t, async ({ offset }) => {
+  const rig: Rig = await open(t, async ({ state: { offset } }) => {
     if (offset > 0 && failures++ === 0) throw new AndironError("backend_unavailable", "away");
     return offset + gibibyte / 2;
   });
@@ -169,7 +168,7 @@ test("a failure that passes: the next claim goes on at the checkpoint through ot
     await rig.cinder.idle();
   const half = gibibyte / 2;
   assert.deepEqual(
-    rig.tasks.map(({ phase, offset }) => `${phase} ${offset}`),
+    rig.tasks.map(({ state: { phase, offset } }) => `${phase} ${offset}`),
     ["copy 0", `copy ${half}`, `copy ${half}`, "compare 0", `compare ${half}`],
   );
   assert.equal(new Set(rig.tasks.map(({ targetExport }) => targetExport)).size, 2);
@@ -260,15 +259,40 @@ test("what the scheduler can't give: accepted, nothing is changed, a message say
   assert.equal(rig.tasks.length, 0);
 });
 
-test("an attached volume is not migrated: error and a message; nothing is copied", async (t) => {
-  const rig = await open(t);
+test("an attached volume is migrated and retyped too; its status is what its attachments say, before and after", async (t) => {
+  const rig: Rig = await open(t, async ({ state: { offset } }) => {
+    seen.push((await rig.show(id)).status);
+    return offset + gibibyte;
+  });
+  const seen: string[] = [];
+  await rig.makeType("one", { volume_backend_name: "p1" });
   const { id } = await rig.create();
   await rig.cinder.legacyAttach.attach(member, id, { hostName: "h" });
+  await rig.migrate(id, pool2, true);
+  await rig.cinder.idle();
+  const moved = await rig.show(id);
+  assert.deepEqual([moved.status, moved.migrationStatus, moved.host], ["in-use", "success", pool2]);
+  await rig.retype(id, "one", true);
+  await rig.cinder.idle();
+  const retyped = await rig.show(id);
+  assert.deepEqual([retyped.status, retyped.migrationStatus, retyped.host], ["in-use", "success", pool1]);
+  assert.deepEqual([await rig.inventory("p1"), await rig.inventory("p2")], [["disk"], []]);
+  assert.deepEqual(seen, ["in-use", "in-use", "retyping", "retyping"]);
+});
+
+test("a copy that has to begin anew each time is given up", async (t) => {
+  let times = 0;
+  const rig = await open(t, undefined, {
+    copies: {
+      step: async ({ state }) => ({ state: { ...state, since: `${times++}`, offset: 0 }, doneBytes: 1 }),
+      end: () => Promise.resolve(),
+    },
+  });
+  const { id } = await rig.create();
   await rig.migrate(id);
-  const { status, migrationStatus } = await rig.show(id);
-  assert.deepEqual([status, migrationStatus], ["in-use", "error"]);
-  assert.match((await messagesOf(rig))[0]!, /attached can't be migrated/);
-  assert.equal(rig.tasks.length, 0);
+  await rig.cinder.idle();
+  assert.equal((await rig.show(id)).migrationStatus, "error");
+  assert.match((await messagesOf(rig))[0]!, /had to begin anew 10 times/);
 });
 
 test("the requests' own refusals have Cinder's words", async (t) => {

@@ -18,7 +18,7 @@ import { asksFor } from "./extra-specs.ts";
 import { invalid, invalidInput, invalidVolume, typeNameNotFound, typeNotFound } from "./faults.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import { chargeOfType, type VolumeMigration } from "./jobs/volume-migration.ts";
-import { cinderLimits, type Snapshot, type Volume, type VolumeMove, type VolumeType } from "./model.ts";
+import { cinderLimits, gibBytes, type Snapshot, type Volume, type VolumeMove, type VolumeType } from "./model.ts";
 import { findVolume, isPoolDisabled, readVolume, type CinderPorts } from "./ports.ts";
 import type { Charge } from "./quota-ledger.ts";
 import { qosKind, readRecord, snapshotKind, typeKind, volumeKind, writeRecord } from "./records.ts";
@@ -188,12 +188,14 @@ export class VolumeMoveService implements VolumeMoves {
   async #startMove(request: Request, volume: Volume, pool: string, typeId?: string): Promise<Refusal> {
     const { tx, context, ids } = request;
     const { control, settings, clock } = this.#ports;
-    if (volume.attachmentIds.length > 0) return "a volume that is attached can't be migrated: detach it before";
     const presentPool = poolOfHost(volume.host ?? "");
     // Of any number: that of a snapshot which was let go of is not in the volume's record.
     const cuts = await control.snapshots(presentPool, Number.MAX_SAFE_INTEGER);
-    if (cuts.some(({ vdiskId }) => vdiskId === volume.id)) return "its vDisk has snapshots that are not managed";
-    const { sizeBytes } = await control.findVdisk(tx, presentPool, { id: volume.id });
+    const isForeign = (cut: { readonly id: string; readonly vdiskId: string }): boolean =>
+      cut.vdiskId === volume.id && cut.id !== volume.backupBaseId;
+    if (cuts.some(isForeign)) return "its vDisk has snapshots that are not managed";
+    // A volume that grew meanwhile was written, and the transaction is done again.
+    const { sizeBytes } = (await control.vdisk(volume.id)) ?? { sizeBytes: volume.sizeGib * gibBytes };
     await control.createVdisk(tx, { id: ids.job, pool, name: `migration-${volume.id}`, sizeBytes });
     const host = volumeHost(settings, pool);
     const move: VolumeMove = { host, ...(typeId === undefined ? {} : { typeId }) };

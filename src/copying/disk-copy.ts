@@ -4,10 +4,11 @@
 //   source ─ extents ─► hole: left out, the target reads as zeroes
 //                       data: read in pieces, some at a time ─► zeroes: left out; else written ─► flush ─► offset
 //
-// The target of a copy reads as zeroes where nothing was copied yet. The same piece may be copied again: the source stands still.
+// The target of a copy reads as zeroes where nothing was copied yet. The same piece may be copied again. A source that is written
+// meanwhile is copied as it is found, and whoever knows what was written copies those ranges again.
 
 import { AndironError } from "../common/errors.ts";
-import type { BlockDevice } from "../engine/device.ts";
+import type { BlockDevice, ByteRange } from "../engine/device.ts";
 
 export interface CopyRun {
   readonly signal: AbortSignal;
@@ -22,26 +23,53 @@ const extentsMax = 256;
 const zeroes = Buffer.alloc(pieceBytes);
 
 type Source = Pick<BlockDevice, "read" | "extents" | "sizeBytes">;
-type Target = Pick<BlockDevice, "write" | "flush" | "sizeBytes">;
+type Target = Pick<BlockDevice, "write" | "writeZeroes" | "flush" | "sizeBytes">;
+type PieceWork = (at: number, lengthBytes: number) => Promise<void>;
 
-/** Copies from `offset` on; resolves with the offset up to which the target has it, durable. */
-export async function copyDisk(source: Source, target: Target, offset: number, run: CopyRun): Promise<number> {
+/**
+ * Copies from `offset` on; resolves with the offset up to which the target has it, durable. `overwrites`: the target may have
+ * other data, which go.
+ */
+export async function copyDisk(
+  source: Source,
+  target: Target,
+  offset: number,
+  run: CopyRun,
+  overwrites = false,
+): Promise<number> {
   checkSizes(source, target);
-  const reached = await eachPiece(source, offset, run, async (at, lengthBytes) => {
-    const piece = Buffer.allocUnsafe(lengthBytes);
-    await source.read(at, piece);
-    if (!isZero(piece)) await target.write(at, piece, { fua: false });
-  });
+  const clear = (at: number, lengthBytes: number): Promise<void> =>
+    target.writeZeroes(at, lengthBytes, { fua: false, noHole: false });
+  const zero = overwrites ? clear : undefined;
+  const reached = await eachPiece(source, offset, run, copyOf(source, target, zero), zero);
   await target.flush();
   return reached;
 }
 
-/** Compares from `offset` on, and resolves with the offset up to which both are the same; rejects with copy_differs. */
+/** Makes the ranges of the target what they are in the source, holes too; durable when it resolves. */
+export async function copyRanges(source: Source, target: Target, ranges: Iterable<ByteRange>, run: CopyRun): Promise<void> {
+  checkSizes(source, target);
+  const patient: CopyRun = { signal: run.signal, shouldYield: () => false };
+  const clear = (at: number, lengthBytes: number): Promise<void> =>
+    target.writeZeroes(at, lengthBytes, { fua: false, noHole: false });
+  for (const { offset, lengthBytes } of ranges) {
+    const sizeBytes = Math.min(offset + lengthBytes, source.sizeBytes);
+    const part = { sizeBytes, extents: source.extents.bind(source) };
+    await eachPiece(part, offset, patient, copyOf(source, target, clear), clear);
+  }
+  await target.flush();
+}
+
+/**
+ * Compares from `offset` on, and resolves with the offset up to which both are the same; rejects with copy_differs. What
+ * `mayDiffer` when it was read may.
+ */
 export async function compareDisks(
   source: Source,
   target: Pick<BlockDevice, "read" | "extents" | "sizeBytes">,
   offset: number,
   run: CopyRun,
+  mayDiffer: (at: number, lengthBytes: number) => boolean = () => false,
 ): Promise<number> {
   checkSizes(source, target);
   // What is a hole in one of them may be data in the other.
@@ -57,17 +85,31 @@ export async function compareDisks(
   return eachPiece(both, offset, run, async (at, lengthBytes) => {
     const [left, right] = [Buffer.allocUnsafe(lengthBytes), Buffer.allocUnsafe(lengthBytes)];
     await Promise.all([source.read(at, left), target.read(at, right)]);
-    if (left.equals(right)) return;
+    if (left.equals(right) || mayDiffer(at, lengthBytes)) return;
     throw new AndironError("copy_differs", `the copy is not what was copied, between bytes ${at} and ${at + lengthBytes}`);
   });
 }
 
-/** Calls `work` for all pieces that are not holes, a few at a time; resolves, when none is under way, with where it ended. */
+/** `zero`: what is done with a piece of zeroes; without it these are left out. */
+function copyOf(source: Source, target: Target, zero: PieceWork | undefined): PieceWork {
+  return async (at, lengthBytes) => {
+    const piece = Buffer.allocUnsafe(lengthBytes);
+    await source.read(at, piece);
+    if (!isZero(piece)) await target.write(at, piece, { fua: false });
+    else await zero?.(at, lengthBytes);
+  };
+}
+
+/**
+ * Calls `work` for all pieces that are not holes, a few at a time, and `hole` for what is; resolves, when none is under way, with
+ * where it ended.
+ */
 async function eachPiece(
   disk: Pick<BlockDevice, "extents" | "sizeBytes">,
   offset: number,
   run: CopyRun,
-  work: (at: number, lengthBytes: number) => Promise<void>,
+  work: PieceWork,
+  hole: PieceWork = () => Promise.resolve(),
 ): Promise<number> {
   const underway = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
@@ -82,7 +124,10 @@ async function eachPiece(
     while (at < disk.sizeBytes) {
       for (const extent of await disk.extents(at, Math.min(windowBytes, disk.sizeBytes - at), extentsMax)) {
         const end = at + extent.lengthBytes;
-        if (!extent.allocated) at = end;
+        if (!extent.allocated) {
+          await hole(at, extent.lengthBytes);
+          at = end;
+        }
         while (at < end) {
           run.signal.throwIfAborted();
           if (failure !== undefined) throw failure.error;

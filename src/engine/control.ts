@@ -149,6 +149,11 @@ export interface Control {
   findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow>;
   /** Gives a vDisk that no router has open another id, and its snapshots with it. vdisk_busy, vdisk_exists. */
   rekeyVdisk(tx: Tx, vdiskId: string, newId: string): Promise<void>;
+  /**
+   * The vDisk gets log and pool of its copy, which is gone then, and the name; connections go along. vdisk_busy unless the router
+   * that has both open has just permitted it (device.ts, DiskMove), and while the copy is exported.
+   */
+  moveVdisk(tx: Tx, vdiskId: string, copyId: string, name: string): Promise<void>;
   /** At most `countMax` of the pool, by id. Costs a look at all records. */
   vdisks(pool: string, countMax: number): Promise<VdiskRow[]>;
   snapshots(pool: string, countMax: number): Promise<SnapshotRow[]>;

@@ -84,3 +84,46 @@ export interface SnapshotDirectory {
   /** `sinceId`: the older one, of the same vPool; null: a disk of zeroes. Rejects with snapshot_not_found, vdisk_busy. */
   openSnapshot(id: string, sinceId: string | null): Promise<SnapshotReader>;
 }
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
+
+/** What may have been written: more than was, never less. */
+export interface ChangedRanges {
+  /** In all. */
+  readonly bytes: number;
+  overlaps(offset: number, lengthBytes: number): boolean;
+  /** In order. The last may go beyond the end of the disk. */
+  ranges(): Iterable<ByteRange>;
+}
+
+export type MoveOutcome = "moved" | "stays";
+
+/** A disk on its way to another, its copy, while it is used (disk-move.ts). Who copies holds it; the bytes go through exports. */
+export interface DiskMove {
+  /** Two moves of a disk that say the same: nothing was written between their beginnings. */
+  readonly since: string;
+  /** True when changes may not have been noted: begin another. */
+  readonly isBroken: boolean;
+  /** Written since begin, or since it was taken. */
+  readonly changed: ChangedRanges;
+  takeChanged(): ChangedRanges;
+  /** What was taken and not copied. */
+  putBack(ranges: ChangedRanges): void;
+  /** Resolves when no write is under way, and lets none through. overloaded when that takes too long. */
+  hold(): Promise<void>;
+  letGo(): void;
+  /** While held, and the copy has everything, durable: a transaction may move the disk now. For some seconds: see settled(). */
+  permit(): Promise<void>;
+  /** What became of a permit; writes go on by then. */
+  settled(): Promise<MoveOutcome>;
+  /** Lets go of everything; a permit is taken back. */
+  end(): Promise<void>;
+}
+
+/** Of the router that has the disks. */
+export interface DiskMoves {
+  begin(vdiskId: string, copyId: string): Promise<DiskMove>;
+}

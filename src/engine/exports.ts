@@ -4,6 +4,7 @@
 //
 // - A name is looked up by its hash at each connection: a revoked or unknown one is not found, with the same answer.
 // - A session keeps the size it was opened with; a grown disk shows its new size to the next one.
+// - A disk may move to another log under its sessions (disk-move.ts): they go along.
 
 import { AndironError } from "../common/errors.ts";
 import { atomically } from "../registry/atomic.ts";
@@ -11,7 +12,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Random } from "../common/random.ts";
 import type { ExportDirectory, ExportSession } from "./device.ts";
-import type { OpenLogs } from "./open-logs.ts";
+import type { LogUse, OpenLogs } from "./open-logs.ts";
 import type { ExportRecord, VdiskRecord } from "./records.ts";
 import { hashExportName, keys, parseRecord } from "./records.ts";
 import { VdiskDevice } from "./vdisk/device.ts";
@@ -23,23 +24,45 @@ interface ExportsOptions {
   readonly openLogs: OpenLogs;
 }
 
+/** An opening that meets a disk which changes its log is done again. */
+const openTriesMax = 5;
+
 class Session implements ExportSession {
   readonly device: VdiskDevice;
   readonly description: string;
   readonly closed: Promise<void>;
-  readonly #end: () => void;
+  readonly #vdisk: VdiskRecord;
+  readonly #onClose: (session: Session) => void;
+  readonly #resolveClosed: () => void;
+  #use: LogUse;
   #cut: (() => void) | undefined;
   #revoked = false;
+  #isClosed = false;
 
-  constructor(device: VdiskDevice, description: string, letGo: () => void) {
-    this.device = device;
-    this.description = description;
+  constructor(
+    vdisk: VdiskRecord,
+    use: LogUse,
+    options: { readonly readOnly: boolean; readonly onClose: (session: Session) => void },
+  ) {
+    this.device = new VdiskDevice(use.log, { readOnly: options.readOnly, sizeBytes: () => vdisk.sizeBytes });
+    this.description = vdisk.name;
+    this.#vdisk = vdisk;
+    this.#use = use;
+    this.#onClose = options.onClose;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
-    this.#end = () => {
-      letGo();
-      resolve();
-    };
+    this.#resolveClosed = resolve;
+  }
+
+  isOf(vdiskId: string, logId: string): boolean {
+    return this.#vdisk.id === vdiskId && this.#use.log.id === logId;
+  }
+
+  /** The log that keeps the device open from now on; `use` is done with when the session is, or was. */
+  goAlong(use: LogUse): void {
+    const before = this.#isClosed ? use : this.#use;
+    if (!this.#isClosed) this.#use = use;
+    before.done();
   }
 
   onRevoked(cut: () => void): void {
@@ -54,7 +77,11 @@ class Session implements ExportSession {
   }
 
   async close(): Promise<void> {
-    this.#end();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#onClose(this);
+    this.#use.done();
+    this.#resolveClosed();
   }
 }
 
@@ -74,18 +101,30 @@ export class Exports implements ExportDirectory {
   }
 
   async open(exportName: string): Promise<ExportSession> {
-    const record = await this.#find(exportName);
+    for (let tries = 0; tries < openTriesMax; tries++) {
+      const session = await this.#tryOpen(await this.#find(exportName));
+      if (session !== undefined) return session;
+    }
+    throw unknownExport();
+  }
+
+  /** Has the sessions of the disk that are open at one log keep the other one open. */
+  async moved(vdiskId: string, from: string, to: string): Promise<void> {
+    for (const session of [...this.#sessions.values()].flatMap((sessions) => [...sessions])) {
+      if (session.isOf(vdiskId, from)) session.goAlong(await this.#options.openLogs.use(to));
+    }
+  }
+
+  /** Undefined when the disk moved to another log while this one was opened. */
+  async #tryOpen(record: ExportRecord): Promise<Session | undefined> {
     const vdisk = await this.#read<VdiskRecord>(keys.vdisk(record.vdisk));
     if (vdisk === undefined) throw unknownExport();
     const use = await this.#options.openLogs.use(vdisk.log);
-    const device = new VdiskDevice(use.log, { readOnly: record.readOnly, sizeBytes: () => vdisk.sizeBytes });
-    const session: Session = new Session(device, vdisk.name, () => {
-      this.#forget(record.id, session);
-      use.done();
-    });
+    const onClose = (closed: Session): void => this.#forget(record.id, closed);
+    const session = new Session(vdisk, use, { readOnly: record.readOnly, onClose });
     const sessions = this.#sessions.get(record.id) ?? new Set();
     this.#sessions.set(record.id, sessions.add(session));
-    // It may have been revoked, or the disk reverted, while the log was opened.
+    // It may have been revoked, or the disk reverted or moved, while the log was opened.
     const [stillExport, stillVdisk] = await Promise.all([
       this.#read<ExportRecord>(keys.export(record.id)),
       this.#read<VdiskRecord>(keys.vdisk(vdisk.id)),
@@ -93,11 +132,10 @@ export class Exports implements ExportDirectory {
       await session.close();
       throw error;
     });
-    if (stillExport?.state !== "live" || stillVdisk?.log !== vdisk.log) {
-      await session.close();
-      throw unknownExport();
-    }
-    return session;
+    if (stillExport?.state === "live" && stillVdisk?.log === vdisk.log) return session;
+    await session.close();
+    if (stillExport?.state !== "live" || stillVdisk === undefined) throw unknownExport();
+    return undefined;
   }
 
   /** Cuts the export's sessions and, when the last is out, confirms by deleting the record. */

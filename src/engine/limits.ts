@@ -45,6 +45,8 @@ export const engineLimits = {
   /** Trims below this go into the delta cluster by cluster, larger ones as a range. */
   zeroEntriesInlineMax: 64,
   viewsOpenMax: 32,
+  /** How long the writes of a disk that moves to another log may wait. */
+  moveHoldMsMax: 10_000,
 } as const;
 
 assert(engineLimits.recordClustersMax * clusterBytes <= engineLimits.segmentBytesMin, "a record fits in a segment");

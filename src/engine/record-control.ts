@@ -27,6 +27,7 @@ import type {
 import type { EngineLog } from "./engine-context.ts";
 import * as inventory from "./inventory.ts";
 import { clusterBytes, diskBytesMax, engineLimits } from "./limits.ts";
+import { moveVdisk } from "./move-edits.ts";
 import * as edits from "./record-edits.ts";
 import type { ExportRecord, LogRecord, RouterRecord, SnapshotRecord, VdiskRecord, View } from "./records.ts";
 import { hashExportName, keys, parseRecord } from "./records.ts";
@@ -195,6 +196,10 @@ export class RecordControl implements Control {
 
   rekeyVdisk(tx: Tx, vdiskId: string, newId: string): Promise<void> {
     return inventory.rekeyVdisk(tx, this.#options.registry, vdiskId, newId);
+  }
+
+  moveVdisk(tx: Tx, vdiskId: string, copyId: string, name: string): Promise<void> {
+    return moveVdisk(tx, vdiskId, copyId, name);
   }
 
   async findSnapshot(tx: Tx, snapshotId: string): Promise<SnapshotRow> {

@@ -73,6 +73,18 @@ export interface VdiskRecord {
   readonly message?: string;
   /** Ids of live exports. */
   readonly exports: readonly string[];
+  readonly permit?: MovePermit;
+}
+
+/**
+ * "Everything acknowledged on the disk's log is durable in the other one too, and nothing is written as long as this stands":
+ * the word of the router that has both open, at these epochs (disk-move.ts).
+ */
+export interface MovePermit {
+  readonly router: string;
+  readonly epoch: number;
+  readonly toLog: string;
+  readonly toEpoch: number;
 }
 
 export interface SnapshotRecord {

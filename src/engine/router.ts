@@ -18,6 +18,8 @@ import { CleanerHints } from "./cleaner/hints.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import type { SnapshotDirectory, SnapshotReader } from "./device.ts";
 import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
+import type { DiskMoves } from "./device.ts";
+import { RouterDiskMove } from "./disk-move.ts";
 import { Exports } from "./exports.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import { readWhole, systemCodeOf } from "./local-disk.ts";
@@ -121,6 +123,21 @@ export class StorageRouter implements Service, SnapshotDirectory {
   get cleaners(): ReadonlyMap<string, Cleaner> {
     return this.#cleaners;
   }
+
+  /** Disks that move to another log while they are used. */
+  readonly moves: DiskMoves = {
+    begin: (vdiskId, copyId) =>
+      RouterDiskMove.begin(
+        {
+          ...this.#options,
+          router: this.#routerId,
+          openLogs: this.openLogs,
+          moved: (id, from, to) => this.exports.moved(id, from, to),
+        },
+        vdiskId,
+        copyId,
+      ),
+  };
 
   async start(): Promise<void> {
     const { registry, clock, random, log, settings, disk, stateDirectory, journalDirectory, backends } = this.#options;

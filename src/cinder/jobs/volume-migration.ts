@@ -1,34 +1,36 @@
-// A volume from one pool to another: its bytes are copied to a vDisk of the other pool, compared, and that vDisk takes the
-// place of the volume's. docs/design/migration.md has the argument. The request makes the vDisk and leaves the job.
+// A volume from one pool to another, whether it is attached or not: its bytes are copied to a vDisk of the other pool, compared,
+// what is written meanwhile is copied again, and the volume's vDisk moves to the log of that one under its connections.
+// docs/design/migration.md has the argument. The request makes the vDisk and leaves the job.
 //
-//   migration status   starting ──► migrating ── copied ──► completing ── the same ──► success
+//   migration status   starting ──► migrating ── copied ──► completing ── the same ──► permitted ──► success
 //                          └───────────┴── cancelled, failed ──┴──► error, the copy is gone, and a message
 //
-// - Source and copy are reached by exports of the claim's own (job-exports.ts): one process at most can write.
-// - Nothing else writes to either: the volume bears `move`, which forbids attaching, growing, reverting and snapshots.
+// - Source and copy are reached by exports of the claim's own (job-exports.ts): one process at most can write the copy.
+// - The volume bears `move`, which forbids attaching anew, growing, reverting and snapshots.
 // - The vDisk of the copy has the job's id. It goes, or becomes the volume's, in the transaction that takes `move` off.
 
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
+import { firstMoveState, type MoveState, type MoveStep } from "../disk-copies.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import { asksFor } from "../extra-specs.ts";
 import { invalidVolume } from "../faults.ts";
 import { dropBase } from "../backups/backup-cuts.ts";
 import type { Volume, VolumeMove } from "../model.ts";
-import type { CinderPorts } from "../ports.ts";
+import { type CinderPorts, readAttachments } from "../ports.ts";
 import { readRecord, typeKind, volumeKind, writeRecord } from "../records.ts";
+import { statusByAttachments } from "../status.ts";
 import { vdiskName } from "../volume-create.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
 import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
-type Phase = "copy" | "compare" | "switch";
-
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
-type Moved = { readonly phase: Phase; readonly offset: number } | undefined;
+type Moved = MoveStep | undefined;
 
-const releaseLookMs = 50;
+/** How often the copy may begin anew, since something was written while no process noted it. */
+const beginningsMax = 10;
 
 export class VolumeMigration implements JobKind<Moved> {
   readonly name = "volume-migration";
@@ -54,19 +56,11 @@ export class VolumeMigration implements JobKind<Moved> {
   }
 
   async work(job: Job, run: JobRun): Promise<Moved> {
-    const { phase, offset } = checkpointOf(job);
-    if (phase === "switch") {
-      await this.#exports.close(job);
-      await this.#released(job, run);
-      return { phase, offset };
-    }
     const open = await this.#open(job);
     if (open === undefined) return undefined;
     const [sourceExport, targetExport] = open;
-    return {
-      phase,
-      offset: await this.#ports.copies.step({ sourceExport: sourceExport!, targetExport: targetExport!, phase, offset }, run),
-    };
+    const disks = { vdiskId: job.resource.id, copyId: job.id, sourceExport: sourceExport!, targetExport: targetExport! };
+    return this.#ports.copies.step({ ...disks, state: stateOf(job) }, run);
   }
 
   async advance(tx: Tx, job: Job, moved: Moved): Promise<JobAdvance> {
@@ -75,22 +69,25 @@ export class VolumeMigration implements JobKind<Moved> {
       await this.#drop(tx, job);
       return { next: "done", done: job.progress.done };
     }
-    const sizeBytes = sizeOf(job);
-    const { phase, offset } = moved;
-    if (phase === "switch") {
+    const { state, doneBytes } = moved;
+    if (state.phase === "permitted") {
       await this.#switch(tx, job, volume, volume.move);
       return { next: "done" };
     }
-    const done = phase === "copy" ? offset : sizeBytes + offset;
-    if (offset < sizeBytes) return { next: "more", checkpoint: { phase, offset }, done };
-    if (phase === "compare") return { next: "more", checkpoint: { phase: "switch", offset }, done };
-    if (volume.migrationStatus === "migrating") {
+    const beganAnew = state.since !== stateOf(job).since;
+    const beginnings = Number(job.checkpoint["beginnings"] ?? 0) + (beganAnew ? 1 : 0);
+    if (beginnings > beginningsMax) throw invalidVolume(`Copying volume ${volume.id} had to begin anew ${beginningsMax} times.`);
+    if (state.phase !== "copy" && volume.migrationStatus === "migrating") {
       writeRecord(tx, volumeKind, volume.id, { ...volume, migrationStatus: "completing", updatedAtMs: this.#nowMs() });
     }
-    return { next: "more", checkpoint: { phase: "compare", offset: 0 }, done };
+    const done = job.progress.done + doneBytes;
+    const whole = (beganAnew ? job.progress.done : 0) + 2 * Number(job.params["sizeBytes"]);
+    const total = Math.max(whole, done, job.progress.total ?? 0);
+    return { next: "more", checkpoint: { ...state, beginnings }, done, total };
   }
 
   async undo(job: Job): Promise<"done"> {
+    await this.#ports.copies.end(job.id);
     await this.#exports.close(job);
     return "done";
   }
@@ -100,7 +97,7 @@ export class VolumeMigration implements JobKind<Moved> {
     const volume = await volumeOfJob(tx, job);
     if (volume === undefined) return;
     if (volume.move?.typeId !== undefined) await this.#ports.ledger.release(tx, chargeOfType(volume, volume.move.typeId));
-    writeRecord(tx, volumeKind, volume.id, { ...this.#arrived(volume), migrationStatus: "error" });
+    writeRecord(tx, volumeKind, volume.id, { ...(await this.#arrived(tx, volume)), migrationStatus: "error" });
     writeFailure(this.#ports, tx, messageId, job, {
       action: "create-volume",
       detail: "unknown",
@@ -109,17 +106,14 @@ export class VolumeMigration implements JobKind<Moved> {
     });
   }
 
-  /** The copy takes the place of the volume's vDisk, which goes. */
+  /** The volume's vDisk gets the log of the copy, if the router permits it still. */
   async #switch(tx: Tx, job: Job, volume: Volume, move: VolumeMove): Promise<void> {
-    if (volume.attachmentIds.length > 0 || volume.snapshotCount > 0) {
-      throw invalidVolume(`Volume ${volume.id} was changed while it was migrated.`);
-    }
+    if (volume.snapshotCount > 0) throw invalidVolume(`Volume ${volume.id} was changed while it was migrated.`);
     const { control, ledger } = this.#ports;
     await dropBase(control, tx, volume);
-    await control.deleteVdisk(tx, volume.id);
-    await control.rekeyVdisk(tx, job.id, volume.id);
-    await control.renameVdisk(tx, volume.id, vdiskName(volume.id, volume.name));
-    const { backupBaseId: _dropped, ...rest } = this.#arrived(volume);
+    for (const id of exportsOf(job)) await control.revokeExport(tx, id);
+    await control.moveVdisk(tx, volume.id, job.id, vdiskName(volume.id, volume.name));
+    const { backupBaseId: _dropped, ...rest } = await this.#arrived(tx, volume);
     const arrived: Volume = { ...rest, host: move.host, migrationStatus: "success" };
     if (move.typeId === undefined) {
       writeRecord(tx, volumeKind, volume.id, arrived);
@@ -134,10 +128,10 @@ export class VolumeMigration implements JobKind<Moved> {
   }
 
   /** The volume without its job. A status that the job gave it goes; an administrator's word stands. */
-  #arrived(volume: Volume): Volume {
+  async #arrived(tx: Tx, volume: Volume): Promise<Volume> {
     const { jobId: _ended, move: _gone, ...free } = volume;
     const isOurs = volume.status === "retyping" || volume.status === "maintenance";
-    const status = isOurs ? "available" : volume.status;
+    const status = isOurs ? statusByAttachments(await readAttachments(tx, volume)).status : volume.status;
     return { ...free, status, previousStatus: volume.status, updatedAtMs: this.#nowMs() };
   }
 
@@ -156,17 +150,6 @@ export class VolumeMigration implements JobKind<Moved> {
     });
   }
 
-  /** Until the router has brought the copy to its pool and let go of it: only then can it get another id. */
-  async #released(job: Job, run: JobRun): Promise<void> {
-    for (;;) {
-      const vdisk = await this.#ports.control.vdisk(job.id);
-      if (vdisk?.owner === undefined) return;
-      run.signal.throwIfAborted();
-      if (!run.mayAct()) throw new AndironError("lease_lost", "the claim may be lost");
-      await this.#ports.clock.sleep(releaseLookMs);
-    }
-  }
-
   /** The copy goes, if it is there still; the exports are closed already, or nobody's. */
   async #drop(tx: Tx, job: Job): Promise<void> {
     const { control } = this.#ports;
@@ -181,21 +164,19 @@ export class VolumeMigration implements JobKind<Moved> {
   }
 }
 
-function checkpointOf(job: Job): { readonly phase: Phase; readonly offset: number } {
-  const phase = job.checkpoint["phase"];
-  return {
-    phase: phase === "compare" || phase === "switch" ? phase : "copy",
-    offset: Number(job.checkpoint["offset"] ?? 0),
-  };
+const phases: readonly MoveState["phase"][] = ["copy", "compare", "rounds", "permitted"];
+
+function stateOf({ checkpoint }: Job): MoveState {
+  const { since, overwrites, offset, round } = checkpoint;
+  // Without `since`: nothing was copied, or by a build that did not know what is written meanwhile. It is copied over.
+  if (typeof since !== "string") return { ...firstMoveState, overwrites: offset !== undefined };
+  const phase = phases.find((known) => known === checkpoint["phase"]) ?? "copy";
+  return { phase, offset: Number(offset), since, overwrites: overwrites === true, round: Number(round) };
 }
 
 /** Ids of the exports of the volume and of the copy. */
 function exportsOf(job: Job): readonly [source: string, target: string] {
   return [String(job.params["sourceExportId"]), job.id];
-}
-
-function sizeOf(job: Job): number {
-  return Number(job.params["sizeBytes"]);
 }
 
 /** What a volume without snapshots counts for among those of a type. */

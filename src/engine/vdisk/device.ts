@@ -1,4 +1,5 @@
 // An open log as a block device of some size (device.ts): checks ranges, splits off what is not whole clusters, reports extents.
+// When the disk moves to another log (disk-move.ts) each request goes to the log that is the disk's at that moment.
 
 import { AndironError } from "../../common/errors.ts";
 import type { BlockDevice, Extent, WriteOptions, ZeroOptions } from "../device.ts";
@@ -11,13 +12,19 @@ const extentStepClusters = 16_384;
 
 export class VdiskDevice implements BlockDevice {
   readonly readOnly: boolean;
-  readonly #log: OpenLog;
+  #current: OpenLog;
+  #isRevoked = false;
   readonly #sizeBytes: () => number;
 
   constructor(log: OpenLog, options: { readonly readOnly: boolean; readonly sizeBytes: () => number }) {
-    this.#log = log;
+    this.#current = log;
     this.readOnly = options.readOnly;
     this.#sizeBytes = options.sizeBytes;
+  }
+
+  get #log(): OpenLog {
+    while (this.#current.movedTo !== undefined) this.#current = this.#current.movedTo;
+    return this.#current;
   }
 
   get sizeBytes(): number {
@@ -27,10 +34,11 @@ export class VdiskDevice implements BlockDevice {
   /** What is read is only answered while the log is ours: another owner, or a later opening, may have newer bytes. */
   read(offset: number, target: Buffer): Promise<void> | undefined {
     this.#check(offset, target.length);
-    const reading = this.#log.reader.read(offset, target);
-    if (reading !== undefined) return reading.then(() => this.#log.assertOwned());
+    const log = this.#log;
+    const reading = log.reader.read(offset, target);
+    if (reading !== undefined) return reading.then(() => log.assertOwned());
     try {
-      this.#log.assertOwned();
+      log.assertOwned();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -38,6 +46,7 @@ export class VdiskDevice implements BlockDevice {
   }
 
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {
+    if (this.#isRevoked) return Promise.reject(revoked());
     this.#checkWritable(offset, data.length);
     return this.#log.queue.write(offset, data, options.fua, this);
   }
@@ -50,7 +59,7 @@ export class VdiskDevice implements BlockDevice {
     this.#checkWritable(offset, lengthBytes);
     const { first, end } = this.#wholeClusters(offset, lengthBytes);
     if (end > first) await this.#log.queue.zero(first, end - first, options.fua, this);
-    else if ((options.fua, this)) await this.flush();
+    else if (options.fua) await this.flush();
   }
 
   async writeZeroes(offset: number, lengthBytes: number, options: ZeroOptions): Promise<void> {
@@ -73,11 +82,12 @@ export class VdiskDevice implements BlockDevice {
 
   async extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]> {
     this.#check(offset, lengthBytes);
+    const log = this.#log;
     const extents: { lengthBytes: number; allocated: boolean }[] = [];
     const end = offset + lengthBytes;
     for (let at = offset; at < end;) {
       const first = Math.floor(at / clusterBytes);
-      const hole = await this.#log.map.holeAfter(first);
+      const hole = await log.map.holeAfter(first);
       const holeEnd = Math.min(end, (first + hole) * clusterBytes);
       if (hole > 0) {
         if (!addExtent(extents, holeEnd - at, false, countMax)) break;
@@ -85,14 +95,14 @@ export class VdiskDevice implements BlockDevice {
         continue;
       }
       const count = Math.min(extentStepClusters, Math.ceil(end / clusterBytes) - first);
-      const run = dataRun(await this.#log.map.resolveLoading(first, count), count);
+      const run = dataRun(await log.map.resolveLoading(first, count), count);
       // Trimmed since the look before: a hole by now.
       if (run === 0) continue;
       const runEnd = Math.min(end, (first + run) * clusterBytes);
       if (!addExtent(extents, runEnd - at, true, countMax)) break;
       at = runEnd;
     }
-    this.#log.assertOwned();
+    log.assertOwned();
     return extents;
   }
 
@@ -103,6 +113,7 @@ export class VdiskDevice implements BlockDevice {
 
   /** No request of this device is written from now on; those that wait are refused. */
   revoke(): void {
+    this.#isRevoked = true;
     this.#log.queue.cancel(this);
   }
 
@@ -112,10 +123,13 @@ export class VdiskDevice implements BlockDevice {
   }
 
   #checkWritable(offset: number, lengthBytes: number): void {
+    if (this.#isRevoked) throw revoked();
     if (this.readOnly) throw new AndironError("read_only", "this export is read only");
     this.#check(offset, lengthBytes);
   }
 }
+
+const revoked = (): AndironError => new AndironError("export_revoked", "the export was revoked");
 
 /** Adds to the last extent or a new one; false when there is no room for a new one. */
 function addExtent(

@@ -38,6 +38,10 @@ export class OpenLog {
   readonly reader: Reader;
   readonly queue: WriteQueue;
   readonly checkpointer: Checkpointer;
+  /** Told of clusters that are written or zeroed, when they are in the map and before that is acknowledged. */
+  onApplied: ((firstCluster: number, clusterCount: number) => void) | undefined;
+  /** The log that is the disk's now: this one serves no request any more. */
+  movedTo: OpenLog | undefined;
   readonly #context: PoolContext;
   readonly #startSequence: number;
   #journal: Journal | undefined;
@@ -167,6 +171,7 @@ export class OpenLog {
     const { map, handle } = { map: this.map.active, handle: file.handle };
     for (let i = 0; i < appends.length; i++) {
       const append = appends[i]!;
+      this.onApplied?.(append.firstCluster, append.clusterCount);
       if (append.kind === recordKinds.zero) {
         map.zero(append.firstCluster, append.clusterCount);
         continue;

@@ -8,6 +8,7 @@
 // - The queue is in order; a batch is applied to the map before any of it is acknowledged.
 // - What a revoked export has queued is refused, also while the journal has no room: a detach never waits for the backend.
 // - Journal full: the batch is refused as a whole, nothing of it happened.
+// - A queue that is held takes nothing new: what comes waits, and goes on here or in the queue of another log (disk-move.ts).
 
 import { AndironError } from "../../common/errors.ts";
 import type { Append, Placed } from "../journal/journal-file.ts";
@@ -41,6 +42,13 @@ interface Item {
   readonly reject: (error: unknown) => void;
 }
 
+/** A request that came while the queue is held. */
+interface Waiter {
+  readonly by: object | undefined;
+  readonly goOn: (queue: WriteQueue) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** The clusters of a write that is being completed, its middle included: no older merge may come after any of it. */
 interface ClusterLock {
   readonly first: number;
@@ -59,6 +67,10 @@ export class WriteQueue {
   readonly #locks = new Set<ClusterLock>();
   #idle: (() => void)[] = [];
   #pieces = 0;
+  /** Those that wait while the queue is held. */
+  #held: Set<Waiter> | undefined;
+  /** Where everything goes on. */
+  #successor: WriteQueue | undefined;
 
   constructor(target: WriteTarget) {
     this.#target = target;
@@ -70,6 +82,8 @@ export class WriteQueue {
 
   /** `by` is who may be cancelled. */
   write(offset: number, data: Buffer, fua: boolean, by?: object): Promise<void> {
+    if (this.#held !== undefined) return this.#whenLetGo(by, (queue) => queue.write(offset, data, fua, by));
+    if (this.#successor !== undefined) return this.#successor.write(offset, data, fua, by);
     const first = Math.floor(offset / clusterBytes);
     const end = offset + data.length;
     const aligned = offset % clusterBytes === 0 && end % clusterBytes === 0;
@@ -79,6 +93,8 @@ export class WriteQueue {
 
   /** Zeroes whole clusters. */
   zero(first: number, count: number, fua: boolean, by?: object): Promise<void> {
+    if (this.#held !== undefined) return this.#whenLetGo(by, (queue) => queue.zero(first, count, fua, by));
+    if (this.#successor !== undefined) return this.#successor.zero(first, count, fua, by);
     if (this.#locks.size === 0) return this.#enqueue(zeroAppends(first, count), fua, by);
     return this.#zeroAfterLocks(first, count, fua, by);
   }
@@ -91,6 +107,33 @@ export class WriteQueue {
       item.cancelled = true;
       item.reject(revoked());
     }
+    for (const waiter of this.#held ?? []) if (waiter.by === by) waiter.reject(revoked());
+  }
+
+  /** Takes nothing new from now on; resolves when nothing is queued or under way. */
+  hold(): Promise<void> {
+    this.#held ??= new Set();
+    return this.drained();
+  }
+
+  /** Ends the hold. What waits, and all that still comes here, goes on in `queue`. */
+  letGo(queue: WriteQueue = this): void {
+    if (queue !== this) this.#successor = queue;
+    const waiting = this.#held ?? [];
+    this.#held = undefined;
+    for (const waiter of waiting) waiter.goOn(queue);
+  }
+
+  /** Calls `request` in this turn of the loop when it is let go of: those that came first go first. */
+  #whenLetGo(by: object | undefined, request: (queue: WriteQueue) => Promise<void>): Promise<void> {
+    if (by !== undefined && this.#cancelled.has(by)) return Promise.reject(revoked());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const goOn = (queue: WriteQueue): void => {
+      if (by !== undefined && this.#cancelled.has(by)) return;
+      request(queue).then(resolve, reject);
+    };
+    this.#held!.add({ by, goOn, reject });
+    return promise;
   }
 
   async #zeroAfterLocks(first: number, count: number, fua: boolean, by: object | undefined): Promise<void> {
