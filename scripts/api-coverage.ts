@@ -96,8 +96,8 @@ function introduce({ served, cinders, record }: Coverage, missingCount: number):
     "# Which operations are there\n\n" +
     "<!-- Written by `npm run gen` from openapi.yaml, scripts/cinder-operations.ts and test/operations-seen.md. -->\n\n" +
     `Cinder's API v3 has ${cinders.length} operations up to microversion 3.${newest} (a method and a path, or an action in ` +
-    `the body). Andiron\nserves ${cinders.length - missingCount} of them, ${refused} of these only to refuse as Cinder does; ` +
-    `[${missingCount} are not there yet](#not-yet).\n\n` +
+    `the body). Andiron\nserves ${cinders.length - missingCount} of them, ${refused} of these only to refuse as Cinder does` +
+    `${missingCount === 0 ? "" : `; [${missingCount} are not there yet](#not-yet)`}.\n\n` +
     "*Since* is the first microversion, *success* the status. The first *policy rule* is asked of every request, others of\n" +
     "some; *any token* means that there is no rule, and rows are those of the caller's project. Rules that only leave fields\n" +
     "out of answers stand in `x-field-policy` of openapi.yaml, all defaults in\n" +
@@ -121,6 +121,7 @@ function rowOf(operation: OperationFacts, record: readonly Sighting[]): string {
 }
 
 function renderMissing(reasons: Coverage["lacks"], missing: readonly CinderOperation[]): string {
+  if (missing.length === 0) return "";
   const rows = missing.map((one) => {
     const { method, path, action, since } = one;
     const where = `\`${method} /v3${path}\`${action === undefined ? "" : ` \`${action}\``}`;
