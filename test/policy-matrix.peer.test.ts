@@ -42,9 +42,11 @@ const passers: Readonly<Record<string, readonly Kind[]>> = {
 };
 
 /** Records of a project, by their names in paths, and the operations that name one in their body. */
-const owned = /\{(volume|snapshot|attachment|transfer|message)_id\}/;
-const namesOwnedInBody =
-  /^(createSnapshot|manage(Old)?Snapshot|createAttachment(WithMode)?|create(Old)?Transfer(WithSnapshots)?)$/;
+const owned = /\{(volume|snapshot|backup|attachment|transfer|message)_id\}/;
+const namesOwnedInBody = new RegExp(
+  "^(createSnapshot|manage(Old)?Snapshot|createAttachment(WithMode)?" +
+    "|createBackup(WithMetadata|InZone)?|create(Old)?Transfer(WithSnapshots)?)$",
+);
 /** Whoever knows its key may take another project's transfer: that is what it is for. */
 const isForStrangers = /^accept(Old)?Transfer$/;
 
@@ -126,6 +128,8 @@ describe("every operation", { skip: missing !== undefined && `${missing} is not 
       max_over_subscription_ratio: 1000,
       glance_api_servers: glance.url,
       enabled_backends: "vpool1,vpool2",
+      backup_driver: "posix",
+      quota_backups: -1,
     };
     return { DEFAULT, keystone_authtoken };
   }

@@ -4,6 +4,8 @@
 // `{name}` in arguments and expectations stands for what an earlier row kept, or for what the test knows from the start:
 // demo (a project's id), host (of the volume service). An argument ends at a blank, unless it is in single quotes.
 
+import { backupCommands } from "./backup-commands.ts";
+
 export interface Row {
   /** As `openstack command list` has it. */
   readonly command: string;
@@ -434,6 +436,7 @@ export const script: readonly Row[] = [
   ...groupTypes,
   ...quotas,
   ...moves,
+  ...backupCommands,
   ...clearing,
 ];
 
@@ -441,9 +444,6 @@ const verbs = (noun: string, names: string): string[] => names.split(" ").map((n
 
 /** Commands for what Andiron has not. */
 export const leftOut: Readonly<Record<string, readonly string[]>> = {
-  "there are no backups": verbs("volume backup", "create delete list restore set show unset").concat(
-    verbs("volume backup record", "export import"),
-  ),
   "there are no groups, only their types": verbs("volume group", "create delete failover list set show").concat(
     verbs("volume group snapshot", "create delete list show"),
   ),

@@ -82,6 +82,7 @@ export class OperationRecords {
       ["action", "unknown"],
       ["key", keys[operationId] ?? "key"],
       ["unique", randomUUID()],
+      ["backup_url", Buffer.from(JSON.stringify({ id: randomUUID(), size: 1 })).toString("base64")],
     ]);
     const needs = (...some: readonly string[]): boolean => some.some((name) => names.includes(name));
     if (state === "frozen") await this.#send("PUT", "/os-services/freeze", { host: this.#host });
@@ -89,6 +90,7 @@ export class OperationRecords {
     else if (needs("volume_id", "source_name", "attachment_id", "transfer_id", "message_id")) {
       await this.#makeVolume(made, state, names);
     }
+    if (needs("backup_id")) await this.#makeBackup(made);
     if (needs("other_volume_id")) {
       const other = new Map(made);
       made.set("other_volume_id", await this.#makeVolume(other, "", []));
@@ -161,6 +163,13 @@ export class OperationRecords {
     if (state !== "unmanaged snapshot") return;
     await this.#send("POST", `/snapshots/${id}/action`, { "os-unmanage": null });
     made.set("source_name", `_snapshot-${id}`);
+  }
+
+  async #makeBackup(made: Names): Promise<void> {
+    const volumeId = await this.#makeVolume(made, "", []);
+    const id = idOf(await this.#send("POST", "/backups", { backup: { volume_id: volumeId } }), "backup");
+    await this.#settle(`/backups/${id}`, "backup", "available");
+    made.set("backup_id", id);
   }
 
   async #makeType(made: Names, state: string, operationId: string): Promise<void> {

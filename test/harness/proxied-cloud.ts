@@ -79,7 +79,7 @@ export async function prepareProxiedCloud(config: ConfigGroups = {}): Promise<Pr
   const keystone_authtoken = { auth_url: keystone.url, username: "andiron", password };
   const service = await prepareAndiron({
     ...config,
-    DEFAULT: { auth_strategy: "keystone", ...config["DEFAULT"] },
+    DEFAULT: { auth_strategy: "keystone", backup_driver: "posix", ...config["DEFAULT"] },
     keystone_authtoken,
     oslo_middleware: { enable_proxy_headers_parsing: true },
   });
