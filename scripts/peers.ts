@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 export const peerPackages: readonly string[] = [
+  "barbican-api", // the real Barbican of test/cloud
   "busybox-static", // the userland of the test guest
   "cinder-api", // Debian's Cinder, the reference that the API is compared with
   "cinder-scheduler",

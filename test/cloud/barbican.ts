@@ -3,7 +3,7 @@
 // worker. Ends with dispose(), and with the test's process.
 
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Keystone } from "../keystone/keystone.ts";
@@ -14,7 +14,6 @@ export class Barbican {
   readonly #folder: string;
   readonly #keystone: Keystone;
   #server: WsgiServer | undefined;
-  #starts = 0;
 
   constructor(folder: string, keystone: Keystone) {
     this.#folder = folder;
@@ -34,14 +33,20 @@ export class Barbican {
     await this.#keystone.publish("key-manager", this.url);
   }
 
-  /** Starts to listen, on another port than before. */
-  async serve(): Promise<void> {
+  /** Starts to listen; `url`: where it did before. */
+  async serve(url?: string): Promise<void> {
     this.#server = await serveWsgi({
       script: "/usr/bin/barbican-wsgi-api",
       // It takes no other hint where its configuration is.
       env: { HOME: this.#folder },
-      logFile: join(this.#folder, `uwsgi-${this.#starts++}.log`),
+      logFile: join(this.#folder, "uwsgi.log"),
+      ...(url === undefined ? {} : { url }),
     });
+  }
+
+  /** Has a rule of its policy say something else, from the next start on. */
+  async allow(rule: string, check: string): Promise<void> {
+    await writeFile(join(this.#folder, "policy.yaml"), JSON.stringify({ [rule]: check }));
   }
 
   async stop(): Promise<void> {
@@ -64,7 +69,7 @@ export class Barbican {
         db_auto_create: true,
         host_href: "",
       },
-      oslo_policy: { enforce_new_defaults: true, enforce_scope: true },
+      oslo_policy: { enforce_new_defaults: true, enforce_scope: true, policy_file: inFolder("policy.yaml") },
       simple_crypto_plugin: { kek: randomBytes(32).toString("base64") },
       keystone_authtoken: tokenChecks(this.#keystone, "barbican"),
     });

@@ -1,10 +1,11 @@
-// The cloud of cloud.ts with Nova: MariaDB, Placement, Neutron (without networks), Nova and one host of servers, with a guest
-// to boot. Nova asks Andiron with service tokens, and Andiron asks and tells Nova, as an operator sets it up. Needs root.
+// The cloud of cloud.ts with Nova: Barbican, MariaDB, Placement, Neutron (without networks), Nova and one host of servers, with a
+// guest to boot. Nova asks Andiron with service tokens, and Andiron asks and tells Nova, as an operator sets it up. Needs root.
 
 import { readFile } from "node:fs/promises";
 import { makeGuestDisk, watchDisks } from "../harness/guest.ts";
 import type { ConfigGroups } from "../harness/service.ts";
 import type { Keystone } from "../keystone/keystone.ts";
+import { prepareBarbican } from "./barbican.ts";
 import { type Cloud, prepareCloud } from "./cloud.ts";
 import { credentialsOf } from "./config-file.ts";
 import { prepareMariaDb } from "./mariadb.ts";
@@ -23,7 +24,9 @@ export async function prepareNovaCloud(say: (line: string) => void): Promise<Clo
     for (const end of ends.splice(0)) await end();
   };
   try {
-    say("starting MariaDB, Placement, Neutron and Nova");
+    say("starting Barbican, MariaDB, Placement, Neutron and Nova");
+    const barbican = await prepareBarbican(cloud.keystone);
+    ends.unshift(() => barbican.dispose());
     const database = await prepareMariaDb();
     ends.unshift(() => database.dispose());
     const group = await makeServiceGroup({ keystone: cloud.keystone, broker: cloud.broker, database });

@@ -89,6 +89,8 @@ export async function novaConfig(group: ServiceGroup, groups: ConfigGroups): Pro
     cinder: credentialsOf(keystone, novaUser),
     neutron: credentialsOf(keystone, novaUser),
     placement: credentialsOf(keystone, novaUser),
+    key_manager: { backend: "barbican" },
+    barbican: { auth_endpoint: keystone.url },
     conductor: { workers: 1 },
     scheduler: { workers: 1, discover_hosts_in_cells_interval: 2 },
     oslo_concurrency: { lock_path: await group.makeFolder("locks") },
