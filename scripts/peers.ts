@@ -56,6 +56,7 @@ export const novaPackages: readonly string[] = [
   "nova-compute-kvm", // nova-compute with libvirt and QEMU; KVM itself is not needed
   "nova-conductor",
   "nova-scheduler",
+  "python3-barbicanclient", // Nova's way to Barbican
   "python3-pip", // installs our driver for Nova
   "python3-placement",
   "python3-setuptools", // builds it

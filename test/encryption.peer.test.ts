@@ -152,7 +152,7 @@ describe("encrypted volumes", { skip: missing !== undefined && `${missing} is no
     await awaitKey("alice", kept.encryption_key_id, "404");
   });
 
-  test("after a kill -9 the key of a volume that is gone is deleted with our own credentials, where Barbican lets us", async () => {
+  test("after a kill -9 the key of a volume that is gone is deleted with our own credentials, if Barbican lets us", async () => {
     const { id, encryption_key_id: keyId } = await create("alice");
     const { url } = barbican;
     await barbican.allow("secret:delete", "role:service or rule:secret_project_member");
