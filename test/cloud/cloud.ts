@@ -56,7 +56,7 @@ export async function prepareCloud(config: (keystone: Keystone) => ConfigGroups 
 function configure(keystone: Keystone, config: ConfigGroups): ConfigGroups {
   const pools = poolNames.map((name) => [name, { volume_backend_name: name }] as const);
   const groups: ConfigGroups = {
-    DEFAULT: { auth_strategy: "keystone", enabled_backends: poolNames.join(",") },
+    DEFAULT: { auth_strategy: "keystone", enabled_backends: poolNames.join(","), backup_driver: "posix" },
     keystone_authtoken: { auth_url: keystone.url, username: "andiron", password, service_type: "block-storage" },
     ...Object.fromEntries(pools),
   };
