@@ -42,11 +42,12 @@ const passers: Readonly<Record<string, readonly Kind[]>> = {
 };
 
 /** Records of a project, by their names in paths, and the operations that name one in their body. */
-const owned = /\{(volume|snapshot|backup|attachment|transfer|message)_id\}/;
+const owned = /\{(volume|snapshot|backup|attachment|transfer|message|group|group_snapshot)_id\}/;
 const namesOwnedInBody = new RegExp(
   "^(createSnapshot|manage(Old)?Snapshot|createAttachment(WithMode)?" +
     "|createBackup(WithMetadata|InZone)?|create(Old)?Transfer(WithSnapshots)?)$",
 );
+const namesGroupInBody = /^create(GroupSnapshot|Cgsnapshot|(Consistency)?GroupFromSource)$/;
 /** Whoever knows its key may take another project's transfer: that is what it is for. */
 const isForStrangers = /^accept(Old)?Transfer$/;
 
@@ -59,7 +60,7 @@ interface Outcome {
 /** Undefined: it passes, and succeeds if it ever does. */
 function refusalOf({ id, path, rules }: OperationFacts, kind: Kind): Outcome | undefined {
   const [rule] = id === "showLimits" ? [] : rules; // its rule is for other projects' limits
-  const isForeign = owned.test(path) || namesOwnedInBody.test(id);
+  const isForeign = owned.test(path) || namesOwnedInBody.test(id) || namesGroupInBody.test(id);
   if (kind === "stranger" && isForeign && !isForStrangers.test(id)) return { status: 404 };
   if (rule === undefined) return undefined;
   const passing = passers[defaultChecks.get(rule as PolicyRule)!]!;
@@ -126,6 +127,7 @@ describe("every operation", { skip: missing !== undefined && `${missing} is not 
     const DEFAULT = {
       auth_strategy: "keystone",
       max_over_subscription_ratio: 1000,
+      quota_groups: -1,
       glance_api_servers: glance.url,
       enabled_backends: "vpool1,vpool2",
       backup_driver: "posix",

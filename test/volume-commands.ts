@@ -5,6 +5,7 @@
 // demo (a project's id), host (of the volume service). An argument ends at a blank, unless it is in single quotes.
 
 import { backupCommands } from "./backup-commands.ts";
+import { groupCommands } from "./group-commands.ts";
 
 export interface Row {
   /** As `openstack command list` has it. */
@@ -434,23 +435,12 @@ export const script: readonly Row[] = [
   ...messages,
   ...services,
   ...groupTypes,
+  ...groupCommands,
   ...quotas,
   ...moves,
   ...backupCommands,
   ...clearing,
 ];
 
-const verbs = (noun: string, names: string): string[] => names.split(" ").map((name) => `${noun} ${name}`);
-
 /** Commands for what Andiron has not. */
-export const leftOut: Readonly<Record<string, readonly string[]>> = {
-  "there are no groups, only their types": verbs("volume group", "create delete failover list set show").concat(
-    verbs("volume group snapshot", "create delete list show"),
-  ),
-  "there are no consistency groups, which groups have replaced": [
-    "consistency group add volume",
-    "consistency group remove volume",
-    ...verbs("consistency group", "create delete list set show"),
-    ...verbs("consistency group snapshot", "create delete list show"),
-  ],
-};
+export const leftOut: Readonly<Record<string, readonly string[]>> = {};

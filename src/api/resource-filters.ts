@@ -88,5 +88,5 @@ export const groupSnapshotListRules: ListRules = {
   pagedSinceMinor: 29,
 };
 
-/** Of the older API, which has limit and offset alone. */
-export const cgsnapshotListRules: ListRules = { ...unfilteredListRules, filters: new Set() };
+/** Of the older API, which knows nothing of allowed filters. */
+export const consistencyGroupListRules: ListRules = { ...unfilteredListRules, filters: new Set(["name", "status"]) };

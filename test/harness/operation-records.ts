@@ -32,6 +32,10 @@ const states: Readonly<Record<string, string>> = {
   unsetProjectDefaultType: "default",
   disassociateQosSpecs: "associated",
   thawService: "frozen",
+  createGroupFromSource: "filled",
+  deleteGroup: "filled",
+  createConsistencyGroupFromSource: "filled",
+  listGroupReplicationTargets: "replicated",
 };
 
 /** Keys that are there for everybody to see. */
@@ -98,10 +102,9 @@ export class OperationRecords {
     if (needs("other_pool")) made.set("other_pool", await this.#poolBeside(made.get("volume_id")!));
     if (needs("type_id") || state === "default") await this.#makeType(made, state, operationId);
     if (needs("qos_id")) await this.#makeQos(made, state);
-    if (needs("group_type_id")) {
-      const given = { group_type: { name: randomUUID(), group_specs: { key: "b" } } };
-      made.set("group_type_id", idOf(await this.#send("POST", "/group_types", given), "group_type"));
-    }
+    if (needs("group_type_id", "group_id", "group_snapshot_id")) await this.#makeGroupType(made, state);
+    if (needs("group_id", "group_snapshot_id")) await this.#makeGroup(made, state);
+    if (needs("group_snapshot_id")) await this.#makeGroupSnapshot(made);
     return made;
   }
 
@@ -193,6 +196,32 @@ export class OperationRecords {
     const id = idOf(await this.#send("POST", "/qos-specs", given), "qos_specs");
     made.set("qos_id", id);
     if (state === "associated") await this.#send("GET", `/qos-specs/${id}/associate?vol_type_id=${made.get("type_id")}`);
+  }
+
+  async #makeGroupType(made: Names, state: string): Promise<void> {
+    const group_specs = state === "replicated" ? { group_replication_enabled: "<is> True" } : { key: "b" };
+    const given = { group_type: { name: randomUUID(), group_specs } };
+    made.set("group_type_id", idOf(await this.#send("POST", "/group_types", given), "group_type"));
+  }
+
+  async #makeGroup(made: Names, state: string): Promise<void> {
+    if (state === "replicated") {
+      const extra_specs = { replication_enabled: "<is> True" };
+      const volume_type = { name: randomUUID(), extra_specs };
+      made.set("type_id", idOf(await this.#send("POST", "/types", { volume_type }), "volume_type"));
+    }
+    const type = made.get("type_id") ?? "__DEFAULT__";
+    const group = { group_type: made.get("group_type_id"), volume_types: [type] };
+    const id = idOf(await this.#send("POST", "/groups", { group }), "group");
+    made.set("group_id", id);
+    if (state !== "filled") return;
+    const volume = { size: 1, volume_type: type, group_id: id };
+    await this.#settle(`/volumes/${idOf(await this.#send("POST", "/volumes", { volume }), "volume")}`, "volume", "available");
+  }
+
+  async #makeGroupSnapshot(made: Names): Promise<void> {
+    const given = { group_snapshot: { group_id: made.get("group_id") } };
+    made.set("group_snapshot_id", idOf(await this.#send("POST", "/group_snapshots", given), "group_snapshot"));
   }
 
   async #settle(path: string, key: string, status: string): Promise<void> {

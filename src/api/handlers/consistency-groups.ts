@@ -4,7 +4,7 @@ import type { Group, GroupSnapshot } from "../../cinder/model.ts";
 import { readBoolean } from "../booleans.ts";
 import { type Call, type Handlers, bodyObject, bodyText, emptyAnswer, pathParameter } from "../call.ts";
 import { badRequest } from "../http-fault.ts";
-import { cgsnapshotListRules, groupListRules } from "../resource-filters.ts";
+import { consistencyGroupListRules } from "../resource-filters.ts";
 import { viewCgsnapshot, viewConsistencyGroup, viewGroupEntry } from "../views/group.ts";
 import { readGroupUpdate, readNames } from "./groups.ts";
 import { answerList } from "./paging.ts";
@@ -12,23 +12,29 @@ import { answerList } from "./paging.ts";
 const idOf = (call: Call): string => pathParameter(call, "group_id");
 const snapshotIdOf = (call: Call): string => pathParameter(call, "group_snapshot_id");
 const listForm = {
-  rules: groupListRules,
+  rules: consistencyGroupListRules,
   key: "consistencygroups",
   linksKey: "consistencygroup_links",
   idOf: (group: Group) => group.id,
 };
-const snapshotListForm = { rules: cgsnapshotListRules, key: "cgsnapshots", idOf: (snapshot: GroupSnapshot) => snapshot.id };
+/** What Cinder looks at in the query of a list; whatever else there is does nothing. */
+const snapshotListParameters: ReadonlySet<string> = new Set(["limit", "offset", "marker"]);
+const listParameters: ReadonlySet<string> = new Set([
+  ...snapshotListParameters,
+  ...["sort", "sort_key", "sort_dir", "all_tenants", "name", "status"],
+]);
+const snapshotListForm = { rules: consistencyGroupListRules, key: "cgsnapshots", idOf: (snapshot: GroupSnapshot) => snapshot.id };
 /** From here on a name may be made empty. */
 const blankNamesMinor = 6;
 
 export const consistencyGroupHandlers: Handlers = {
   async listConsistencyGroups(call) {
     const form = { ...listForm, path: "consistencygroups", view: viewGroupEntry };
-    return answerList(call, form, (query) => call.cinder.consistencyGroups.list(call.context, query));
+    return answerList(withOnly(call, listParameters), form, (query) => call.cinder.consistencyGroups.list(call.context, query));
   },
   async listConsistencyGroupsDetailed(call) {
     const form = { ...listForm, path: "consistencygroups/detail", view: viewConsistencyGroup };
-    return answerList(call, form, (query) => call.cinder.consistencyGroups.list(call.context, query));
+    return answerList(withOnly(call, listParameters), form, (query) => call.cinder.consistencyGroups.list(call.context, query));
   },
   async createConsistencyGroup(call) {
     const given = bodyObject(call.body, "consistencygroup");
@@ -83,11 +89,15 @@ export const consistencyGroupHandlers: Handlers = {
   },
   async listCgsnapshots(call) {
     const form = { ...snapshotListForm, path: "cgsnapshots", view: viewGroupEntry };
-    return answerList(call, form, (query) => call.cinder.consistencyGroupSnapshots.list(call.context, query));
+    return answerList(withOnly(call, snapshotListParameters), form, (query) =>
+      call.cinder.consistencyGroupSnapshots.list(call.context, query),
+    );
   },
   async listCgsnapshotsDetailed(call) {
     const form = { ...snapshotListForm, path: "cgsnapshots/detail", view: viewCgsnapshot };
-    return answerList(call, form, (query) => call.cinder.consistencyGroupSnapshots.list(call.context, query));
+    return answerList(withOnly(call, snapshotListParameters), form, (query) =>
+      call.cinder.consistencyGroupSnapshots.list(call.context, query),
+    );
   },
   async createCgsnapshot(call) {
     const given = bodyObject(call.body, "cgsnapshot");
@@ -104,6 +114,10 @@ export const consistencyGroupHandlers: Handlers = {
     return emptyAnswer;
   },
 };
+
+function withOnly(call: Call, parameters: ReadonlySet<string>): Call {
+  return { ...call, query: new URLSearchParams([...call.query].filter(([name]) => parameters.has(name))) };
+}
 
 function nothingGiven(minor: number): string {
   return minor >= blankNamesMinor

@@ -2,6 +2,7 @@
 
 import type { Area } from "../scenario.ts";
 import { cloudAreas } from "./clouds.ts";
+import { groupAreas } from "./groups.ts";
 import { snapshotAreas } from "./snapshots.ts";
 import { transferAreas } from "./transfers.ts";
 import { typeAreas } from "./types.ts";
@@ -17,4 +18,5 @@ export const allAreas: readonly Area[] = [
   ...snapshotAreas,
   ...typeAreas,
   ...transferAreas,
+  ...groupAreas,
 ];

@@ -1,0 +1,69 @@
+// The part of the script of volume-commands.peer.test.ts that concerns groups, group snapshots and their older form.
+
+import type { Row } from "./volume-commands.ts";
+
+export const groupCommands: readonly Row[] = [
+  { command: "volume group type create", by: "admin", args: "pair", shows: { Name: "pair" } },
+  {
+    command: "volume group create",
+    args: "--name duo --description d pair __DEFAULT__",
+    shows: { Status: "available", Name: "duo", Description: "d", "Source Group ID": null },
+    keeps: { group: "ID" },
+  },
+  { command: "volume group list", lists: [{ ID: "{group}", Status: "available", Name: "duo" }] },
+  { command: "volume group show", args: "--volumes duo", shows: { ID: "{group}", Volumes: [] } },
+  // The client shows what a change answers, which is nothing.
+  { command: "volume group set", args: "--description e duo", shows: {} },
+  { command: "volume group show", args: "duo", shows: { ID: "{group}", Description: "e" } },
+  { command: "volume group set", args: "--enable-replication duo", fails: /is not a replication group type\. \(HTTP 400\)/ },
+  { command: "volume group failover", args: "duo", fails: /is not a replication group type\. \(HTTP 400\)/ },
+  { command: "volume group snapshot create", args: "--name both duo", shows: { Name: "both" }, keeps: { groupSnapshot: "ID" } },
+  { command: "volume group snapshot list", lists: [{ ID: "{groupSnapshot}", Status: "available", Name: "both" }] },
+  // The client asks for a group of the snapshot's id.
+  { command: "volume group snapshot show", args: "both", fails: /Group \S+ could not be found\. \(HTTP 404\)/ },
+  { command: "volume group delete", args: "duo", fails: /Group has existing snapshots\. \(HTTP 400\)/ },
+  { command: "volume group snapshot delete", args: "both" },
+  { command: "volume group delete", args: "--force duo" },
+  { command: "volume group list", lists: [] },
+  { command: "volume group type delete", by: "admin", args: "pair" },
+  {
+    command: "volume create",
+    args: "--size 1 --type __DEFAULT__ piece",
+    shows: { name: "piece" },
+  },
+  { command: "volume show", args: "piece", shows: { status: "available" }, waits: true },
+  {
+    command: "consistency group create",
+    args: "--volume-type __DEFAULT__ --description d old",
+    shows: { name: "old" },
+    keeps: { old: "id" },
+  },
+  { command: "consistency group add volume", args: "old piece" },
+  { command: "volume show", args: "piece", shows: { consistencygroup_id: "{old}" } },
+  {
+    command: "consistency group list",
+    args: "--long",
+    lists: [{ ID: "{old}", Status: "available", Name: "old", Description: "d" }],
+  },
+  { command: "consistency group set", args: "--description e old" },
+  { command: "consistency group show", args: "old", shows: { id: "{old}", status: "available", description: "e" } },
+  {
+    command: "consistency group snapshot create",
+    args: "--consistency-group old kept",
+    shows: { name: "kept" },
+    keeps: { kept: "id" },
+  },
+  {
+    command: "consistency group snapshot list",
+    args: "--long",
+    lists: [{ ID: "{kept}", Status: "available", Name: "kept" }],
+  },
+  { command: "consistency group snapshot show", args: "kept", shows: { id: "{kept}", consistencygroup_id: "{old}" } },
+  { command: "consistency group create", args: "--consistency-group-snapshot kept copy", shows: { name: "copy" } },
+  { command: "consistency group list", listsToo: [{ Name: "copy", Status: "available" }], waits: true },
+  { command: "consistency group snapshot delete", args: "kept" },
+  { command: "consistency group remove volume", args: "old piece" },
+  { command: "consistency group delete", args: "--force copy old" },
+  { command: "consistency group list", lists: [], waits: true },
+  { command: "volume delete", args: "piece" },
+];
