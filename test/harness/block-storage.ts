@@ -42,6 +42,7 @@ export interface VolumeRequest {
   readonly snapshot_id?: string;
   readonly source_volid?: string;
   readonly volume_type?: string;
+  readonly group_id?: string;
 }
 
 export interface Caller {

@@ -162,10 +162,21 @@ class Campaign {
   /** Without a volume nothing is left, but for the images of the caching pool, which the judge knows. */
   async #empty(): Promise<void> {
     const { api } = this.#rig;
+    const all = async (what: string): Promise<{ id: string }[]> =>
+      (await api.call<Record<string, { id: string }[]>>("GET", `/${what}`))[what]!;
+    // One that others build on comes before them in the list.
+    for (const { id } of await all("backups")) {
+      await api.call("DELETE", `/backups/${id}`);
+      await this.#settle();
+    }
+    for (const { id } of await all("groups"))
+      await api.call("POST", `/groups/${id}/action`, { delete: { "delete-volumes": true } });
+    await this.#settle();
     for (const { id } of await api.snapshots()) await api.delete("snapshots", id);
     for (const { id } of await api.volumes()) await api.delete("volumes", id);
     await this.#settle();
-    const left = (await look(this.#rig)).objects.filter((path) => !path.startsWith(`${cachingPool}/`));
+    const { objects, stored } = await look(this.#rig);
+    const left = [...objects.filter((path) => !path.startsWith(`${cachingPool}/`)), ...stored];
     if (left.length > 0) throw new Error(`all volumes are deleted, and there are\n${left.join("\n")}`);
     const code = await this.#service.stop();
     if (code !== 0) throw new Error(`the service ended with code ${code} on SIGTERM`);

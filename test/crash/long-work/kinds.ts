@@ -1,6 +1,8 @@
 // The kinds of long work of the campaign. A new one is a file beside this one and a row here.
 
+import { BackupDeleting, BackupMaking, BackupRestoring } from "./backup.ts";
 import { Cascade } from "./cascade.ts";
+import { GroupCopy, GroupDelete, GroupSnapshot } from "./group.ts";
 import { CachedImageCopy, ImageCopy } from "./image-copy.ts";
 import { ImageUpload } from "./image-upload.ts";
 import { VolumeMove } from "./move.ts";
@@ -17,6 +19,12 @@ const makers: readonly ((rig: Rig) => LongWork)[] = [
   (rig) => new VolumeMove(rig, "migrate"),
   (rig) => new VolumeMove(rig, "retype"),
   (rig) => new Cascade(rig),
+  (rig) => new BackupMaking(rig),
+  (rig) => new BackupRestoring(rig),
+  (rig) => new BackupDeleting(rig),
+  (rig) => new GroupSnapshot(rig),
+  (rig) => new GroupCopy(rig),
+  (rig) => new GroupDelete(rig),
 ];
 
 /** Those that are named; all of them when none is. Throws for a name of none. */

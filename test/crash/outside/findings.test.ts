@@ -27,6 +27,8 @@ const snapshot: Resource = {
   needs: [{ kind: "volume", id: "v1" }],
 };
 const attachment: Resource = { ...volume, kind: "attachment", id: "a1", status: "attached", charges: {}, needs: snapshot.needs };
+const group: Resource = { ...volume, kind: "group", id: "g1", charges: { groups: 1 } };
+const backup: Resource = { ...volume, kind: "backup", id: "b1", charges: { backups: 1, backup_gigabytes: 2 }, objectCount: 2 };
 const image: Resource = { ...volume, kind: "image", id: "i1", status: "active", project: "", charges: {}, changedAtMs: 0 };
 
 const line = (key: string, value: object): string => JSON.stringify({ key, modRevision: 1, value });
@@ -34,6 +36,7 @@ const record = {
   job: line("cinder/job/j1", { id: "j1", kind: "volume-migration", phase: "ended", resource: { type: "volume", id: "v1" } }),
   vdisk: line("engine/vdisk/v1", { id: "v1", name: "volume-v1", log: "l1" }),
   snapshot: line("engine/snapshot/s1", { id: "s1", vdisk: "v1" }),
+  base: line("engine/snapshot/b1", { id: "b1", vdisk: "v1" }),
   export: line("engine/export/a1", { id: "a1", vdisk: "v1" }),
   log: line("engine/log/l1", { id: "l1", vdisk: "v1" }),
   epoch: line("engine/epoch/l1/00000001", { epoch: 1, last: 3 }),
@@ -54,10 +57,10 @@ type RecordName = keyof typeof record;
 
 const well: OutsideView = {
   nowMs,
-  resources: [volume, snapshot, attachment, image],
+  resources: [volume, snapshot, attachment, group, backup, image],
   usage: {
     p: {
-      ...{ volumes: 1, snapshots: 1, gigabytes: 4, backups: 0 },
+      ...{ volumes: 1, snapshots: 1, gigabytes: 4, backups: 1, backup_gigabytes: 2, groups: 1 },
       ...{ volumes_fast: 1, snapshots_fast: 1, gigabytes_fast: 4, gigabytes_slow: 0 },
     },
   },
@@ -71,11 +74,13 @@ const well: OutsideView = {
     "pool/l1/m-00000001-00000001",
     "journal/l1/j-00000002-0000000a",
   ],
+  stored: ["b1", "b1", "b1"],
   scratch: [],
 };
 
 const judge = (changes: Partial<OutsideView>): Finding[] => findWrong({ ...well, ...changes }, bounds);
-const withResources = (...resources: readonly Resource[]): Partial<OutsideView> => ({ resources });
+/** Groups and backups as they are. */
+const withResources = (...resources: readonly Resource[]): Partial<OutsideView> => ({ resources: [...resources, group, backup] });
 const withUsage = (changes: Record<string, number>): Partial<OutsideView> => ({
   usage: { p: { ...well.usage["p"], ...changes } },
 });
@@ -93,13 +98,13 @@ describe("the judge of the outside", () => {
   const cases: Readonly<Record<string, readonly [Partial<OutsideView>, ...(readonly (readonly [Finding["rule"], RegExp])[])]>> = {
     "a total that drifted": [withUsage({ gigabytes: 5 }), ["quota", /p gigabytes: 5 charged, 4 listed/]],
     "a type's figure that drifted": [withUsage({ gigabytes_slow: 1 }), ["quota", /p gigabytes_slow: 1 charged, 0 listed/]],
-    "a figure that is missing": [{ usage: {} }, ...Array.from({ length: 6 }, () => ["quota", /: 0 charged/] as const)],
+    "a figure that is missing": [{ usage: {} }, ...Array.from({ length: 9 }, () => ["quota", /: 0 charged/] as const)],
     "a project that is charged for nothing": [
       { usage: { ...well.usage, q: { snapshots: 3 } } },
       ["quota", /q snapshots: 3 charged, 0 listed/],
     ],
     "a project that is not charged": [
-      withResources(...well.resources, lone),
+      withResources(volume, snapshot, attachment, lone),
       ["quota", /q volumes: 0 charged, 1 listed/],
       ["vdisk", /volume v2 has no vDisk/],
     ],
@@ -147,6 +152,12 @@ describe("the judge of the outside", () => {
       { nowMs: nowMs + 5000 },
       ["object", /s-00000001-00000003-00000000 is retired and still there/],
     ],
+    "a group that is passing for too long": [
+      { resources: well.resources.map((one) => (one === group ? { ...group, status: "deleting" } : one)) },
+      ["status", /group g1 is deleting/],
+    ],
+    "objects of a backup that is gone": [{ stored: [...well.stored, "b9"] }, ["backup", /1 objects of backup b9/]],
+    "a backup that is not all there": [{ stored: ["b1"] }, ["backup", /backup b1 has 1 objects of 2/]],
     "a file of a job": [{ scratch: ["host-1/image"] }, ["scratch", /host-1\/image is left/]],
   };
 

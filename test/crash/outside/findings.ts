@@ -6,7 +6,9 @@
 
 import type { OutsideView, Resource, ResourceKind } from "./seen.ts";
 
-export const rules = ["quota", "status", "reference", "job", "vdisk", "snapshot", "export", "log", "object", "scratch"] as const;
+export const rules = [
+  ...(["quota", "status", "reference", "job", "vdisk", "snapshot", "export", "log", "object", "backup", "scratch"] as const),
+];
 
 export interface Finding {
   readonly rule: (typeof rules)[number];
@@ -28,6 +30,9 @@ const passing: Readonly<Record<ResourceKind, readonly string[]>> = {
   ],
   snapshot: ["creating", "deleting", "updating", "backing-up", "restoring", "unmanaging"],
   attachment: ["attaching", "detaching"],
+  group: ["creating", "deleting", "updating"],
+  "group snapshot": ["creating", "deleting"],
+  backup: ["creating", "deleting", "restoring"],
   image: ["queued", "saving", "importing"],
 };
 const passingProgress: readonly string[] = ["starting", "migrating", "completing"];
@@ -41,6 +46,7 @@ export function findWrong(view: OutsideView, bounds: Bounds): Finding[] {
     ...findLoneDisks(view),
     ...findLoneLogs(view),
     ...findLoneObjects(view, bounds),
+    ...findStoredBackups(view),
     ...view.scratch.map((path): Finding => ({ rule: "scratch", what: `${path} is left` })),
   ];
 }
@@ -92,10 +98,14 @@ function findOpenJobs({ records }: OutsideView): Finding[] {
     .map(({ id, kind, phase, resource }) => ({ rule: "job", what: `job ${id} (${kind} of ${resource}) is in ${phase}` }));
 }
 
-/** vDisks, cuts and exports have the ids of volumes, snapshots and attachments; the cache of images has vDisks of its own. */
+/**
+ * vDisks, cuts and exports have the ids of volumes, snapshots and attachments; the cache of images has vDisks of its own, and a
+ * backup may have a cut, which the next one builds on.
+ */
 function findLoneDisks({ resources, records }: OutsideView): Finding[] {
   const idsOf = (kind: ResourceKind): Set<string> => new Set(resources.filter((one) => one.kind === kind).map(({ id }) => id));
-  const [volumes, snapshots, attachments] = [idsOf("volume"), idsOf("snapshot"), idsOf("attachment")];
+  const [volumes, attachments] = [idsOf("volume"), idsOf("attachment")];
+  const cutters = new Set([...idsOf("snapshot"), ...idsOf("backup")]);
   const [vdisks, cuts] = [new Set(records.vdisks.map(({ id }) => id)), new Set(records.snapshots)];
   const isSound = ({ status }: Resource): boolean => !status.startsWith("error");
   const sound = (kind: ResourceKind): Resource[] => resources.filter((one) => one.kind === kind && isSound(one));
@@ -110,7 +120,7 @@ function findLoneDisks({ resources, records }: OutsideView): Finding[] {
       .filter(({ id }) => !vdisks.has(id))
       .map(({ id }): Finding => ({ rule: "vdisk", what: `volume ${id} has no vDisk` })),
     ...records.snapshots
-      .filter((id) => !snapshots.has(id))
+      .filter((id) => !cutters.has(id))
       .map((id): Finding => ({ rule: "snapshot", what: `the cut of snapshot ${id} is nobody's` })),
     ...sound("snapshot")
       .filter(({ id }) => !cuts.has(id))
@@ -152,6 +162,24 @@ function findLoneObjects({ nowMs, objects, records }: OutsideView, { graceMs }: 
     ...records.retired
       .filter(({ retiredAtMs }) => nowMs - retiredAtMs > graceMs)
       .map(({ object }): Finding => ({ rule: "object", what: `${object} is retired and still there after the grace period` })),
+  ];
+}
+
+/** What lies in the store is of a backup, and a backup that is well has all of it. */
+function findStoredBackups({ resources, stored }: OutsideView): Finding[] {
+  const backups = resources.filter(({ kind }) => kind === "backup");
+  const known = new Set(backups.map(({ id }) => id));
+  const counts = new Map<string, number>();
+  for (const id of stored) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return [
+    ...[...counts]
+      .filter(([id]) => !known.has(id))
+      .map(([id, count]): Finding => ({ rule: "backup", what: `${count} objects of backup ${id} are in the store without it` })),
+    ...backups
+      .filter(({ id, status, objectCount = 0 }) => status === "available" && (counts.get(id) ?? 0) < objectCount)
+      .map(({ id, objectCount }): Finding => {
+        return { rule: "backup", what: `backup ${id} has ${counts.get(id) ?? 0} objects of ${objectCount}` };
+      }),
   ];
 }
 

@@ -19,7 +19,7 @@ interface Listed {
   readonly id: string;
   readonly status: string;
   readonly created_at: string;
-  readonly updated_at: string | null;
+  readonly updated_at?: string | null;
 }
 
 interface ListedVolume extends Listed {
@@ -27,6 +27,7 @@ interface ListedVolume extends Listed {
   readonly volume_type: string;
   readonly migration_status: string | null;
   readonly consumes_quota: boolean;
+  readonly group_id: string | null;
   readonly "os-vol-tenant-attr:tenant_id": string;
 }
 
@@ -34,7 +35,22 @@ interface ListedSnapshot extends Listed {
   readonly size: number;
   readonly volume_id: string;
   readonly consumes_quota: boolean;
+  readonly group_snapshot_id: string | null;
   readonly "os-extended-snapshot-attributes:project_id": string;
+}
+
+interface ListedGroup extends Listed {
+  readonly project_id: string;
+}
+
+interface ListedGroupSnapshot extends ListedGroup {
+  readonly group_id: string;
+}
+
+interface ListedBackup extends Listed {
+  readonly size: number;
+  readonly object_count: number;
+  readonly "os-backup-project-attr:project_id": string;
 }
 
 interface ListedAttachment {
@@ -58,8 +74,12 @@ export async function look(lookout: Lookout): Promise<OutsideView> {
   const { code, stdout, stderr } = await service.manage("registry", "dump", "");
   if (code !== 0) throw new Error(`registry dump ended with ${code}: ${stderr}`);
   const objects = await listObjects(service.statePath);
+  // CONTAINER/volume_ID/backup_ID/NAME
+  const stored = (await listFiles(join(service.statePath, "backup"))).flatMap(
+    (path) => /\/backup_([^/]+)\//.exec(path)?.[1] ?? [],
+  );
   const scratch = await listFiles(join(service.statePath, "conversion"));
-  return { nowMs, resources, usage, records: readRecords(stdout), objects, scratch };
+  return { nowMs, resources, usage, records: readRecords(stdout), objects, stored, scratch };
 }
 
 async function listResources(api: BlockStorage, nowMs: number): Promise<Resource[]> {
@@ -74,7 +94,7 @@ async function listResources(api: BlockStorage, nowMs: number): Promise<Resource
         ...common("volume", volume, volume["os-vol-tenant-attr:tenant_id"]),
         progress: volume.migration_status ?? "",
         charges: volume.consumes_quota ? withType(charges, volume.volume_type) : {},
-        needs: [],
+        needs: referTo("group", volume.group_id),
       };
     }),
     ...snapshots.map((snapshot): Resource => {
@@ -83,14 +103,44 @@ async function listResources(api: BlockStorage, nowMs: number): Promise<Resource
         ...common("snapshot", snapshot, snapshot["os-extended-snapshot-attributes:project_id"]),
         progress: "",
         charges: snapshot.consumes_quota ? withType(charges, typeOf.get(snapshot.volume_id) ?? "") : {},
-        needs: [{ kind: "volume", id: snapshot.volume_id }],
+        needs: [...referTo("volume", snapshot.volume_id), ...referTo("group snapshot", snapshot.group_snapshot_id)],
       };
     }),
     ...attachments.map(({ id, status, volume_id: volumeId }): Resource => {
-      const needs = [{ kind: "volume", id: volumeId } as const];
+      const needs = referTo("volume", volumeId);
       return { kind: "attachment", id, project: "", status, progress: "", changedAtMs: nowMs, charges: {}, needs };
     }),
+    ...(await listGroups(api)),
+    ...(await listBackups(api)),
   ];
+}
+
+async function listGroups(api: BlockStorage): Promise<Resource[]> {
+  const groups = await listAll<ListedGroup>(api, "groups");
+  const snapshots = await listAll<ListedGroupSnapshot>(api, "group_snapshots");
+  return [
+    ...groups.map((group): Resource => {
+      return { ...common("group", group, group.project_id), progress: "", charges: { groups: 1 }, needs: [] };
+    }),
+    ...snapshots.map((snapshot): Resource => {
+      const needs = referTo("group", snapshot.group_id);
+      return { ...common("group snapshot", snapshot, snapshot.project_id), progress: "", charges: {}, needs };
+    }),
+  ];
+}
+
+async function listBackups(api: BlockStorage): Promise<Resource[]> {
+  return (await listAll<ListedBackup>(api, "backups")).map((backup) => ({
+    ...common("backup", backup, backup["os-backup-project-attr:project_id"]),
+    progress: "",
+    charges: { backups: 1, backup_gigabytes: backup.size },
+    needs: [],
+    objectCount: backup.object_count,
+  }));
+}
+
+function referTo(kind: Resource["kind"], id: string | null): Resource["needs"] {
+  return id === null ? [] : [{ kind, id }];
 }
 
 /** Glance does not say since when: an image that is not active is under way for ever. */

@@ -1,7 +1,7 @@
 // What somebody outside can see of a service at one instant: lists and quotas of its API, the records that andiron-manage prints,
 // the names of files. Values only; who looks is look.ts, who judges is findings.ts.
 
-export type ResourceKind = "volume" | "snapshot" | "attachment" | "image";
+export type ResourceKind = "volume" | "snapshot" | "attachment" | "group" | "group snapshot" | "backup" | "image";
 
 /** Something that a list of the API shows. */
 export interface Resource {
@@ -16,6 +16,8 @@ export interface Resource {
   readonly charges: Readonly<Record<string, number>>;
   /** Without which it makes no sense. */
   readonly needs: readonly Reference[];
+  /** How many objects of the backups' store it has at least. */
+  readonly objectCount?: number;
 }
 
 export interface Reference {
@@ -71,6 +73,8 @@ export interface OutsideView {
   readonly records: Records;
   /** PLACE/LOG/NAME of each file of the backends and of the journal. */
   readonly objects: readonly string[];
+  /** The backup's id of each file in the backups' store. */
+  readonly stored: readonly string[];
   /** Files of jobs, such as images on their way. */
   readonly scratch: readonly string[];
 }
