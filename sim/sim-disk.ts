@@ -87,6 +87,12 @@ export class SimDisk {
         await life.beginLater(1);
         this.makeDirectory(path);
       },
+      removeDirectory: async (path) => {
+        await life.beginLater(1);
+        if (this.#directory(path).live.size > 0) throw systemError("ENOTEMPTY", path);
+        const { directory, name } = this.#placeOf(path);
+        directory.change([name, undefined]);
+      },
       syncDirectory: async (path) => {
         await life.beginLater(0.1);
         const directory = this.#directory(path);

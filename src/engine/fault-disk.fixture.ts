@@ -54,6 +54,10 @@ export class FaultDisk implements LocalDisk {
     return nodeDisk.makeDirectory(directory);
   }
 
+  removeDirectory(directory: string): Promise<void> {
+    return nodeDisk.removeDirectory(directory);
+  }
+
   async syncDirectory(directory: string): Promise<void> {
     if (this.failSyncs) throw systemError("EIO", directory);
     await nodeDisk.syncDirectory(directory);

@@ -114,6 +114,9 @@ function nameContract(define: (title: string, body: Body) => void): void {
     await settle(disk.makeDirectory(`${directory}/x/y`));
     await settle(disk.syncDirectory(`${directory}/x`));
     assert.deepEqual(await settle(disk.list(`${directory}/x`)), ["y"]);
+    await assert.rejects(settle(disk.removeDirectory(`${directory}/x`)), code("ENOTEMPTY"));
+    await settle(disk.removeDirectory(`${directory}/x/y`));
+    assert.deepEqual(await settle(disk.list(`${directory}/x`)), []);
     await assert.rejects(settle(disk.list(`${directory}/z`)), code("ENOENT"));
     await assert.rejects(settle(disk.syncDirectory(`${directory}/z`)), code("ENOENT"));
   });

@@ -45,6 +45,8 @@ export interface LocalDisk {
   list(directory: string): Promise<string[]>;
   /** With those above it; no error when it exists. */
   makeDirectory(directory: string): Promise<void>;
+  /** Only an empty one; else ENOTEMPTY. */
+  removeDirectory(directory: string): Promise<void>;
   syncDirectory(directory: string): Promise<void>;
 }
 

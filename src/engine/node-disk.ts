@@ -4,7 +4,7 @@
 // - A short write is continued at once, so that the system says why (ENOSPC, EFBIG, ...).
 
 import { close, fdatasync, fstatSync, ftruncateSync, openSync, read, write, writev, writevSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { assert } from "../common/assert.ts";
 import type { DiskFile, LocalDisk } from "./local-disk.ts";
@@ -86,6 +86,7 @@ export const nodeDisk: LocalDisk = {
   async makeDirectory(directory) {
     await mkdir(directory, { recursive: true, mode: directoryMode });
   },
+  removeDirectory: (directory) => rmdir(directory),
   async syncDirectory(path) {
     const directory = await open(path, "r");
     try {

@@ -21,6 +21,7 @@ import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts
 import type { DiskMoves } from "./device.ts";
 import { RouterDiskMove } from "./disk-move.ts";
 import { Exports } from "./exports.ts";
+import { removeLeftovers } from "./journal/leftovers.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import { readWhole, systemCodeOf } from "./local-disk.ts";
 import { Pages } from "./map/pages.ts";
@@ -158,6 +159,7 @@ export class StorageRouter implements Service, SnapshotDirectory {
       const identity = { router: this.#routerId, journalId: this.#journalId, assertLease: () => this.#lease.assertHeld() };
       this.#contexts.set(pool, { pool, registry, backend, pages, segments, cache: this.cache, ...shared, ...identity });
     }
+    await this.#removeLeftovers();
     this.#wishes = new Wishes({ registry, clock, random, log, router: this.#routerId, openLogs: this.openLogs });
     await this.#lease.register();
     this.#followers = [
@@ -212,6 +214,16 @@ export class StorageRouter implements Service, SnapshotDirectory {
     const { entries } = await this.#options.registry.range({ prefix: keys.wishesOf(log.id), limit: 1 });
     for (const entry of entries) this.#wishes?.seen(entry);
     return entries.length === 0;
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const removed = await removeLeftovers(this.#options);
+      if (removed > 0) log.info(`removed ${removed} journal files of disks that had been given back`, {});
+    } catch (error) {
+      log.warning("cannot look for journal files that are not needed", { error });
+    }
   }
 
   async #recoverOwned(): Promise<void> {

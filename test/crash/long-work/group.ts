@@ -1,4 +1,5 @@
-// Groups of volumes: snapshots of all of them at one instant while they are in use, copies of a group, its delete with its volumes.
+// Groups of volumes: snapshots of all of them at one instant while they are in use, copies of a group, its delete with its
+// volumes.
 
 import assert from "node:assert/strict";
 import type { Attachment } from "../../harness/block-storage.ts";
