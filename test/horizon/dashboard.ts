@@ -14,7 +14,7 @@ export interface DashboardUser {
 }
 
 /** The page's part of its own, and dialogs over it. */
-const shown = "#main_content, .modal.in";
+const shown = "body:not(.modal-open) #main_content, .modal.in";
 
 /** For what the service does meanwhile, such as to upload an image. */
 const jobTimeoutMs = 120_000;
@@ -66,7 +66,7 @@ export class Dashboard {
   /** Presses an action of the page, or of the table in a dialog, that opens a dialog. */
   press(label: string): Promise<Dialog> {
     const action = this.page.locator(`:is(${shown}) :is(.table_actions, .actions_column, .page-header) ${exactly(label)}`);
-    return awaitDialog(this.page, () => action.first().click());
+    return awaitDialog(this.page, () => action.filter({ visible: true }).first().click());
   }
 
   /** Chooses an action of a row that opens a dialog. */

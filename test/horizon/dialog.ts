@@ -62,6 +62,12 @@ export class Dialog {
     await this.#root.locator("label", { hasText: label }).first().click();
   }
 
+  /** Moves one from the list of what there is to the list of what is chosen. */
+  async addMember(name: string): Promise<void> {
+    const entry = this.#root.locator(".available_members > ul:visible", { hasText: name });
+    await entry.first().locator('a[href="#add_remove"]').click();
+  }
+
   async openTab(title: string): Promise<void> {
     await this.#root.locator('a[data-toggle="tab"]', { hasText: title }).click();
   }
@@ -74,9 +80,9 @@ export class Dialog {
     await this.#root.locator(".list-group-item", { hasText: key }).locator("input").fill(value);
   }
 
-  /** Presses the button that does it, and waits for the message, which must hold `expected`. */
-  async submit(expected: string): Promise<void> {
-    await awaitMessage(this.#page, expected, () => this.#button.click());
+  /** Presses the button that does it, and resolves with the message, which must hold `expected`. */
+  submit(expected: string): Promise<string> {
+    return awaitMessage(this.#page, expected, () => this.#button.click());
   }
 
   /** The same where there is no message: the dialog goes. */

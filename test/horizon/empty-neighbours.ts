@@ -44,6 +44,7 @@ const answers: readonly (readonly [string, unknown])[] = [
   ["/v2.1/os-quota-sets", { quota_set: computeQuotas }],
   ["/v2.1/os-quota-class-sets", { quota_class_set: computeQuotas }],
   ["/v2.0/extensions", { extensions: [] }],
+  ["/v2.0/quotas", { quota: { network: 100, subnet: 100, port: 500, router: 10, floatingip: 50 } }],
   ["/v2.0/agents", { agents: [] }],
   ["/v2.0/networks", { networks: [] }],
   ["/v2.0/subnets", { subnets: [] }],

@@ -6,14 +6,15 @@ const messages =
   "body > .messages .alert, #main_content .messages .alert, .messages .alert, .toast-container .alert, toast .alert";
 const formErrors = ".modal.in .alert-danger, .modal.in .has-error";
 
-/** Does `action`, and resolves when a message came that holds `expected`. Rejects with any other, and with a form's errors. */
-export async function awaitMessage(page: Page, expected: string, action: () => Promise<void>): Promise<void> {
+/** Does `action`, and resolves with the message that holds `expected`. Rejects with any other one, and with a form's errors. */
+export async function awaitMessage(page: Page, expected: string, action: () => Promise<void>): Promise<string> {
   await page.evaluate("document.querySelectorAll('.messages .alert').forEach((alert) => alert.remove())");
   await action();
   const first = page.locator(`${messages}, ${formErrors}`).first();
   await first.waitFor();
   const said = await saidOn(page);
-  if (said.some((text) => text.includes(expected)) && !said.some((text) => text.startsWith("Error:"))) return;
+  const found = said.find((text) => text.includes(expected));
+  if (found !== undefined && !said.some((text) => text.startsWith("Error:"))) return found;
   throw new Error(`the dashboard says ${JSON.stringify(said)}, not ${JSON.stringify(expected)}`);
 }
 

@@ -1,6 +1,7 @@
 // A scene: one thing that a user of the dashboard does, with what must then be so, on the pages and in the service. A scene makes
 // by the API what it begins with, and leaves what it made: its names are its own.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { BlockStorage } from "../harness/block-storage.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import type { Dashboard } from "./dashboard.ts";
@@ -53,3 +54,15 @@ export async function findByName(storage: BlockStorage, collection: string, name
 }
 
 const detailed = new Set(["volumes", "snapshots", "backups", "groups", "group_snapshots"]);
+
+/** Makes one in the collection, and waits until it is available; resolves with its id. */
+export async function createAvailable(storage: BlockStorage, collection: string, body: unknown): Promise<string> {
+  const made = await storage.call<Record<string, Found>>("POST", `/${collection}`, body);
+  const [key, { id }] = Object.entries(made)[0]!;
+  for (;;) {
+    const status = (await storage.call<Record<string, Found>>("GET", `/${collection}/${id}`))[key]!["status"];
+    if (status === "available") return id;
+    if (status !== "creating") throw new Error(`the ${key} ${id} is ${String(status)}`);
+    await sleep(50);
+  }
+}

@@ -1,7 +1,10 @@
 // All scenes, in the order in which they are played.
 
 import { adminVolumeScenes } from "./admin-volume-scenes.ts";
+import { backupScenes } from "./backup-scenes.ts";
 import { cloudScenes } from "./cloud-scenes.ts";
+import { groupScenes } from "./group-scenes.ts";
+import { groupTypeScenes } from "./group-type-scenes.ts";
 import type { Scene } from "./scene.ts";
 import { snapshotScenes } from "./snapshot-scenes.ts";
 import { volumeChangeScenes } from "./volume-change-scenes.ts";
@@ -12,8 +15,11 @@ const scenes: readonly Scene[] = [
   ...volumeScenes,
   ...volumeChangeScenes,
   ...snapshotScenes,
+  ...backupScenes,
+  ...groupScenes,
   ...adminVolumeScenes,
   ...volumeTypeScenes,
+  ...groupTypeScenes,
   ...cloudScenes,
 ];
 

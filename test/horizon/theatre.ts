@@ -88,6 +88,8 @@ export async function openTheatre(cloud: Cloud, shots?: string): Promise<Theatre
     return { dashboard, storage: new BlockStorage(andiron, caller) };
   };
   const stage = { member: await enter("ann", "demo"), admin: await enter("admin", "admin"), cloud, image };
+  const quotas = { quota_set: { backups: -1, backup_gigabytes: -1, groups: -1 } };
+  await stage.admin.storage.call("PUT", `/os-quota-sets/${stage.member.storage.project}`, quotas);
   return new Theatre(horizon, browser, neighbours, stage);
 }
 

@@ -69,8 +69,8 @@ export const volumeTypeScenes: readonly Scene[] = [
       await change.submit('Saved extra spec "volume_backend_name"');
       await dashboard.waitForRow("volume_backend_name", "vpool1");
       assert.deepEqual((await findType(storage, "specified"))["extra_specs"], { volume_backend_name: "vpool1" });
-      const question = await dashboard.act("volume_backend_name", "Delete Spec");
-      await question.submit("Deleted Spec: volume_backend_name");
+      const question = await dashboard.act("volume_backend_name", "Delete Extra Spec");
+      await question.submit("Deleted Extra Spec: volume_backend_name");
       await dashboard.waitForNoRow("volume_backend_name");
       assert.deepEqual(await storage.call("GET", `/types/${id}/extra_specs`), { extra_specs: {} });
     },
@@ -136,13 +136,16 @@ export const volumeTypeScenes: readonly Scene[] = [
       const pair = await dashboard.press("Create");
       await pair.fill({ key: "total_iops_sec", value: "500" });
       await pair.submit('Created spec "total_iops_sec"');
-      await dashboard.waitForRow("total_iops_sec", "500");
+      await dashboard.waitForRow("limits", "total_iops_sec=500");
+      await dashboard.shoot("list");
+      await dashboard.act("limits", "Manage Specs");
       await dashboard.shoot("pairs");
       const change = await dashboard.act("total_iops_sec", "Edit");
       await change.fill({ value: "600" });
       await change.submit('Saved spec "total_iops_sec"');
-      await dashboard.waitForRow("total_iops_sec", "600");
+      await dashboard.waitForRow("limits", "total_iops_sec=600");
       assert.deepEqual((await findQos(storage, "limits"))["specs"], { total_iops_sec: "600" });
+      await dashboard.act("limits", "Manage Specs");
       const question = await dashboard.act("total_iops_sec", "Delete Spec");
       await question.submit("Deleted Spec: total_iops_sec");
       await dashboard.waitForNoRow("total_iops_sec");
