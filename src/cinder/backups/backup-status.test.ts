@@ -20,6 +20,7 @@ test("a volume is backed up when it is free, or in use by force; a snapshot of i
   refused(() => states.checkBackupSource(volume({ status: "backing-up" }), undefined, true), /current status is "backing-up"/);
   refused(() => states.checkBackupSource(volume({ move: { host: "h" } }), undefined, true), /is being migrated/);
   refused(() => states.checkBackupSource(volume({}), snapshot({ status: "error" }), true), /current status is "error"/);
+  refused(() => states.checkBackupSource(volume({ encryptionKeyId: "k" }), undefined, true), /is encrypted/);
   refused(() => states.checkBackupSource(volume({}), snapshot({ volumeId: "w" }), true), /does not match/);
 });
 
@@ -43,6 +44,7 @@ test("a backup is deleted at rest or by force, restored when it is whole and fit
   states.checkRestorable(backup({}));
   assert.throws(() => states.checkRestorable(backup({ status: "error" })), /Backup status must be available/);
   states.checkRestoreTarget(volume({}), backup({}));
+  assert.throws(() => states.checkRestoreTarget(volume({ encryptionKeyId: "k" }), backup({})), /is encrypted/);
   assert.throws(() => states.checkRestoreTarget(volume({ status: "in-use" }), backup({})), /must be available/);
   assert.throws(
     () => states.checkRestoreTarget(volume({ sizeGib: 1 }), backup({})),

@@ -17,7 +17,7 @@ import { checkNotMoving } from "../status.ts";
 import type { Backup, BackupStatus } from "./backup.ts";
 
 export function checkBackupSource(volume: Volume, snapshot: Snapshot | undefined, force: boolean): void {
-  if (volume.encryptionKeyId !== undefined) throw invalidVolume(`Volume ${volume.id} is encrypted, and is not backed up.`);
+  checkUnencrypted(volume);
   if (snapshot !== undefined) {
     if (snapshot.volumeId !== volume.id) {
       throw invalidVolume(`Volume ${volume.id} does not match with snapshot.volume_id ${snapshot.volumeId}.`);
@@ -32,6 +32,12 @@ export function checkBackupSource(volume: Volume, snapshot: Snapshot | undefined
     throw invalidVolume(`Volume to be backed up must be available or in-use, but the current status is "${volume.status}".`);
   }
   if (volume.status === "in-use" && !force) throw invalidVolume("Backing up an in-use volume must use the force flag.");
+}
+
+/** A backup has no key of its own: its bytes would be of no use without the volume's, or to a volume that has one. */
+function checkUnencrypted({ id, encryptionKeyId }: Volume): void {
+  if (encryptionKeyId === undefined) return;
+  throw invalidVolume(`Volume ${id} is encrypted: it is neither backed up nor restored to.`);
 }
 
 /**
@@ -65,6 +71,7 @@ export function checkRestorable(backup: Backup): void {
 
 export function checkRestoreTarget(volume: Volume, backup: Backup): void {
   if (volume.status !== "available") throw invalidVolume("Volume to be restored to must be available");
+  checkUnencrypted(volume);
   checkNotMoving(volume);
   if (volume.sizeGib >= backup.sizeGib) return;
   throw invalidVolume(`volume size ${volume.sizeGib} is too small to restore backup of size ${backup.sizeGib}.`);
