@@ -1,5 +1,6 @@
 // All that is done with the bytes of backups, over one store: what bin/ gives to cinder/ as its port.
 
+import type { Clock } from "../common/clock.ts";
 import type { ExportDirectory, SnapshotDirectory } from "../engine/device.ts";
 import type { ObjectStore } from "../object-store/object-store.ts";
 import { BackupEraser, type Erased, type EraseTask } from "./backup-eraser.ts";
@@ -15,11 +16,15 @@ export interface BackupStorageOptions extends SealOptions {
   readonly exports: ExportDirectory;
   readonly chunkBytes: number;
   readonly defaultContainer: string;
+  readonly clock: Clock;
 }
+
+const closeMsMax = 2000;
 
 export class BackupStorage {
   readonly isConfigured = true;
   readonly defaultContainer: string;
+  readonly #clock: Clock;
   readonly #openStore: () => Promise<ObjectStore>;
   readonly #writer: BackupWriter;
   readonly #restorer: BackupRestorer;
@@ -29,6 +34,7 @@ export class BackupStorage {
   constructor(options: BackupStorageOptions) {
     this.defaultContainer = options.defaultContainer;
     this.#openStore = options.openStore;
+    this.#clock = options.clock;
     const store = (): Promise<ObjectStore> => this.#opened();
     this.#writer = new BackupWriter({ ...options, store });
     this.#restorer = new BackupRestorer({ ...options, store });
@@ -56,9 +62,10 @@ export class BackupStorage {
     return this.#eraser.step(task, run);
   }
 
+  /** Does not wait for a store that hangs: what it has of us has its own name, and the next claim knows that. */
   async close(): Promise<void> {
-    const store = await this.#store?.catch(() => undefined);
-    await store?.close();
+    const closing = this.#store?.then((store) => store.close()).catch(() => undefined);
+    if (closing !== undefined) await Promise.race([closing, this.#clock.sleep(closeMsMax)]);
   }
 
   /** One that could not be opened is tried again by who comes next. */

@@ -51,7 +51,7 @@ export async function makeBackupPart(options: BackupPartOptions): Promise<Backup
   const keys = keyFile === "" ? undefined : await readKeyFile(keyFile);
   const { exports, snapshots } = options;
   const compression = compressions[DEFAULT.backup_compression_algorithm];
-  const bytes = new BackupStorage({ ...driver, exports, snapshots, compression, keys, random: systemRandom });
+  const bytes = new BackupStorage({ ...driver, exports, snapshots, compression, keys, ...timing });
   const service: Service = { id: "backups", start: () => Promise.resolve(), stop: () => bytes.close() };
   return { bytes, services: [service] };
 }
