@@ -1,5 +1,6 @@
 // What we ask of Barbican, the key manager of OpenStack (Key Manager API v1): keys that it makes by an order, secrets that are
-// read, stored and deleted. It is asked in the name of whoever's token goes along; who may do what is Barbican's to say.
+// read, stored and deleted, certificates that are read. It is asked in the name of whoever's token goes along; who may do what is
+// Barbican's to say.
 //
 //   create   POST /v1/orders ─► GET the order until it is ACTIVE ─► the secret's id
 //   copy     GET /v1/secrets/{id} and its payload, by one ─► POST /v1/secrets, by another
@@ -7,6 +8,7 @@
 // A secret's bytes are in the memory of one call, and nowhere else: not in a record, an error or a log. Nothing is sent twice by
 // itself: each order is another key.
 
+import { X509Certificate } from "node:crypto";
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import type { ServiceHttp, ServiceReply, ServiceRequest } from "../keystone/service-http.ts";
@@ -76,6 +78,19 @@ export class BarbicanClient {
     await this.#ask(asker, { method: "DELETE", path: `/secrets/${secretId(id)}` }, [204, 404]);
   }
 
+  /** A certificate that somebody stored, as PEM. Throws key_not_found for what is none. */
+  async certificate(asker: BarbicanAsker, id: string): Promise<string> {
+    const { body } = await this.#ask(asker, { method: "GET", path: `/secrets/${secretId(id)}` }, [200]);
+    const { secret_type, content_types } = readObject(body);
+    const type = textAt(content_types ?? {}, "default");
+    if (secret_type !== "certificate" || type === undefined) throw notCertificate(id);
+    try {
+      return new X509Certificate(await this.#payload(asker, id, type.split(";")[0] ?? type)).toString();
+    } catch (error) {
+      throw error instanceof AndironError ? error : notCertificate(id);
+    }
+  }
+
   #payload(asker: BarbicanAsker, id: string, type: string): Promise<Buffer> {
     const path = `/secrets/${secretId(id)}/payload`;
     return this.#ask(asker, { method: "GET", path, accept: type }, [200]).then(({ bytes }) => bytes);
@@ -100,6 +115,10 @@ export class BarbicanClient {
     if (reply.status === 404) throw new AndironError("key_not_found", what);
     throw new AndironError(reply.status < 500 ? "key_refused" : "barbican_unavailable", what);
   }
+}
+
+function notCertificate(id: string): AndironError {
+  return new AndironError("key_not_found", `${id} is no certificate in Barbican`);
 }
 
 interface Ask extends Pick<ServiceRequest, "method" | "body"> {

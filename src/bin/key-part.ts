@@ -94,6 +94,10 @@ class BarbicanKeys implements Keys {
     await this.#client.delete(await this.#asker("ourselves", requestId), keyId);
   }
 
+  async certificate(context: KeyHolder, id: string): Promise<string> {
+    return this.#client.certificate(await this.#asker(context), id);
+  }
+
   async discard(keyId: string, holder: KeyHolder): Promise<void> {
     await this.#client.delete(await this.#asker(holder), keyId);
   }

@@ -3,17 +3,11 @@
 import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
 import { CinderFault, conflict, invalid, invalidInput, notFound, overLimit } from "./faults.ts";
+import type { SignedImage } from "./image-signature.ts";
 import type { ImageDescription, ImageToCopy, Images } from "./images.ts";
 import { gibBytes, type Metadata } from "./model.ts";
 
 const metadataBytesMax = 16 * 1024;
-/** Properties that say who signed the image. */
-const signatureProperties = [
-  "img_signature",
-  "img_signature_hash_method",
-  "img_signature_key_type",
-  "img_signature_certificate_uuid",
-] as const;
 
 /** The image that `reference` names, of those that the caller sees: an id, a URL that ends with one, or a name. */
 export async function resolveImage(images: Images, context: RequestContext, reference: string): Promise<ImageDescription> {
@@ -37,7 +31,7 @@ function unseen(error: unknown): readonly ImageDescription[] {
 }
 
 /** Throws unless the image has bytes, and they fit into a volume of that size. */
-export function checkImage(image: ImageDescription, sizeGib: number, verifiesSignatures: boolean): ImageToCopy {
+export function checkImage(image: ImageDescription, sizeGib: number, signed: SignedImage): ImageToCopy {
   const { id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner, minDiskGib, virtualSizeBytes } = image;
   if (image.status !== "active" || sizeBytes === null) throw invalidInput(`Image ${id} is not active.`);
   const imageGib = Math.ceil(sizeBytes / gibBytes);
@@ -52,8 +46,7 @@ export function checkImage(image: ImageDescription, sizeGib: number, verifiesSig
     const reason = `Image virtual size is ${virtualGib}GB and doesn't fit in a volume of size ${sizeGib}GB.`;
     throw new CinderFault("invalid", `Image ${id} is unacceptable: ${reason}`);
   }
-  const isSigned = verifiesSignatures && signatureProperties.some((name) => image.properties[name] !== undefined);
-  return { isSigned, id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner };
+  return { ...signed, id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner };
 }
 
 /** What the volume says of the image from then on. */

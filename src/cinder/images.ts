@@ -24,6 +24,15 @@ export interface ImageDescription {
   readonly properties: Readonly<Record<string, string>>;
 }
 
+export interface ImageSignature {
+  /** In base64, over the image's bytes. */
+  readonly value: string;
+  readonly hashMethod: string;
+  readonly keyType: string;
+  /** PEM. */
+  readonly certificate: string;
+}
+
 /** Part of a job's params: what is to be copied, as it was when it was asked for. */
 export interface ImageToCopy extends Pick<
   ImageDescription,
@@ -32,6 +41,10 @@ export interface ImageToCopy extends Pick<
   readonly sizeBytes: number;
   /** It bears a signature that is to be verified. */
   readonly isSigned: boolean;
+  /** What to verify it with. */
+  readonly signature?: ImageSignature;
+  /** Why that is not known. */
+  readonly signatureProblem?: string;
 }
 
 export interface CopyTask {

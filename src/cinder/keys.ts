@@ -29,6 +29,8 @@ export interface Keys {
   /** By the word of who asked for it, or our own. Resolves also when there is no such key. */
   delete(deletion: KeyDeletion): Promise<void>;
   forget(jobId: string): void;
+  /** The certificate of that id, as PEM. */
+  certificate(context: RequestContext, id: string): Promise<string>;
   /** Takes a key back that was made for a request which came to nothing. */
   discard(keyId: string, holder: KeyHolder): Promise<void>;
 }
@@ -40,6 +42,7 @@ export const noKeys: Keys = {
   vouch: () => undefined,
   delete: () => Promise.reject(noManager()),
   forget: () => undefined,
+  certificate: () => Promise.reject(noManager()),
   discard: () => Promise.reject(noManager()),
 };
 

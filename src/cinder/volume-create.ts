@@ -21,6 +21,7 @@ import { invalid, invalidBackup, invalidInput, invalidVolume, typeNameNotFound, 
 import { readGroup } from "./groups/group-records.ts";
 import { checkJoinAtCreation } from "./groups/group-status.ts";
 import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
+import { readSignature, type SignedImage } from "./image-signature.ts";
 import type { ImageCache } from "./image-cache.ts";
 import type { ImageDescription } from "./images.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
@@ -104,7 +105,7 @@ export async function createVolume(
     request.imageReference === undefined ? undefined : await resolveImage(ports.images, context, request.imageReference);
   if (image !== undefined) ports.images.vouch(ids.job, context);
   try {
-    const given = image === undefined ? request : { ...request, image };
+    const given = image === undefined ? request : { ...request, image, signed: await readSignature(ports, context, image) };
     const created = await commitWithKey(ports, context, (tx, keyFor) =>
       create(ports, jobs, { tx, keyFor, context, pools, ids }, given),
     );
@@ -117,7 +118,7 @@ export async function createVolume(
   }
 }
 
-type Request = VolumeRequest & { readonly image?: ImageDescription };
+type Request = VolumeRequest & { readonly image?: ImageDescription; readonly signed?: SignedImage };
 
 interface Circumstances {
   readonly tx: Tx;
@@ -136,7 +137,7 @@ async function create(
   const origin = await readOrigin(ports, tx, context, request);
   const sizeGib = chooseSize(request, origin);
   const image =
-    request.image === undefined ? undefined : checkImage(request.image, sizeGib, ports.settings.verifiesImageSignatures);
+    request.image === undefined ? undefined : checkImage(request.image, sizeGib, request.signed ?? { isSigned: false });
   const group = await readGroupOf(tx, context, request);
   const zone = group?.availabilityZone ?? chooseZone(ports, request, origin);
   const type = await chooseType(ports, tx, context, request, origin);

@@ -9,6 +9,7 @@ import { AndironError } from "../common/errors.ts";
 import type { RequestContext } from "./context.ts";
 import { type CinderFault, invalid, invalidVolume } from "./faults.ts";
 import { checkImage, findImage, imageMetadataOf, uploadedProperties } from "./image-rules.ts";
+import { readSignature } from "./image-signature.ts";
 import type { EmptyImage, NewImage } from "./images.ts";
 import { type JobQueue, releaseJob } from "./jobs/job-queue.ts";
 import type { VolumeReimage } from "./jobs/volume-reimage.ts";
@@ -82,13 +83,14 @@ export class VolumeImageService implements VolumeImages {
     };
     check(findVolume(this.#ports, context, id));
     const described = await findImage(images, context, imageId);
+    const signed = await readSignature(this.#ports, context, described);
     const jobId = random.uuid();
     images.vouch(jobId, context);
     try {
       await store.commit(context.projectId, async (tx) => {
         const volume = await readVolume(tx, context, id);
         check(volume);
-        const image = checkImage(described, volume.sizeGib, settings.verifiesImageSignatures);
+        const image = checkImage(described, volume.sizeGib, signed);
         if (volume.host === null) throw withoutBackend(id);
         if (volume.encryptionKeyId !== undefined) {
           throw invalidVolume(`Volume ${id} is encrypted, and its key is not that of the image: it cannot be re-imaged.`);

@@ -70,6 +70,7 @@ async function open(t: TestContext, found: readonly ImageDescription[] = []): Pr
       remove(keyId, words.get(jobId) ?? "ourselves");
     },
     forget: (jobId) => void words.delete(jobId),
+    certificate: noKeys.certificate,
     async discard(keyId, holder) {
       begin("discard");
       remove(keyId, ownerOf(holder));

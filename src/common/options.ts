@@ -111,7 +111,7 @@ export const optionGroups = {
     verify_glance_signatures: oneOf(
       ["enabled", "disabled"],
       "enabled",
-      "Verify images that are signed. There is no key manager yet, so with enabled a signed image is refused.",
+      "Verify images that are signed, by the certificate in the key manager that they name.",
     ),
     image_conversion_dir: path("$state_path/conversion", "Directory for images that have to be converted, while it takes."),
     image_conversion_cpu_limit: int(

@@ -14,6 +14,7 @@ import type { ExportSession } from "../engine/device.ts";
 import { convertImage } from "./conversion.ts";
 import { headBytes } from "./head.ts";
 import { RunningHash, chooseHash } from "./image-hash.ts";
+import { type ImageSignature, RunningSignature } from "./image-signature.ts";
 import { unacceptable } from "./image-source.ts";
 import { checkCopiedHead, inspectImage, wayOf } from "./inspection.ts";
 import type { Scratch, ScratchPlace } from "./scratch.ts";
@@ -26,6 +27,8 @@ export interface CopiedImage {
   readonly checksum: string | null;
   readonly hash: { readonly algorithm: string; readonly value: string } | null;
   readonly sizeBytes: number;
+  /** To be verified. */
+  readonly signature?: ImageSignature;
 }
 
 export interface Task {
@@ -63,8 +66,21 @@ interface Underway {
   readonly device: ExportSession;
   readonly bytes: AsyncGenerator<Buffer, void, undefined>;
   readonly stop: AbortController;
-  readonly hash: RunningHash;
+  readonly hash: BytesCheck;
   readonly sink: Sink;
+}
+
+/** Sees all of the bytes, in order, and says in the end whether they are right. */
+interface BytesCheck {
+  update(bytes: Buffer): void;
+  check(): void;
+}
+
+function allOf(checks: readonly BytesCheck[]): BytesCheck {
+  return {
+    update: (bytes) => checks.forEach((one) => one.update(bytes)),
+    check: () => checks.forEach((one) => one.check()),
+  };
 }
 
 /** Where the bytes go. */
@@ -149,7 +165,10 @@ export class ImageCopies<T extends Task> {
     const device = await this.#options.openExport(task.exportName);
     try {
       if (way === "copied" && image.sizeBytes > device.device.sizeBytes) throw unacceptable("it is larger than the volume");
-      const hash = new RunningHash(chooseHash(image));
+      const hash = allOf([
+        new RunningHash(chooseHash(image)),
+        ...(image.signature === undefined ? [] : [new RunningSignature(image.signature)]),
+      ]);
       const start = way === "copied" ? task.offset : 0;
       if (start > 0) await reread(device, start, hash, signal);
       const clear = (): Promise<void> => (task.overwrites ? zero(device) : Promise.resolve());
@@ -277,7 +296,7 @@ function zero({ device }: ExportSession): Promise<void> {
 }
 
 /** The hash of what an earlier claim wrote. */
-async function reread(session: ExportSession, end: number, hash: RunningHash, signal: AbortSignal): Promise<void> {
+async function reread(session: ExportSession, end: number, hash: BytesCheck, signal: AbortSignal): Promise<void> {
   for (let at = 0; at < end; at += rereadBytes) {
     signal.throwIfAborted();
     const piece = Buffer.alloc(Math.min(rereadBytes, end - at));

@@ -4,11 +4,11 @@
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { CopyProgress, ImageToCopy } from "../images.ts";
-import type { Volume } from "../model.ts";
+import type { Metadata, Volume } from "../model.ts";
 import type { CinderPorts } from "../ports.ts";
 import { JobExports } from "./job-exports.ts";
 import type { JobRun } from "./job-kind.ts";
-import type { Job } from "./job.ts";
+import type { Job, JobVerdict } from "./job.ts";
 import { volumeOfJob } from "./volume-job.ts";
 
 /** What a step came to; undefined: the volume is gone, or somebody else's business now. */
@@ -21,7 +21,8 @@ export interface FillingOptions {
   readonly begin?: (tx: Tx, volume: Volume) => void;
 }
 
-const signatureReason = "the image is signed, and there is no key manager that has its certificate";
+/** Of a job that an older build left. */
+const signatureReason = "the image is signed, and its signature was not read when it was asked for";
 
 export class VolumeFilling {
   readonly #ports: CinderPorts;
@@ -37,7 +38,9 @@ export class VolumeFilling {
   /** Once it is done the export is gone, and nobody can have written into the volume since. */
   async step(job: Job, run: JobRun): Promise<Filled> {
     const image = imageOf(job);
-    if (image.isSigned) throw new AndironError("image_unacceptable", signatureReason);
+    if (image.isSigned && image.signature === undefined) {
+      throw new AndironError("image_unacceptable", image.signatureProblem ?? signatureReason);
+    }
     const [exportName] = (await this.#open(job)) ?? [];
     if (exportName === undefined) return undefined;
     const { id: jobId, generation, requestId } = job;
@@ -61,6 +64,16 @@ export class VolumeFilling {
       return [{ vdiskId: volume.id, readOnly: false }];
     });
   }
+}
+
+/** What the volume says of its image once the bytes are there, and right. */
+export function verifiedMetadata(job: Job, imageMetadata: Metadata): Metadata {
+  return imageOf(job).isSigned ? { ...imageMetadata, signature_verified: "True" } : imageMetadata;
+}
+
+/** What a user is told first of a failure. */
+export function detailOf(job: Job, { reason }: JobVerdict): "signature" | "unknown" {
+  return imageOf(job).isSigned && /signature|verifier/i.test(reason) ? "signature" : "unknown";
 }
 
 export function imageOf(job: Job): ImageToCopy {

@@ -16,7 +16,7 @@ import { poolOfHost } from "../scheduler.ts";
 import { ClaimLost } from "./job-claims.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
-import { type Filled, VolumeFilling, imageOf } from "./volume-filling.ts";
+import { type Filled, VolumeFilling, detailOf, imageOf, verifiedMetadata } from "./volume-filling.ts";
 import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
 export class VolumeFromImage implements JobKind<Filled> {
@@ -61,7 +61,8 @@ export class VolumeFromImage implements JobKind<Filled> {
     await this.#growToSize(tx, volume);
     const nowMs = this.#ports.clock.wallMs();
     const status = isOurs ? "available" : volume.status;
-    const ready: Volume = { ...free, status, bootable: true, launchedAtMs: nowMs, updatedAtMs: nowMs };
+    const imageMetadata = verifiedMetadata(job, volume.imageMetadata);
+    const ready: Volume = { ...free, status, bootable: true, imageMetadata, launchedAtMs: nowMs, updatedAtMs: nowMs };
     writeRecord(tx, volumeKind, volume.id, ready);
     await this.#ports.notices.volume(tx, ownersContext(volume, job.requestId), "createEnds", ready);
     return { next: "done" };
@@ -87,7 +88,7 @@ export class VolumeFromImage implements JobKind<Filled> {
     });
     writeFailure(this.#ports, tx, messageId, job, {
       action: "copy-image-to-volume",
-      detail: imageOf(job).isSigned ? "signature" : "unknown",
+      detail: detailOf(job, verdict),
       projectId: volume.projectId,
       reason: verdict.reason,
     });

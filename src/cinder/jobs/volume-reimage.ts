@@ -18,7 +18,7 @@ import { volumeKind, writeRecord } from "../records.ts";
 import { statusByAttachments } from "../status.ts";
 import type { JobAdvance, JobKind, JobRun, NewJob } from "./job-kind.ts";
 import type { Job, JobVerdict } from "./job.ts";
-import { type Filled, VolumeFilling, imageOf } from "./volume-filling.ts";
+import { type Filled, VolumeFilling, detailOf, verifiedMetadata } from "./volume-filling.ts";
 import { volumeOfJob, writeFailure } from "./volume-job.ts";
 
 export interface ReimageRequest {
@@ -93,7 +93,7 @@ export class VolumeReimage implements JobKind<Effect> {
     await this.#free(tx, isOurs ? { ...volume, previousStatus: volume.status, status: "error" } : volume);
     writeFailure(this.#ports, tx, messageId, job, {
       action: "reimage-volume",
-      detail: isFilled(job) ? "reimage-failed" : imageOf(job).isSigned ? "signature" : "unknown",
+      detail: isFilled(job) ? "reimage-failed" : detailOf(job, verdict),
       projectId: volume.projectId,
       reason: verdict.reason,
     });
@@ -101,7 +101,7 @@ export class VolumeReimage implements JobKind<Effect> {
 
   /** The volume as it is with the image in it; what an administrator or an attachment made of it meanwhile stands. */
   async #fill(tx: Tx, job: Job, volume: Volume): Promise<Volume> {
-    const imageMetadata = job.params["imageMetadata"] as Metadata;
+    const imageMetadata = verifiedMetadata(job, job.params["imageMetadata"] as Metadata);
     const filled: Volume = { ...volume, bootable: true, imageMetadata };
     if (volume.status !== "downloading") return filled;
     if (volume.previousStatus === "error") return { ...filled, status: "error" };
