@@ -13,7 +13,9 @@ export interface ImageSignature {
   readonly certificate: string;
 }
 
-const hashes: ReadonlyMap<string, string> = new Map(["224", "256", "384", "512"].map((bits) => [`SHA-${bits}`, `sha${bits}`] as const));
+const hashes: ReadonlyMap<string, string> = new Map(
+  ["224", "256", "384", "512"].map((bits) => [`SHA-${bits}`, `sha${bits}`] as const),
+);
 const curves = ["SECP384R1", "SECP521R1", "SECT409K1", "SECT409R1", "SECT571K1", "SECT571R1"];
 /** What kind of key each type of signature is made with. */
 const keyKinds: ReadonlyMap<string, string> = new Map([
