@@ -21,7 +21,7 @@ interface Rig extends CinderFixture {
   readonly secrets: Map<string, Secret>;
   readonly asked: string[];
   /** Ends with "away" or "refuses" the next requests, as often. */
-  readonly trouble: ("away" | "refuses")[];
+  readonly trouble: ("none" | "away" | "refuses")[];
   readonly uploaded: NewImage[];
   readonly typeId: string;
   create(more?: object): Promise<Volume>;
@@ -280,4 +280,32 @@ test("with one key for all nothing is made and nothing deleted; without a key ma
     await fixture.cinder.idle();
     assert.deepEqual(fixture.troubles, []);
   }
+});
+
+test("a copied group has a key for each of its volumes, and none is left when it comes to nothing, or goes", async (t) => {
+  const rig = await open(t);
+  const { groups, groupTypes } = rig.cinder;
+  await groupTypes.create(admin, { name: "g" });
+  const names = { name: null, description: null };
+  const group = await groups.create(member, { ...names, groupType: "g", volumeTypes: ["secret"] });
+  const originals = [await rig.create({ groupId: group.id }), await rig.create({ groupId: group.id })];
+  const copy = (): Promise<{ readonly id: string; readonly volumeIds: readonly string[] }> =>
+    groups.createFromSource(member, { ...names, sourceGroupId: group.id });
+  const { id, volumeIds } = await copy();
+  await rig.cinder.idle();
+  const copies = await Promise.all(volumeIds.map((one) => rig.show(one)));
+  assert.deepEqual(
+    copies.map((one) => rig.bytesOf(one.encryptionKeyId)),
+    originals.map((one) => rig.bytesOf(one.encryptionKeyId)),
+  );
+  assert.equal(new Set([...originals, ...copies].map((one) => one.encryptionKeyId)).size, 4);
+  assert.equal(rig.secrets.size, 4);
+  for (const trouble of ["away", "refuses"] as const) {
+    rig.trouble.push("none", trouble);
+    await assert.rejects(copy(), /away|Key manager error/);
+    assert.equal(rig.secrets.size, 4, trouble);
+  }
+  for (const one of [id, group.id]) await groups.delete(member, one, true);
+  await rig.cinder.idle();
+  assert.equal(rig.secrets.size, 0);
 });

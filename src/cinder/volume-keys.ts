@@ -1,6 +1,7 @@
 // Keys of encrypted volumes: which one a volume is to have, and that none is left over. Ids only; LUKS is the host's.
 //
-//   transaction ─► wants a key, nothing is written ─► the key is made, outside ─► the same transaction, with its id ─► committed
+//   transaction ─► wants a key, nothing is written ─► the key is made, outside ─► the same transaction, with its id ─► committed,
+//                                                                                        or wants one more
 //                                                                                        └── refused ─► the key is discarded
 //   volume gone, or has another key ─► in the same transaction: a job that deletes the key (jobs/key-delete.ts)
 //
@@ -41,34 +42,49 @@ interface MadeKey {
   readonly id: string;
 }
 
-const roundsMax = 5;
+/** Beyond those that make one more key: what the transaction reads may change meanwhile. */
+const lostRoundsMax = 4;
 
-/** One transaction that may want one key. `body` asks for it after all of its checks, each time it runs. */
+/** One transaction that may want keys. `body` asks for each after all of its checks, in the same order each time it runs. */
 export async function commitWithKey<T>(
   ports: CinderPorts,
   context: RequestContext,
   body: (tx: Tx, keyFor: KeyFor) => Promise<T>,
 ): Promise<T> {
-  let made: MadeKey | undefined;
-  for (let round = 1; ; round++) {
-    let isUsed = false;
-    const keyFor = (wish: KeyWish): string => {
-      if (made === undefined || !isSameWish(made.wish, wish)) throw new KeyWanted(wish);
-      isUsed = true;
-      return made.id;
-    };
-    try {
-      const value = await ports.store.commit(context.projectId, (tx) => {
-        isUsed = false;
-        return body(tx, keyFor);
-      });
-      if (made !== undefined && !isUsed) await discard(ports, context, made);
-      return value;
-    } catch (error) {
-      if (made !== undefined && isCertain(error)) await discard(ports, context, made);
-      if (!(error instanceof KeyWanted) || round >= roundsMax) throw error;
-      made = { wish: error.wish, id: await obtain(ports, context, error.wish) };
+  const made: MadeKey[] = [];
+  const used = new Set<MadeKey>();
+  const keyFor = (wish: KeyWish): string => {
+    const key = made.find((one) => !used.has(one) && isSameWish(one.wish, wish));
+    if (key === undefined) throw new KeyWanted(wish);
+    used.add(key);
+    return key.id;
+  };
+  const discardUnused = async (): Promise<void> => {
+    for (const key of made) if (!used.has(key)) await discard(ports, context, key);
+  };
+  const run = (): Promise<T> =>
+    ports.store.commit(context.projectId, (tx) => {
+      used.clear();
+      return body(tx, keyFor);
+    });
+  try {
+    for (let lostRounds = 0; ;) {
+      try {
+        const value = await run();
+        await discardUnused();
+        return value;
+      } catch (error) {
+        if (!(error instanceof KeyWanted) || lostRounds >= lostRoundsMax) throw error;
+        if (used.size < made.length) lostRounds++;
+        used.clear();
+        made.push({ wish: error.wish, id: await obtain(ports, context, error.wish) });
+      }
     }
+  } catch (error) {
+    // What was not used was not written, whatever became of the rest.
+    if (isCertain(error)) used.clear();
+    await discardUnused();
+    throw error;
   }
 }
 

@@ -152,4 +152,32 @@ export const unplacedVerbs: Area = {
   ],
 };
 
-export const allVerbs: readonly Area[] = [unplacedVerbs, volumeVerbs, attachmentVerbs, transferVerbs, typeVerbs];
+/** Groups with a volume, and their snapshots; a copy of one is what the reference's drivers have no bytes for. */
+export const groupVerbs: Area = {
+  name: "groups",
+  steps: [
+    adminPrepare("POST /types", { volume_type: { name: "of groups of {project}" } }, { save: { t: "volume_type.id" } }),
+    adminPrepare("POST /group_types", { group_type: { name: "groups of {project}" } }, { save: { gt: "group_type.id" } }),
+    prepare("POST /groups", { group: { name: "g", group_type: "{gt}", volume_types: ["{t}"] } }, { save: { g: "group.id" } }),
+    settled("/groups/{g}"),
+    ...volume("v", { volume_type: "{t}", group_id: "{g}" }),
+    ...volume("w", { volume_type: "{t}" }),
+    prepare("PUT /groups/{g}", { group: { add_volumes: "{w}" } }),
+    settled("/groups/{g}"),
+    prepare("PUT /groups/{g}", { group: { remove_volumes: "{w}" } }),
+    settled("/groups/{g}"),
+    adminPrepare("POST /groups/{g}/action", { reset_status: { status: "error" } }),
+    adminPrepare("POST /groups/{g}/action", { reset_status: { status: "available" } }),
+    prepare("POST /group_snapshots", { group_snapshot: { group_id: "{g}", name: "gs" } }, { save: { gs: "group_snapshot.id" } }),
+    settled("/group_snapshots/{gs}"),
+    adminPrepare("POST /group_snapshots/{gs}/action", { reset_status: { status: "error" } }),
+    prepare("DELETE /group_snapshots/{gs}"),
+    gone("/group_snapshots/{gs}"),
+    prepare("POST /groups/{g}/action", { delete: { "delete-volumes": true } }),
+    gone("/groups/{g}"),
+    prepare("DELETE /volumes/{w}"),
+    gone("/volumes/{w}"),
+  ],
+};
+
+export const allVerbs: readonly Area[] = [unplacedVerbs, volumeVerbs, attachmentVerbs, transferVerbs, typeVerbs, groupVerbs];

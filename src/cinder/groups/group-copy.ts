@@ -12,7 +12,7 @@ import type { Tx } from "../../registry/atomic.ts";
 import type { RequestContext } from "../context.ts";
 import { invalid, invalidGroup } from "../faults.ts";
 import { isConsistencyGroup, readGroup, readGroupSnapshot, readMembers, readMemberSnapshots } from "./group-records.ts";
-import { checkSnapshotOfSource, checkUnencrypted, checkVolumeOfSource, reserved } from "./group-status.ts";
+import { checkSnapshotOfSource, checkVolumeOfSource, reserved } from "./group-status.ts";
 import type { CopyGroup } from "./group-verbs.ts";
 import type { GroupFromSource } from "../jobs/group-from-source.ts";
 import type { JobQueue } from "../jobs/job-queue.ts";
@@ -22,6 +22,7 @@ import { ownTarget } from "../policy.ts";
 import { isPoolDisabled, type CinderPorts } from "../ports.ts";
 import { groupKind, groupSnapshotKind, readRecord, volumeKind, writeRecord } from "../records.ts";
 import { choosePool, poolOfHost } from "../scheduler.ts";
+import { commitWithKey, type KeyFor } from "../volume-keys.ts";
 
 export interface CopyingJobs {
   readonly queue: JobQueue;
@@ -40,6 +41,14 @@ interface Source {
   readonly originals: readonly Original[];
 }
 
+interface Circumstances {
+  readonly tx: Tx;
+  readonly keyFor: KeyFor;
+  readonly context: RequestContext;
+  readonly pools: readonly PoolInfo[];
+  readonly ids: { readonly group: string; readonly job: string };
+}
+
 export class GroupCopying {
   readonly #ports: CinderPorts;
   readonly #jobs: CopyingJobs;
@@ -51,28 +60,22 @@ export class GroupCopying {
 
   /** `isOlder`: by the consistencygroups API. */
   async copy(context: RequestContext, request: CopyGroup, isOlder: boolean): Promise<Group> {
-    const { policy, control, random, store } = this.#ports;
+    const { policy, control, random } = this.#ports;
     policy.enforce(context, "group:create", ownTarget(context));
     if (context.projectId === "") throw invalid("A group needs a project, and the token is of none.");
     checkTexts(request);
     const pools = await control.pools();
     const ids = { group: random.uuid(), job: random.uuid() };
-    const group = await store.commit(context.projectId, (tx) => this.#copy(tx, context, request, isOlder, pools, ids));
+    const group = await commitWithKey(this.#ports, context, (tx, keyFor) =>
+      this.#copy({ tx, keyFor, context, pools, ids }, request, isOlder),
+    );
     this.#jobs.queue.wake();
     return group;
   }
 
-  async #copy(
-    tx: Tx,
-    context: RequestContext,
-    request: CopyGroup,
-    isOlder: boolean,
-    pools: readonly PoolInfo[],
-    ids: { readonly group: string; readonly job: string },
-  ): Promise<Group> {
+  async #copy({ tx, keyFor, context, pools, ids }: Circumstances, request: CopyGroup, isOlder: boolean): Promise<Group> {
     const { ledger, notices, clock, random } = this.#ports;
     const { group: origin, originals } = await this.#readSource(tx, context, request, isOlder, ids.group);
-    for (const { volume } of originals) checkUnencrypted(volume);
     const host = this.#checkedHost(origin, originals, pools, ids.group);
     this.#enforceMembers(context, originals);
     await ledger.charge(tx, { projectId: context.projectId, typeId: null, groups: 1 });
@@ -97,12 +100,12 @@ export class GroupCopying {
       updatedAtMs: null,
       jobId: ids.job,
     };
-    for (const { original, id } of members) {
+    for (const { original } of members) {
       const { projectId } = group;
       const { typeId, sizeGib } = original.snapshot ?? original.volume;
       await ledger.charge(tx, { projectId, typeId, volumes: 1, gigabytes: sizeGib });
-      writeRecord(tx, volumeKind, id, newMember(group, original, id));
     }
+    for (const { original, id } of members) writeRecord(tx, volumeKind, id, newMember(group, original, id, context, keyFor));
     writeRecord(tx, groupKind, group.id, group);
     const isOwn = request.groupSnapshotId === undefined;
     if (isOwn) await this.#cut(tx, group, members);
@@ -166,9 +169,9 @@ export class GroupCopying {
   }
 }
 
-function newMember(group: Group, { volume, snapshot }: Original, id: string): Volume {
+function newMember(group: Group, { volume, snapshot }: Original, id: string, holder: RequestContext, keyFor: KeyFor): Volume {
   const { projectId, userId, host, availabilityZone, createdAtMs, jobId } = group;
-  const { typeId, sizeGib } = snapshot ?? volume;
+  const { typeId, sizeGib, encryptionKeyId: keyId } = snapshot ?? volume;
   const { bootable, multiattach, imageMetadata } = volume;
   return {
     v: 1,
@@ -199,5 +202,6 @@ function newMember(group: Group, { volume, snapshot }: Original, id: string): Vo
     snapshotCount: 0,
     attachmentIds: [],
     ...(jobId === undefined ? {} : { jobId }),
+    ...(keyId === undefined ? {} : { encryptionKeyId: keyFor({ kind: "copy", keyId, from: holder, to: holder }) }),
   };
 }

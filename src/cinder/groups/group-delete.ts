@@ -63,6 +63,7 @@ export class GroupDeletion {
     for (const volume of volumes) {
       checkMemberDelete(group, volume);
       if (volume.encryptionKeyId !== undefined) this.#ports.keys.vouch(volume.encryptionKeyId, context);
+      if (volume.encryptionKeyId !== undefined) this.#ports.keys.vouch(volume.encryptionKeyId, context);
       const busy = await workingJob(tx, volume);
       if (busy !== undefined) return { next: "wait", jobId: busy.id };
     }

@@ -136,12 +136,6 @@ export function checkVolumeOfSource(groupId: string, volume: Volume): void {
   if (volume.move !== undefined) throw invalidVolume(`Volume ${volume.id} is being migrated to ${volume.move.host}.`);
 }
 
-/** A copy would need a key of its own. */
-export function checkUnencrypted({ id, encryptionKeyId }: Volume): void {
-  if (encryptionKeyId === undefined) return;
-  throw invalidVolume(`Volume ${id} is encrypted: groups with encrypted volumes are not copied.`);
-}
-
 function invalidSource(groupId: string, what: string, valid: readonly string[]): Error {
   return invalidGroup(
     `Cannot create group ${groupId} because ${what} is not in a valid state. Valid states are: ${listed(valid)}.`,
