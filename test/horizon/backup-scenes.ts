@@ -129,8 +129,8 @@ export const backupScenes: readonly Scene[] = [
       await dashboard.shoot("form");
       await form.submit('Successfully updated volume backup status to "Error"');
       await dashboard.waitForRow("seen-by-admin", "Error");
-      const question = await dashboard.act("seen-by-admin", "Force Delete Volume Backup");
-      await question.submit("Scheduled forced deletion of Volume Backup: seen-by-admin");
+      const question = await dashboard.act("seen-by-admin", "Delete Volume Backup");
+      await question.submit("Scheduled deletion of Volume Backup: seen-by-admin");
       await dashboard.waitForNoRow("seen-by-admin");
     },
   },

@@ -45,7 +45,7 @@ export const groupTypeScenes: readonly Scene[] = [
       const specs = await storage.call<Found>("GET", `/group_types/${type.id}/group_specs`);
       assert.deepEqual(specs["group_specs"], { consistent_group_snapshot_enabled: "<is> True" });
       const question = await dashboard.act("consistent_group_snapshot_enabled", "Delete Spec");
-      await question.submit("Deleted Spec: consistent_group_snapshot_enabled");
+      await question.submit("Delete Spec: consistent_group_snapshot_enabled");
       await dashboard.waitForNoRow("consistent_group_snapshot_enabled");
     },
   },

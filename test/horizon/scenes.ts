@@ -6,6 +6,7 @@ import { cloudScenes } from "./cloud-scenes.ts";
 import { groupScenes } from "./group-scenes.ts";
 import { groupTypeScenes } from "./group-type-scenes.ts";
 import type { Scene } from "./scene.ts";
+import { serverScenes } from "./server-scenes.ts";
 import { snapshotScenes } from "./snapshot-scenes.ts";
 import { volumeChangeScenes } from "./volume-change-scenes.ts";
 import { volumeTypeScenes } from "./volume-type-scenes.ts";
@@ -21,6 +22,7 @@ const scenes: readonly Scene[] = [
   ...volumeTypeScenes,
   ...groupTypeScenes,
   ...cloudScenes,
+  ...serverScenes,
 ];
 
 /** Those whose names hold `text`; `withServers`: those too that need some. */
