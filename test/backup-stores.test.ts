@@ -39,17 +39,30 @@ async function openRig(t: TestContext, config: ConfigGroups): Promise<Rig> {
   return { service, api, volume };
 }
 
-async function write(service: AndironProcess, api: BlockStorage, volume: string): Promise<void> {
+async function write(service: AndironProcess, api: BlockStorage, volume: string, offset = 3 * mebibyte): Promise<void> {
   await api.whileAttached(volume, async (_uri, { connection_info }) => {
     const client = await openExport(service, connection_info.name);
-    await client.write(3 * mebibyte, Buffer.alloc(2 * mebibyte, text), { fua: true });
-    assert.ok((await readBytes(client, 3 * mebibyte, 100)).equals(Buffer.alloc(100, text)));
+    await client.write(offset, Buffer.alloc(2 * mebibyte, text), { fua: true });
+    await client.disconnect();
+  });
+  await check(service, api, volume, [offset]);
+}
+
+/** The text is at these offsets. */
+async function check(service: AndironProcess, api: BlockStorage, volume: string, offsets: readonly number[]): Promise<void> {
+  await api.whileAttached(volume, async (_uri, { connection_info }) => {
+    const client = await openExport(service, connection_info.name);
+    for (const offset of offsets) {
+      const bytes = await readBytes(client, offset, 2 * mebibyte);
+      assert.ok(bytes.equals(Buffer.alloc(2 * mebibyte, text)), `the bytes at ${offset}`);
+    }
     await client.disconnect();
   });
 }
 
-async function ask(api: BlockStorage, volume: string): Promise<string> {
-  return (await api.call<{ backup: { id: string } }>("POST", "/backups", { backup: { volume_id: volume } })).backup.id;
+async function ask(api: BlockStorage, volume: string, incremental = false): Promise<string> {
+  const body = { backup: { volume_id: volume, incremental } };
+  return (await api.call<{ backup: { id: string } }>("POST", "/backups", body)).backup.id;
 }
 
 const show = async (api: BlockStorage, id: string): Promise<Shown> =>
@@ -105,6 +118,30 @@ describe("stores of backups", { timeout: 900_000 }, () => {
       (await filesOf(root)).filter((path) => !path.includes(".incoming")),
       [],
     );
+  });
+
+  test("records that are taken to another service with the same store restore there, to a larger volume too", async (t) => {
+    const store = await mkdtemp(join(tmpdir(), "andiron-backups-"));
+    t.after(() => rm(store, { recursive: true, force: true }));
+    const config = { DEFAULT: { backup_driver: "posix", backup_posix_path: store } };
+    const { service, api, volume } = await openRig(t, config);
+    const ids = [await ask(api, volume)];
+    await after(api, ids[0]!, "creating");
+    await write(service, api, volume, 9 * mebibyte);
+    ids.push(await ask(api, volume, true));
+    await after(api, ids[1]!, "creating");
+    const other = await openRig(t, config);
+    for (const id of ids) {
+      const exported = await api.call<{ "backup-record": unknown }>("GET", `/backups/${id}/export_record`);
+      await other.api.call("POST", "/backups/import_record", exported);
+      assert.equal((await after(other.api, id, "creating")).status, "available");
+    }
+    await service.stop();
+    const target = await other.api.createVolume({ size: 2 });
+    await other.api.call("POST", `/backups/${ids[1]!}/restore`, { restore: { volume_id: target } });
+    await after(other.api, ids[1]!, "restoring");
+    await other.api.waitForStatus("volumes", target, "available");
+    await check(other.service, other.api, target, [3 * mebibyte, 9 * mebibyte]);
   });
 
   test("a damaged object: the restore ends in an error, and the backup is there for another try", async (t) => {
