@@ -30,6 +30,24 @@ function unseen(error: unknown): readonly ImageDescription[] {
   throw error;
 }
 
+/** The snapshot that an image of a server stands for which started from a volume, as Nova writes it; undefined for all others. */
+export function snapshotOfImage({ properties }: ImageDescription): string | undefined {
+  const disks = parseList(properties["block_device_mapping"]);
+  const boot = disks.find((disk) => disk?.["source_type"] === "snapshot" && disk["boot_index"] === 0);
+  const id = boot?.["snapshot_id"];
+  return typeof id === "string" ? id : undefined;
+}
+
+/** Written by a stranger. */
+function parseList(text: string | undefined): readonly (Readonly<Record<string, unknown>> | null)[] {
+  try {
+    const parsed: unknown = JSON.parse(text ?? "");
+    return Array.isArray(parsed) ? (parsed as readonly (Readonly<Record<string, unknown>> | null)[]) : [];
+  } catch {
+    return [];
+  }
+}
+
 /** Throws unless the image has bytes, and they fit into a volume of that size. */
 export function checkImage(image: ImageDescription, sizeGib: number, signed: SignedImage): ImageToCopy {
   const { id, sizeBytes, diskFormat, containerFormat, checksum, hash, owner, minDiskGib, virtualSizeBytes } = image;

@@ -38,6 +38,8 @@ export interface CreateVolume {
   readonly backupId?: string;
   /** An id, a URL that ends with one, or a name. */
   readonly imageReference?: string;
+  /** From 3.46 on: an image of a server that started from a volume stands for the snapshot that was made of that volume. */
+  readonly followsSnapshots?: boolean;
   readonly metadata?: Metadata;
   /** The group that it is to be in from the beginning. */
   readonly groupId?: string;

@@ -17,10 +17,10 @@ import { readBackup } from "./backups/backup-records.ts";
 import type { BackupRestoration } from "./backups/backup-restoration.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
-import { invalid, invalidBackup, invalidInput, invalidVolume, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { invalid, invalidBackup, invalidInput, invalidVolume, notFound, typeNameNotFound, typeNotFound } from "./faults.ts";
 import { readGroup } from "./groups/group-records.ts";
 import { checkJoinAtCreation } from "./groups/group-status.ts";
-import { checkImage, imageMetadataOf, resolveImage } from "./image-rules.ts";
+import { checkImage, imageMetadataOf, resolveImage, snapshotOfImage } from "./image-rules.ts";
 import { readSignature, type SignedImage } from "./image-signature.ts";
 import type { ImageCache } from "./image-cache.ts";
 import type { ImageDescription } from "./images.ts";
@@ -101,11 +101,15 @@ export async function createVolume(
   if (request.sameHost !== undefined || request.differentHost !== undefined) await ports.index.fresh();
   const pools = await ports.control.pools();
   const ids = { volume: ports.random.uuid(), message: ports.random.uuid(), job: ports.random.uuid() };
-  const image =
+  const found =
     request.imageReference === undefined ? undefined : await resolveImage(ports.images, context, request.imageReference);
+  const snapshotId = found === undefined || request.followsSnapshots !== true ? undefined : snapshotOfImage(found);
+  if (snapshotId !== undefined) await checkImageSnapshot(ports, context, snapshotId);
+  const image = snapshotId === undefined ? found : undefined;
   if (image !== undefined) ports.images.vouch(ids.job, context);
   try {
-    const given = image === undefined ? request : { ...request, image, signed: await readSignature(ports, context, image) };
+    const signed = image === undefined ? {} : { image, signed: await readSignature(ports, context, image) };
+    const given: Request = { ...request, ...(snapshotId === undefined ? {} : { snapshotId }), ...signed };
     const created = await commitWithKey(ports, context, (tx, keyFor) =>
       create(ports, jobs, { tx, keyFor, context, pools, ids }, given),
     );
@@ -116,6 +120,13 @@ export async function createVolume(
     if (image !== undefined) await ports.images.endCopy(ids.job);
     throw error;
   }
+}
+
+async function checkImageSnapshot(ports: CinderPorts, context: RequestContext, id: string): Promise<void> {
+  await ports.index.fresh();
+  const snapshot = ports.index.snapshots.get(id);
+  if (snapshot !== undefined && isVisible(context, snapshot)) return;
+  throw notFound(`Nova specific image is found, but boot volume snapshot id:${id} not found.`);
 }
 
 type Request = VolumeRequest & { readonly image?: ImageDescription; readonly signed?: SignedImage };

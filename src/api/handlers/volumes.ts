@@ -125,6 +125,9 @@ function readHints(body: JsonObject): Pick<CreateVolume, "sameHost" | "different
   return { ...(sameHost === undefined ? {} : { sameHost }), ...(differentHost === undefined ? {} : { differentHost }) };
 }
 
+/** Images that stand for a snapshot came with 3.46. */
+const followingMinor = 46;
+
 /** Refuses what Andiron has not; drops what the microversion has not. */
 function readCreate(given: JsonObject, minor: number): CreateVolume {
   if (given["multiattach"] != null && readBoolean(given["multiattach"])) {
@@ -149,7 +152,7 @@ function readCreate(given: JsonObject, minor: number): CreateVolume {
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(sourceVolumeId === undefined ? {} : { sourceVolumeId }),
     ...(backupId === undefined ? {} : { backupId }),
-    ...(imageReference === undefined ? {} : { imageReference }),
+    ...(imageReference === undefined ? {} : { imageReference, followsSnapshots: minor >= followingMinor }),
     ...(groupId === undefined ? {} : { groupId }),
   };
 }

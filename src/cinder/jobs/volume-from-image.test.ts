@@ -108,6 +108,36 @@ test("the request refuses what it can see, and charges nothing for it", async (t
   await assert.rejects(rig.cinder.volumes.create(requestContext("", false), { sizeGib: 1 }), CinderFault);
 });
 
+test("an image of a server that started from a volume stands for a snapshot, where the request follows it", async (t) => {
+  const found: ImageDescription[] = [];
+  const rig = await open(t, async ({ offset }) => ({ offset, isDone: true }), found);
+  const { volumes, snapshots } = rig.cinder;
+  const { volume } = await volumes.create(member, { sizeGib: 3 });
+  const { id: snapshotId } = await snapshots.create(member, { volumeId: volume.id, allowInUse: false });
+  const standFor = (...disks: readonly unknown[]): void => {
+    const properties = { block_device_mapping: JSON.stringify(disks) };
+    found.splice(0, found.length, { ...image, sizeBytes: 0, diskFormat: null, properties });
+  };
+  const boot = { source_type: "snapshot", boot_index: 0, snapshot_id: snapshotId };
+  standFor({ ...boot, boot_index: 1, snapshot_id: "other" }, null, boot);
+  const request = { imageReference: image.id, followsSnapshots: true };
+  const made = (await volumes.create(member, request)).volume;
+  assert.deepEqual([made.sizeGib, made.snapshotId, made.status, rig.tasks.length], [3, snapshotId, "available", 0]);
+  const older = (await volumes.create(member, { ...request, sizeGib: 1, followsSnapshots: false })).volume;
+  assert.equal(older.snapshotId, null);
+  standFor({ ...boot, snapshot_id: image.id });
+  await assert.rejects(
+    volumes.create(member, request),
+    /Nova specific image is found, but boot volume snapshot id:1.* not found/,
+  );
+  standFor(boot);
+  await assert.rejects(volumes.create(requestContext("other", false), request), /Nova specific image is found/);
+  for (const disk of [{ ...boot, source_type: "volume" }, { ...boot, snapshot_id: 7 }, "x"]) {
+    standFor(disk);
+    assert.equal((await volumes.create(member, { ...request, sizeGib: 1 })).volume.snapshotId, null);
+  }
+});
+
 test("what a volume says of its image: the image's own attributes go over its properties", () => {
   const properties = { image_id: "forged", size: "7", signature_verified: "True", hw_disk_bus: "scsi" };
   const metadata = imageMetadataOf({ ...image, checksum: "c", properties }, true);
