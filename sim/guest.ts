@@ -3,11 +3,12 @@
 
 import type { VdiskSource } from "../src/engine/control.ts";
 import { DiskSession } from "./disk-session.ts";
-import type { DiskEntry, Image, Ledger, SnapshotEntry } from "./ledger.ts";
+import { moveDisk } from "./disk-mover.ts";
+import type { CopyEntry, DiskEntry, Image, Ledger, SnapshotEntry } from "./ledger.ts";
 import { imageOf } from "./ledger.ts";
 import { sectorBytes } from "./sector-stamp.ts";
 import type { SimProcess } from "./sim-process.ts";
-import { simPool } from "./sim-process.ts";
+import { simPools } from "./world.ts";
 
 const disksMax = 4;
 const snapshotsMax = 6;
@@ -36,7 +37,8 @@ export class Guest {
     const snapshot = this.#pick(this.#ledger.snapshots);
     const isRoomForDisk = this.#ledger.disks.filter((entry) => entry.fate !== "gone").length < disksMax;
     if (disk === undefined || (kind < 6 && isRoomForDisk)) return this.#createDisk(undefined);
-    if (kind < 50) return this.#whileBusy(disk, () => this.useDisk(disk, 5 + this.#process.random.below(60)));
+    if (kind < 38) return this.#whileBusy(disk, () => this.useDisk(disk, 5 + this.#process.random.below(60)));
+    if (kind < 50) return this.#whileBusy(disk, () => this.useMovingDisk(disk));
     if (kind < 58) return this.#copied((source) => this.#snapshotDisk(source));
     if (kind < 62) return this.#snapshotTogether();
     if (kind < 72 && isRoomForDisk) return this.#copied((source) => this.#createDisk(source));
@@ -61,6 +63,34 @@ export class Guest {
     if (this.#process.random.below(3) > 0) await this.detach(disk);
   }
 
+  /** A disk that snapshots stand on, or that something is being made of, stays where it is. */
+  async useMovingDisk(disk: DiskEntry): Promise<void> {
+    const { random } = this.#process;
+    const isPinned = disk.pins > 0 || disk.origin !== undefined || disk.unseen !== undefined;
+    const hasSnapshots = this.#ledger.snapshots.some((snapshot) => snapshot.disk === disk && snapshot.fate !== "gone");
+    if (isPinned || hasSnapshots) return this.useDisk(disk, 5);
+    disk.isMoving = true;
+    const copy = this.#ledger.addCopy(random.uuid());
+    const moving = moveDisk(this.#process, disk, copy).then(() => this.dropCopy(copy));
+    await Promise.all([moving, this.useDisk(disk, 20 + random.below(100))]);
+    disk.isMoving = false;
+  }
+
+  /** What a move that has ended, or died, may have left. */
+  async dropCopy(copy: CopyEntry): Promise<void> {
+    const { control } = this.#process;
+    const exports = copy.exports;
+    await this.#process.insist(`end of ${copy.label}`, async () => {
+      await this.#process.atomically(async (tx) => {
+        for (const id of exports) await control.revokeExport(tx, id);
+      });
+      for (const id of exports) await control.exportGone(id);
+      if ((await control.vdisk(copy.id)) === undefined) return;
+      await this.#process.atomically((tx) => control.deleteVdisk(tx, copy.id));
+    });
+    copy.isGone = true;
+  }
+
   async detach(disk: DiskEntry): Promise<void> {
     const { attachment } = disk;
     if (attachment === undefined) return;
@@ -77,7 +107,7 @@ export class Guest {
   /** Reads a clone of the snapshot, and deletes the clone. */
   async checkSnapshot(snapshot: SnapshotEntry): Promise<void> {
     if (this.#ledger.disks.filter((entry) => entry.fate !== "gone").length > disksMax * 2) return;
-    const clone = await this.#makeDisk(snapshot.disk.model.sectorCount, snapshot.image, {
+    const clone = await this.#makeDisk(snapshot.pool, snapshot.disk.model.sectorCount, snapshot.image, {
       kind: "snapshot",
       snapshotId: snapshot.id,
     });
@@ -136,9 +166,11 @@ export class Guest {
 
   async #createDisk(source: DiskEntry | undefined): Promise<void> {
     const { random, world } = this.#process;
+    const pool = source?.pool ?? simPools[random.below(simPools.length)]!;
     const sectorCount = source?.model.sectorCount ?? 8 * (24 + random.below(120));
     const image = source === undefined ? undefined : imageOf(source, world.tick());
     const disk = await this.#makeDisk(
+      pool,
       sectorCount,
       image,
       source === undefined ? undefined : { kind: "vdisk", vdiskId: source.id },
@@ -146,11 +178,16 @@ export class Guest {
     disk.busy = false;
   }
 
-  async #makeDisk(sectorCount: number, origin: Image | undefined, source: VdiskSource | undefined): Promise<DiskEntry> {
+  async #makeDisk(
+    pool: string,
+    sectorCount: number,
+    origin: Image | undefined,
+    source: VdiskSource | undefined,
+  ): Promise<DiskEntry> {
     const { random, control, world } = this.#process;
-    const disk = this.#ledger.addDisk(random.uuid(), sectorCount, origin);
+    const disk = this.#ledger.addDisk(random.uuid(), pool, sectorCount, origin);
     world.note(`${disk.label} create ${source === undefined ? "" : `from ${source.kind}`}`);
-    const request = { id: disk.id, pool: simPool, name: disk.label, sizeBytes: sectorCount * sectorBytes };
+    const request = { id: disk.id, pool, name: disk.label, sizeBytes: sectorCount * sectorBytes };
     await this.#process.insist(`create ${disk.label}`, async () => {
       if ((await control.vdisk(disk.id)) !== undefined) return;
       await this.#process.atomically((tx) => control.createVdisk(tx, source === undefined ? request : { ...request, source }));
@@ -248,7 +285,7 @@ export class Guest {
 
   #sources(): DiskEntry[] {
     return this.#ledger.disks.filter(
-      (entry) => entry.fate === "here" && entry.origin === undefined && entry.unseen === undefined,
+      (entry) => entry.fate === "here" && entry.origin === undefined && entry.unseen === undefined && !entry.isMoving,
     );
   }
 

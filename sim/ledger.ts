@@ -20,6 +20,9 @@ export interface DiskEntry {
   readonly id: string;
   readonly label: string;
   readonly model: DiskModel;
+  pool: string;
+  /** It goes to another pool: no snapshot of it is taken. */
+  isMoving: boolean;
   fate: Fate;
   /** What it began as, until that was read. */
   origin: Image | undefined;
@@ -32,10 +35,20 @@ export interface DiskEntry {
   pins: number;
 }
 
+/** What a disk that moves is copied to. It goes, or becomes the disk's. */
+export interface CopyEntry {
+  readonly id: string;
+  readonly label: string;
+  /** Of the disk, of the copy. */
+  exports: readonly string[];
+  isGone: boolean;
+}
+
 export interface SnapshotEntry {
   readonly id: string;
   readonly label: string;
   readonly disk: DiskEntry;
+  readonly pool: string;
   readonly image: Image;
   fate: Fate;
   busy: boolean;
@@ -44,6 +57,7 @@ export interface SnapshotEntry {
 export class Ledger {
   readonly disks: DiskEntry[] = [];
   readonly snapshots: SnapshotEntry[] = [];
+  readonly copies: CopyEntry[] = [];
   /** Snapshots that were asked for at one instant. */
   readonly together: (readonly SnapshotEntry[])[] = [];
   #operations = 0;
@@ -53,12 +67,14 @@ export class Ledger {
     return ++this.#operations;
   }
 
-  addDisk(id: string, sectorCount: number, origin: Image | undefined): DiskEntry {
+  addDisk(id: string, pool: string, sectorCount: number, origin: Image | undefined): DiskEntry {
     const label = `disk${this.disks.length}`;
     const entry: DiskEntry = {
       id,
       label,
       model: new DiskModel(sectorCount),
+      pool,
+      isMoving: false,
       fate: "creating",
       origin,
       unseen: undefined,
@@ -70,9 +86,23 @@ export class Ledger {
     return entry;
   }
 
+  addCopy(id: string): CopyEntry {
+    const entry: CopyEntry = { id, label: `copy${this.copies.length}`, exports: [], isGone: false };
+    this.copies.push(entry);
+    return entry;
+  }
+
   addSnapshot(id: string, disk: DiskEntry, nowTick: number): SnapshotEntry {
     const label = `snapshot${this.snapshots.length}`;
-    const entry: SnapshotEntry = { id, label, disk, image: imageOf(disk, nowTick), fate: "creating", busy: true };
+    const entry: SnapshotEntry = {
+      id,
+      label,
+      disk,
+      pool: disk.pool,
+      image: imageOf(disk, nowTick),
+      fate: "creating",
+      busy: true,
+    };
     this.snapshots.push(entry);
     return entry;
   }
@@ -82,6 +112,7 @@ export class Ledger {
     for (const disk of this.disks) {
       disk.busy = false;
       disk.pins = 0;
+      disk.isMoving = false;
       if (disk.fate === "gone") continue;
       disk.model.cut(nowTick);
       disk.unseen ??= { since: nowTick, lossy };

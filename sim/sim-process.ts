@@ -4,6 +4,7 @@
 import type { Random } from "../src/common/random.ts";
 import { AndironError } from "../src/common/errors.ts";
 import { systemCodeOf } from "../src/common/system-errors.ts";
+import type { ObjectBackend } from "../src/engine/backend/backend.ts";
 import { withRetries } from "../src/engine/backend/retrying.ts";
 import type { EngineSettings } from "../src/engine/engine-context.ts";
 import { KiB, MiB } from "../src/engine/limits.ts";
@@ -17,8 +18,6 @@ import { backendOf } from "./memory-backend.ts";
 import { registryOf } from "./registry-port.ts";
 import type { World } from "./world.ts";
 import { describeError } from "./world.ts";
-
-export const simPool = "pool1";
 
 /** Small everything: a run of some hundred writes seals, folds, compacts and fills. */
 const settings: EngineSettings = {
@@ -51,12 +50,14 @@ export class SimProcess {
     this.random = world.fork();
     this.life = new Life(world.clock, world.fork(), fuse);
     this.registry = registryOf(this.life, world.registry);
-    const backend = withRetries(backendOf(this.life, world.backend), { clock: this.life, random: world.fork() });
+    const retrying = (backend: ObjectBackend): ObjectBackend =>
+      withRetries(backendOf(this.life, backend), { clock: this.life, random: world.fork() });
+    const backends = new Map([...world.backends].map(([pool, backend]) => [pool, retrying(backend)]));
     const shared = { registry: this.registry, clock: this.life, random: world.fork(), log: world.logOf(() => this.life.isAlive) };
     world.disk.prepare(stateDirectory);
     this.router = new StorageRouter({
       ...shared,
-      backends: new Map([[simPool, backend]]),
+      backends,
       settings,
       host: "simulated",
       disk: world.disk.mount(this.life),
@@ -65,7 +66,8 @@ export class SimProcess {
       nbdAddress: () => ({ hosts: ["127.0.0.1"], port: 10809 }),
       drainMsMax: 600_000,
     });
-    this.control = new RecordControl({ ...shared, pools: new Map([[simPool, () => backend.capacity()]]) });
+    const pools = new Map([...backends].map(([pool, backend]) => [pool, () => backend.capacity()]));
+    this.control = new RecordControl({ ...shared, pools });
   }
 
   async start(): Promise<void> {

@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Journal } from "../src/engine/journal/journal.ts";
 import { JournalFile } from "../src/engine/journal/journal-file.ts";
+import { ChangedAreas } from "../src/engine/changed-areas.ts";
 import { LocalSegments } from "../src/engine/vdisk/local-segments.ts";
+import { WriteQueue } from "../src/engine/vdisk/write-queue.ts";
 import { simulate } from "./simulation.ts";
 
 const seeds = Array.from({ length: 20 }, (_, i) => i + 1);
@@ -66,6 +68,20 @@ const canaries: readonly Canary[] = [
         file.sync = sync;
       });
     },
+  },
+  {
+    title: "a disk moves to its copy while writes go on",
+    sabotage: () => {
+      const { hold } = WriteQueue.prototype;
+      return replaced(WriteQueue.prototype, "hold", async function atOnceOver(this: WriteQueue) {
+        await hold.call(this);
+        this.letGo();
+      });
+    },
+  },
+  {
+    title: "what was written while a disk is copied is not copied again",
+    sabotage: () => replaced(ChangedAreas.prototype, "note", () => undefined),
   },
 ];
 

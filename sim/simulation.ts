@@ -4,12 +4,13 @@
 //     live ──fuse burnt──► dead ──kill, or power loss──► live: what was asked for is looked up, every disk is read, work goes on
 //       └ the last one: all is read and verified, drained, stopped; the local disk is thrown away; all is read again, deleted
 
+import { keys } from "../src/engine/records.ts";
 import { Verifier } from "../src/engine/verify.ts";
 import { Guest } from "./guest.ts";
 import { Ledger } from "./ledger.ts";
 import { SimDisk } from "./sim-disk.ts";
-import { SimProcess, simPool } from "./sim-process.ts";
-import { describeError, World } from "./world.ts";
+import { SimProcess } from "./sim-process.ts";
+import { describeError, simPools, World } from "./world.ts";
 
 export interface Outcome {
   readonly seed: number;
@@ -27,6 +28,7 @@ const livesMax = 6;
 const lifeMsMax = 30 * 60_000;
 const workMsMax = 90_000;
 const guests = 3;
+const emptyMsMax = 5 * 60_000;
 const verifyAttempts = 4;
 const forever = Number.MAX_SAFE_INTEGER;
 
@@ -114,7 +116,7 @@ class Run {
     const lossy = random.below(2) === 0;
     if (lossy) this.#world.disk.losePower();
     this.#world.disk.faults.full = false;
-    this.#world.backend.release();
+    for (const backend of this.#world.backends.values()) backend.release();
     this.deaths++;
     this.#world.note(lossy ? "POWER LOSS" : "KILL");
     this.#ledger.died(this.#world.tick(), lossy);
@@ -135,10 +137,12 @@ class Run {
     for (const disk of this.#ledger.disks.filter((entry) => entry.fate !== "gone")) {
       const info = await process.insist(`look for ${disk.label}`, () => control.vdisk(disk.id));
       if (info === undefined && disk.fate === "here") process.accuse(`${disk.label} has vanished`);
+      if (info !== undefined) disk.pool = info.pool;
       if (info === undefined) disk.fate = "gone";
       else if (disk.fate === "deleting") await guest.deleteDisk(disk);
       else await guest.awaitDisk(disk);
     }
+    for (const copy of this.#ledger.copies.filter((entry) => !entry.isGone)) await guest.dropCopy(copy);
     for (const snapshot of this.#ledger.snapshots.filter((entry) => entry.fate !== "gone")) {
       const info = await process.insist(`look for ${snapshot.label}`, () => control.snapshot(snapshot.id));
       if (info === undefined && snapshot.fate === "here") process.accuse(`${snapshot.label} has vanished`);
@@ -152,9 +156,13 @@ class Run {
   async #audit(process: SimProcess): Promise<void> {
     const guest = new Guest(process, this.#ledger);
     for (const snapshot of this.#ledger.snapshots.filter((entry) => entry.fate === "here")) await guest.checkSnapshot(snapshot);
+    for (const disk of this.#ledger.disks.filter((entry) => entry.fate === "here")) await guest.useMovingDisk(disk);
     // The cleaner may remove what was deleted while it is being looked at: what is wrong is wrong every time.
     for (let attempt = 1; attempt <= verifyAttempts; attempt++) {
-      const { findings } = await new Verifier(process.router.contextOf(simPool), { readData: true }).run();
+      const findings: string[] = [];
+      for (const pool of simPools) {
+        findings.push(...(await new Verifier(process.router.contextOf(pool), { readData: true }).run()).findings);
+      }
       if (findings.length === 0) break;
       if (attempt === verifyAttempts) process.accuse(`verify: ${findings.join("; ")}`);
       await process.life.sleep(5000);
@@ -170,12 +178,22 @@ class Run {
       await guest.deleteSnapshot(snapshot);
     }
     for (const disk of this.#ledger.disks.filter((entry) => entry.fate === "here")) await guest.deleteDisk(disk);
+    // The end of whatever is not stuck is a matter of the cleaner's pauses.
+    const { clock, memories } = this.#world;
+    const untilMs = clock.monotonicMs() + emptyMsMax;
+    for (;;) {
+      const { entries } = await process.registry.range({ prefix: keys.logs });
+      const left = [...memories.values()].flatMap((memory) => memory.names).concat(entries.map(({ key }) => key));
+      if (left.length === 0) return;
+      if (clock.monotonicMs() >= untilMs) return process.accuse(`left behind: ${left.slice(0, 20).join(", ")}`);
+      await process.life.sleep(1000);
+    }
   }
 
   /** What else goes wrong while it works. */
   async #makeTrouble(process: SimProcess): Promise<void> {
     const { random, life } = process;
-    const { disk, backend, clock } = this.#world;
+    const { disk, backends, clock } = this.#world;
     for (;;) {
       await life.sleep(200 + random.below(4000));
       const kind = random.below(20);
@@ -187,6 +205,7 @@ class Run {
         this.#world.note("local disk has room");
       } else if (kind < 6) {
         this.#world.note("backend hangs");
+        const backend = backends.get(simPools[random.below(simPools.length)]!)!;
         backend.hold();
         await life.sleep(random.below(5000));
         backend.release();
@@ -199,19 +218,19 @@ class Run {
   }
 
   #setFaults(): void {
-    const { random, disk, backend } = this.#world;
+    const { random, disk, backends } = this.#world;
     if (random.below(4) === 0) disk.faults.syncFailShare = 0.01;
     const share = [0, 0, 0.01, 0.1][random.below(4)]!;
-    Object.assign(backend.faults, {
-      failBeforeShare: share,
-      failAfterShare: share / 2,
-      delayMsMax: random.below(40),
-      listLagCount: 5,
-    });
+    const delayMsMax = random.below(40);
+    for (const { faults } of backends.values()) {
+      Object.assign(faults, { failBeforeShare: share, failAfterShare: share / 2, delayMsMax, listLagCount: 5 });
+    }
   }
 
   #endFaults(): void {
     this.#world.disk.faults.syncFailShare = 0;
-    Object.assign(this.#world.backend.faults, { failBeforeShare: 0, failAfterShare: 0, delayMsMax: 0 });
+    for (const { faults } of this.#world.backends.values()) {
+      Object.assign(faults, { failBeforeShare: 0, failAfterShare: 0, delayMsMax: 0, listLagCount: 0 });
+    }
   }
 }

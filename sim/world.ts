@@ -18,6 +18,8 @@ import { MemoryBackend } from "./memory-backend.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
+export const simPools: readonly string[] = ["pool1", "pool2"];
+
 const eventsKept = 400;
 /** How often the embedded registry looks for leases to renew or to end. */
 const registryTickMs = 250;
@@ -31,8 +33,9 @@ export class World {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly registry: Registry;
-  readonly memory: MemoryBackend;
-  readonly backend: FaultyBackend;
+  /** By vPool. */
+  readonly memories: ReadonlyMap<string, MemoryBackend>;
+  readonly backends: ReadonlyMap<string, FaultyBackend>;
   disk: SimDisk;
   violation: Violation | undefined;
   readonly events: string[] = [];
@@ -52,8 +55,11 @@ export class World {
       if (!isSynced) this.accuse(`${path} is uploaded, but not all of it is on the local disk`);
       return bytes;
     };
-    this.memory = new MemoryBackend({ readFile, onMisuse: (what) => this.accuse(what) });
-    this.backend = new FaultyBackend(this.memory, { clock, random: this.fork(), faults: {} });
+    const memoryOf = (): MemoryBackend => new MemoryBackend({ readFile, onMisuse: (what) => this.accuse(what) });
+    this.memories = new Map(simPools.map((pool) => [pool, memoryOf()]));
+    const faultyOf = (memory: MemoryBackend): FaultyBackend =>
+      new FaultyBackend(memory, { clock, random: this.fork(), faults: {} });
+    this.backends = new Map([...this.memories].map(([pool, memory]) => [pool, faultyOf(memory)]));
   }
 
   static async make(seed: number): Promise<World> {

@@ -139,6 +139,7 @@ export class RecordControl implements Control {
     if (snapshot.vdisk !== vdiskId)
       throw new AndironError("invalid_request", `snapshot ${snapshotId} is not of vDisk ${vdiskId}`);
     if (snapshot.state !== "ready") throw new AndironError("vdisk_busy", `snapshot ${snapshotId} is not ready`);
+    refuseOtherPool(snapshot.pool, vdisk.pool);
     const id = this.#options.random.uuid();
     const old = await edits.getLog(tx, vdisk.log);
     edits.putLog(tx, { ...old, vdisk: null });
@@ -298,6 +299,5 @@ function refuseExported(vdisk: VdiskRecord): void {
 }
 
 function refuseOtherPool(sourcePool: string, pool: string): void {
-  if (sourcePool !== pool)
-    throw new AndironError("invalid_request", `a clone is made in the vPool of its source, ${sourcePool}, not in ${pool}`);
+  if (sourcePool !== pool) throw new AndironError("invalid_request", `what is in vPool ${sourcePool} can't be used in ${pool}`);
 }

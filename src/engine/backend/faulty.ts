@@ -96,6 +96,7 @@ export class FaultyBackend implements ObjectBackend {
     return this.#disturb(`list of ${prefix}`, async () => {
       const hidden = new Set<string>();
       const lingering = new Set<string>();
+      this.#forget();
       for (const { kind, name } of this.#recent) {
         (kind === "put" ? hidden : lingering).add(name);
         (kind === "put" ? lingering : hidden).delete(name);
@@ -164,6 +165,11 @@ export class FaultyBackend implements ObjectBackend {
 
   #remember(kind: "put" | "delete", name: string): void {
     this.#recent.push({ kind, name });
+    this.#forget();
+  }
+
+  /** What a listing shows by now. */
+  #forget(): void {
     const keep = Math.min(this.faults.listLagCount ?? 0, lagCountMax);
     this.#recent.splice(0, Math.max(this.#recent.length - keep, 0));
   }
