@@ -1,7 +1,7 @@
 // Project > Volumes: what can be done with a volume that is there.
 
 import assert from "node:assert/strict";
-import { type Scene, findByName } from "./scene.ts";
+import { type Found, type Scene, findByName } from "./scene.ts";
 
 const page = "/project/volumes/";
 
@@ -116,18 +116,29 @@ export const volumeChangeScenes: readonly Scene[] = [
     },
   },
   {
-    name: "the details of a volume with snapshots and messages",
-    async play({ member: { dashboard, storage }, cloud }) {
+    name: "the details of a volume with snapshots",
+    async play({ member: { dashboard, storage } }) {
       const id = await storage.createVolume({ name: "detailed" });
       await storage.createSnapshot(id, "of-detailed");
       await dashboard.open(`${page}${id}/`);
       await dashboard.openTab("Snapshots");
       await dashboard.waitForRow("of-detailed", "Available");
       await dashboard.shoot("snapshots");
-      const unknown = cloud.keystone.url; // no image of that id
-      const failed = await storage.request("POST", "/volumes", { volume: { size: 1, name: "unmade", imageRef: unknown } });
-      assert.equal(failed.status, 400);
+    },
+  },
+  {
+    name: "the messages of a volume that could not be made",
+    async play({ member: { dashboard, storage }, admin }) {
+      const extra_specs = { volume_backend_name: "nowhere" };
+      await admin.storage.call("POST", "/types", { volume_type: { name: "homeless", extra_specs } });
+      const body = { volume: { name: "unmade", size: 1, volume_type: "homeless" } };
+      const { volume } = await storage.call<{ volume: Found }>("POST", "/volumes", body);
+      await dashboard.open(page);
+      await dashboard.waitForRow("unmade", "Error");
+      await dashboard.shoot("list");
+      await dashboard.open(`${page}${volume.id}/`);
       await dashboard.openTab("Messages");
+      await dashboard.waitForRow("schedule allocate volume", "ERROR");
       await dashboard.shoot("messages");
     },
   },
