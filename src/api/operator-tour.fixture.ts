@@ -112,6 +112,7 @@ async function tourGroupTypes(api: ApiFixture): Promise<void> {
     ["default_cgsnapshot_type"],
   );
   assert.equal(itemsAt(await api.expect(200, "GET", "/group_types?is_public=none", v311), "group_types").length, 2);
+  assert.equal(itemsAt(await api.expect(200, "GET", "/group_types?name=x", { version: "3.71" }), "group_types").length, 1);
   const specs = { group_specs: { c: "d" } };
   assert.deepEqual(await api.expect(202, "POST", `${path}/group_specs`, { ...v311, body: specs }), specs);
   assert.deepEqual(await api.expect(200, "PUT", `${path}/group_specs/c`, { ...v311, body: { c: "e" } }), { c: "e" });

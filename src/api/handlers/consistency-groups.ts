@@ -7,7 +7,7 @@ import { badRequest } from "../http-fault.ts";
 import { consistencyGroupListRules } from "../resource-filters.ts";
 import { viewCgsnapshot, viewConsistencyGroup, viewGroupEntry } from "../views/group.ts";
 import { readGroupUpdate, readNames } from "./groups.ts";
-import { answerList } from "./paging.ts";
+import { answerList, withOnly } from "./paging.ts";
 
 const idOf = (call: Call): string => pathParameter(call, "group_id");
 const snapshotIdOf = (call: Call): string => pathParameter(call, "group_snapshot_id");
@@ -114,10 +114,6 @@ export const consistencyGroupHandlers: Handlers = {
     return emptyAnswer;
   },
 };
-
-function withOnly(call: Call, parameters: ReadonlySet<string>): Call {
-  return { ...call, query: new URLSearchParams([...call.query].filter(([name]) => parameters.has(name))) };
-}
 
 function nothingGiven(minor: number): string {
   return minor >= blankNamesMinor

@@ -15,10 +15,12 @@ import {
 import { badRequest } from "../http-fault.ts";
 import { unfilteredListRules } from "../resource-filters.ts";
 import { viewGroupType } from "../views/type-parts.ts";
-import { answerList } from "./paging.ts";
+import { answerList, withOnly } from "./paging.ts";
 import { readExtraSpecs } from "./types.ts";
 
 const idOf = (call: Call): string => pathParameter(call, "group_type_id");
+/** Clients find types by name; Cinder lists them all then. */
+const listParameters = new Set(["limit", "offset", "marker", "sort", "sort_key", "sort_dir", "is_public"]);
 
 function view(call: Call, type: GroupType): JsonObject {
   return viewGroupType(type, call.cinder.groupTypes.visibleSpecs(call.context, type));
@@ -39,7 +41,7 @@ export const groupTypeHandlers: Handlers = {
       idOf: (type: GroupType) => type.id,
       view: (type: GroupType) => view(call, type),
     };
-    return answerList(call, form, ({ filters, ...query }) => {
+    return answerList(withOnly(call, listParameters), form, ({ filters, ...query }) => {
       const { is_public: _, ...others } = filters;
       return call.cinder.groupTypes.list(call.context, { ...query, filters: others }, isPublic);
     });

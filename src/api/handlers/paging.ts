@@ -23,6 +23,11 @@ export function readListQuery(call: Call, rules: ListRules): ListQuery {
   return parseListQuery({ query, minor, isAdmin: context.isAdmin, limitMax: listLimitMax }, rules);
 }
 
+/** The call as an operation sees it that looks at these parameters alone: whatever else there is does nothing. */
+export function withOnly(call: Call, parameters: ReadonlySet<string>): Call {
+  return { ...call, query: new URLSearchParams([...call.query].filter(([name]) => parameters.has(name))) };
+}
+
 /** Answers a list request with one page. */
 export async function answerList<T>(
   call: Call,
