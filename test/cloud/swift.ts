@@ -71,6 +71,15 @@ export class Swift {
     await promise.finally(() => socket.destroy());
   }
 
+  /** All of it hangs, with its connections, until resume(). */
+  suspend(): void {
+    for (const daemon of this.#daemons) daemon.suspend();
+  }
+
+  resume(): void {
+    for (const daemon of this.#daemons) daemon.resume();
+  }
+
   /** Ends it as a crash would; start() gives a new and empty one. */
   async stop(): Promise<void> {
     for (const daemon of this.#daemons.splice(0)) await daemon.kill();

@@ -16,7 +16,7 @@ import { BlockStorage } from "../harness/block-storage.ts";
 import { noise, openExport, readBytes } from "../harness/nbd.ts";
 import { prepareAndiron, type AndironProcess } from "../harness/service.ts";
 
-const kills = Number(process.env["BACKUP_KILLS"] ?? 12);
+const kills = Number(process.env["BACKUP_KILLS"] ?? 8);
 const seed = Number(process.env["BACKUP_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 const mebibyte = 1024 * 1024;
 /** What is written, and compared each time; the rest of the disk only in the end. */
