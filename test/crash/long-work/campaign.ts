@@ -55,6 +55,7 @@ export interface CampaignResult {
 
 const settleMsMax = 60_000;
 const startMsMax = 180_000;
+const beginMsMax = 3000;
 /** Resolves when all kills were survived; rejects with what was found wrong, and leaves the state there if KEEP_STATE is set. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const folder = await mkdtemp(join(tmpdir(), "andiron-campaign-"));
@@ -129,9 +130,10 @@ class Campaign {
   async #killIn(round: readonly LongWork[]): Promise<void> {
     // What was asked for when the service dies has no answer.
     const asked = round.map((work) => work.begin().catch((error: unknown) => error));
-    const tookMs = round[this.#random.below(round.length)]!.tookMs;
+    const target = round[this.#random.below(round.length)]!;
     do {
-      await sleep(this.#random.below(tookMs));
+      if (this.#random.below(4) > 0) await this.#awaitBegin(target);
+      await sleep(this.#random.below(target.tookMs));
       const isUnderWay = await Promise.all(round.map((work) => work.isUnderWay()));
       await this.#service.kill();
       for (const [at, { name }] of round.entries()) if (isUnderWay[at] === true) this.#tallyOf(name).kills++;
@@ -145,6 +147,12 @@ class Campaign {
       await this.#service.start(startMsMax);
     } while (this.#random.below(100) < 30);
     await Promise.all(asked);
+  }
+
+  /** It may have ended already, or never begin. */
+  async #awaitBegin(work: LongWork): Promise<void> {
+    const deadlineMs = performance.now() + beginMsMax;
+    while (performance.now() < deadlineMs && !(await work.isUnderWay())) await sleep(5);
   }
 
   async #settle(): Promise<void> {
