@@ -16,7 +16,7 @@ import { noise } from "./harness/nbd.ts";
 import { type AndironProcess, prepareAndiron } from "./harness/service.ts";
 import { type Keystone, password, prepareKeystone } from "./keystone/keystone.ts";
 
-const missing = await missingCommand(["keystone-manage", "barbican-wsgi-api", "uwsgi-core", "openssl"]);
+const missing = await missingCommand(["keystone-manage", "barbican-wsgi-api", "uwsgi-core", "openssl", "cinder"]);
 const bytes = noise(1, 3 * 1024 * 1024);
 const keyArgs = { "RSA-PSS": ["rsa:2048"], ECC_SECP384R1: ["ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"] } as const;
 type KeyType = keyof typeof keyArgs;
@@ -49,6 +49,8 @@ describe("signed images", { skip: missing !== undefined && `${missing} is not in
       keystone_authtoken: { auth_url: keystone.url, username: "andiron", password },
     });
     await service.start(120_000);
+    const { host, port } = service.endpoints.api;
+    await keystone.publish("block-storage", `http://${host}:${port}/v3/$(project_id)s`);
     token = await keystone.issue("alice", "red");
     api = new BlockStorage(service, { project: await keystone.find("project", "red"), token });
   });
@@ -90,8 +92,12 @@ describe("signed images", { skip: missing !== undefined && `${missing} is not in
   async function create(properties: Readonly<Record<string, string>>): Promise<Shown> {
     const imageRef = await glance.offer(bytes, "raw", properties);
     const { volume } = await api.call<{ volume: Shown }>("POST", "/volumes", { volume: { size: 1, imageRef } });
+    return settled(volume.id);
+  }
+
+  async function settled(id: string): Promise<Shown> {
     for (;;) {
-      const { volume: shown } = await api.call<{ volume: Shown }>("GET", `/volumes/${volume.id}`);
+      const { volume: shown } = await api.call<{ volume: Shown }>("GET", `/volumes/${id}`);
       if (!["creating", "downloading"].includes(shown.status)) return shown;
       await sleep(50);
     }
@@ -127,6 +133,26 @@ describe("signed images", { skip: missing !== undefined && `${missing} is not in
     await fails(half, /Signature metadata is incomplete/);
     const other = await sign("RSA-PSS", bytes);
     await fails({ ...other, img_signature: good["img_signature"] ?? "" }, /signature is wrong/);
+  });
+
+  test("the cinder client puts another image into a volume: a signed one, which is verified too", async () => {
+    const env = {
+      OS_AUTH_URL: keystone.url,
+      OS_USERNAME: "alice",
+      OS_PASSWORD: password,
+      OS_PROJECT_NAME: "red",
+      OS_USER_DOMAIN_ID: "default",
+      OS_PROJECT_DOMAIN_ID: "default",
+      OS_VOLUME_API_VERSION: "3.68",
+    };
+    const { id } = await create(await sign("RSA-PSS", bytes));
+    const next = await glance.offer(bytes, "raw", await sign("ECC_SECP384R1", bytes));
+    await runOk("cinder", ["reimage", id, next], { env });
+    const { status, volume_image_metadata: metadata } = await settled(id);
+    assert.deepEqual([status, metadata?.["image_id"], metadata?.["signature_verified"]], ["available", next, "True"]);
+    await runOk("cinder", ["reimage", id, await glance.offer(Buffer.alloc(1000), "raw", { img_signature: "x" })], { env });
+    assert.equal((await settled(id)).status, "error");
+    await api.delete("volumes", id);
   });
 
   test("Barbican away: no volume is made", async () => {
