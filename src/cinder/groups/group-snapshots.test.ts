@@ -209,6 +209,10 @@ test("a copy that is deleted while it waits gives way", async (t) => {
   control.holdBack = true;
   const copy = await cinder.groups.createFromSource(member, { ...noNames, sourceGroupId: group.id });
   await assert.rejects(cinder.groups.delete(member, copy.id, false), refused("invalid", /but current status is: creating/));
+  await cinder.groups.resetStatus(admin, copy.id, "available");
+  const change = { addVolumes: [], removeVolumes: [copy.volumeIds[0]!] };
+  await cinder.volumeActions.resetStatus(admin, copy.volumeIds[0]!, { status: "available" });
+  await assert.rejects(cinder.groups.update(member, copy.id, change), refused("invalid", /^Invalid Group: Group status must be/));
   await cinder.groups.delete(member, copy.id, true);
   await cinder.idle();
   await assert.rejects(cinder.groups.show(member, copy.id), refused("not-found", /Group/));

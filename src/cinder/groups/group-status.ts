@@ -28,7 +28,7 @@ const snapshottable: readonly VolumeStatus[] = [
 
 /** A new volume in the group. */
 export function checkJoinAtCreation(group: Group, projectId: string, type: { readonly id: string; readonly name: string }): void {
-  if (group.status !== "available") throw invalidGroup("Originating group status must be one of 'available' values");
+  if (!isAtRest(group)) throw invalidGroup("Originating group status must be one of 'available' values");
   if (!group.volumeTypeIds.includes(type.id)) {
     throw invalid(
       `Invalid input received: Invalid volume_type provided: ${type.name} (requested type must be supported by this group).`,
@@ -36,6 +36,11 @@ export function checkJoinAtCreation(group: Group, projectId: string, type: { rea
   }
   if (group.projectId !== projectId) throw invalidGroup(`Group ${group.id} belongs to another project.`);
   checkRoom(group, 1);
+}
+
+/** Whatever an administrator says of it: what joins while a job deletes its volumes would go with them. */
+function isAtRest({ status, jobId }: Group): boolean {
+  return status === "available" && jobId === undefined;
 }
 
 /** `added` volumes more. */
@@ -73,7 +78,7 @@ function checkMember(refusal: string, { status }: Volume, valid: readonly Volume
 }
 
 export function checkMembersChange(group: Group): void {
-  if (group.status !== "available") throw invalidGroup("Group status must be available.");
+  if (!isAtRest(group)) throw invalidGroup("Group status must be available.");
 }
 
 /** Delete of a group that has a pool; its volumes are checked one by one. */

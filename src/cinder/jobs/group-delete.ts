@@ -12,7 +12,7 @@ import { removeGroup } from "../groups/group-removal.ts";
 import { cinderLimits, type Group } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import { readAttachments, type CinderPorts } from "../ports.ts";
-import { groupKind, volumeKind, writeRecord } from "../records.ts";
+import { groupKind, readRecord, volumeKind, writeRecord } from "../records.ts";
 import { removeVolume } from "../volume-removal.ts";
 import { groupOfJob, writeGroupFailure } from "./group-job.ts";
 import type { JobAdvance, JobKind, NewJob } from "./job-kind.ts";
@@ -42,18 +42,30 @@ export class GroupDelete implements JobKind<void> {
   async advance(tx: Tx, job: Job): Promise<JobAdvance> {
     const group = await groupOfJob(tx, job);
     if (group === undefined) return { next: "done", done: job.progress.done };
-    const batch = group.volumeIds.slice(0, cinderLimits.groupStepVolumes);
-    for (const volume of await readMembers(tx, { volumeIds: batch })) {
-      await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume), job.requestId);
-    }
-    const rest = { ...group, volumeIds: group.volumeIds.slice(batch.length) };
-    const done = job.progress.done + batch.length;
+    const taken = await this.#removeSome(tx, job, group);
+    const rest = { ...group, volumeIds: group.volumeIds.slice(taken) };
+    const done = job.progress.done + taken;
     if (rest.volumeIds.length === 0) {
       await removeGroup(this.#ports, tx, ownersContext(group, job.requestId), rest);
       return { next: "done", done };
     }
     writeRecord(tx, groupKind, group.id, rest);
     return { next: "more", checkpoint: {}, done };
+  }
+
+  /** How many: fewer, when much was left of attachments. */
+  async #removeSome(tx: Tx, job: Job, group: Group): Promise<number> {
+    let [taken, attachments] = [0, 0];
+    for (const id of group.volumeIds.slice(0, cinderLimits.groupStepVolumes)) {
+      const volume = await readRecord(tx, volumeKind, id);
+      attachments += volume?.attachmentIds.length ?? 0;
+      if (taken > 0 && attachments > cinderLimits.attachmentsPerVolumeMax) break;
+      taken++;
+      if (volume !== undefined) {
+        await removeVolume(this.#ports, tx, volume, await readAttachments(tx, volume), job.requestId);
+      }
+    }
+    return taken;
   }
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict, messageId: string): Promise<void> {
