@@ -32,6 +32,7 @@ const act = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("zero" as const), at: fc.nat(500), clusters: fc.integer({ min: 1, max: 200 }) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("grow" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("revert" as const), which: fc.nat() }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -58,6 +59,10 @@ test("any backup of any chain restores to its instant, and when all are erased n
           if (one.do === "write") await rig.write(offset, Buffer.alloc(length, step + 1));
           if (one.do === "zero") await rig.zero(offset, length);
           if (one.do === "grow") await rig.grow(256 * KiB);
+          if (one.do === "revert" && chain.length > 0) {
+            const to = chain[one.which % chain.length]!;
+            if (to.bytes.length === rig.bytes.length) await rig.revert(to);
+          }
           if (one.do === "backup") {
             const parent = one.isFull ? undefined : chain.at(-1);
             chain.push(await rig.backup({ ...one, ...(parent === undefined ? {} : { parent }) }));

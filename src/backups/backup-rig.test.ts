@@ -94,6 +94,18 @@ export class BackupRig {
   async grow(lengthBytes: number): Promise<void> {
     await this.engine.atomically((tx) => this.engine.control.growVdisk(tx, this.disk, this.bytes.length + lengthBytes));
     this.bytes = Buffer.concat([this.bytes, Buffer.alloc(lengthBytes)]);
+    await this.#detached();
+  }
+
+  /** Makes the disk what it was at the backup's cut, of the same size. */
+  async revert({ cutId, bytes }: MadeBackup): Promise<void> {
+    assert.equal(bytes.length, this.bytes.length);
+    await this.#detached();
+    await this.engine.atomically((tx) => this.engine.control.revertVdisk(tx, this.disk, cutId));
+    this.bytes = Buffer.from(bytes);
+  }
+
+  async #detached(): Promise<void> {
     if (this.#session !== undefined) await this.engine.detach(this.disk);
     this.#session = undefined;
   }
