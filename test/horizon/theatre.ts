@@ -54,7 +54,11 @@ export class Theatre {
       for (const dashboard of dashboards) await dashboard.mustBeWell();
     } catch (error) {
       problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
-      for (const [index, dashboard] of dashboards.entries()) await dashboard.shoot(`failed-${index === 0 ? "member" : "admin"}`);
+      for (const [index, dashboard] of dashboards.entries()) {
+        await dashboard
+          .shoot(`failed-${index === 0 ? "member" : "admin"}`)
+          .catch((cause: unknown) => problems.push(String(cause)));
+      }
     }
     problems.push(...dashboards.flatMap((dashboard) => dashboard.troubles));
     problems.push(...(await this.#horizon.complaints()).slice(before).map((line) => `Horizon's log: ${line}`));
