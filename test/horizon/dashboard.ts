@@ -92,16 +92,12 @@ export class Dashboard {
     await search.locator("button.dropdown-toggle").click();
     await search.locator(".dropdown-menu a", { hasText: field }).click();
     await search.locator('input[type="text"], input[type="search"]').first().fill(text);
-    await search.locator('button[type="submit"]').click();
-    await this.page.waitForLoadState();
-    await this.mustBeWell();
+    await this.#leave(search.locator('button[type="submit"]'));
   }
 
   /** The table's next page or the one before. */
   async turn(to: "Next" | "Prev"): Promise<void> {
-    await this.page.locator("#main_content tfoot a", { hasText: to }).click();
-    await this.page.waitForLoadState();
-    await this.mustBeWell();
+    await this.#leave(this.page.locator("#main_content tfoot a", { hasText: to }));
   }
 
   /** What the row's menu offers. */
@@ -154,6 +150,12 @@ export class Dashboard {
   async mustBeWell(): Promise<void> {
     const errors = (await saidOn(this.page)).filter((text) => text.startsWith("Error:"));
     if (errors.length > 0) throw new Error(`${this.page.url()} says ${JSON.stringify(errors)}`);
+  }
+
+  /** Clicks on what leads to another page. */
+  async #leave(way: Locator): Promise<void> {
+    await Promise.all([this.page.waitForEvent("load"), way.click()]);
+    await this.mustBeWell();
   }
 
   async #action(row: string, label: string): Promise<Locator> {
