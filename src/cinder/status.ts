@@ -157,7 +157,7 @@ export function checkReimage(volume: Volume, reserved: boolean): void {
   }
   const settled = volume.status === "available" || volume.status === "error" || (reserved && volume.status === "reserved");
   if (settled && volume.jobId === undefined) return;
-  const statuses = reserved ? "available, error or reserved" : "available or error";
+  const statuses = reserved ? "available or error or reserved" : "available or error";
   throw invalidVolume(`Volume ${volume.id} status must be ${statuses}, but current status is ${volume.status}.`);
 }
 
