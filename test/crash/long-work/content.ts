@@ -36,7 +36,11 @@ async function writeRaw(content: Content, path: string, mebibytes: number): Prom
   }
 }
 
-export async function writeVolume({ api, service }: Rig, volumeId: string, content: Content): Promise<void> {
+export async function writeVolume(
+  { api, service }: Pick<Rig, "api" | "service">,
+  volumeId: string,
+  content: Content,
+): Promise<void> {
   await api.whileAttached(volumeId, async (_uri, { connection_info }) => {
     const client = await openExport(service, connection_info.name);
     try {
@@ -49,7 +53,11 @@ export async function writeVolume({ api, service }: Rig, volumeId: string, conte
 }
 
 /** Rejects unless the volume has the pieces, and zeroes everywhere else. */
-export async function checkVolume({ api, service }: Rig, volumeId: string, content: Content): Promise<void> {
+export async function checkVolume(
+  { api, service }: Pick<Rig, "api" | "service">,
+  volumeId: string,
+  content: Content,
+): Promise<void> {
   await api.whileAttached(volumeId, async (_uri, { connection_info }) => {
     const client = await openExport(service, connection_info.name);
     try {

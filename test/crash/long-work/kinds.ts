@@ -9,28 +9,31 @@ import { VolumeMove } from "./move.ts";
 import { Reimage } from "./reimage.ts";
 import type { LongWork, Rig } from "./work.ts";
 
-const makers: readonly ((rig: Rig) => LongWork)[] = [
-  (rig) => new ImageCopy(rig, "copy-raw", "raw"),
-  (rig) => new ImageCopy(rig, "copy-qcow2", "qcow2"),
-  (rig) => new CachedImageCopy(rig, "copy-cached"),
-  (rig) => new Reimage(rig),
-  (rig) => new ImageUpload(rig, "upload-raw", "raw"),
-  (rig) => new ImageUpload(rig, "upload-qcow2", "qcow2"),
-  (rig) => new VolumeMove(rig, "migrate"),
-  (rig) => new VolumeMove(rig, "retype"),
-  (rig) => new Cascade(rig),
-  (rig) => new BackupMaking(rig),
-  (rig) => new BackupRestoring(rig),
-  (rig) => new BackupDeleting(rig),
-  (rig) => new GroupSnapshot(rig),
-  (rig) => new GroupCopy(rig),
-  (rig) => new GroupDelete(rig),
-];
+const makers = {
+  "copy-raw": (rig) => new ImageCopy(rig, "copy-raw", "raw"),
+  "copy-qcow2": (rig) => new ImageCopy(rig, "copy-qcow2", "qcow2"),
+  "copy-cached": (rig) => new CachedImageCopy(rig, "copy-cached"),
+  reimage: (rig) => new Reimage(rig),
+  "upload-raw": (rig) => new ImageUpload(rig, "upload-raw", "raw"),
+  "upload-qcow2": (rig) => new ImageUpload(rig, "upload-qcow2", "qcow2"),
+  migrate: (rig) => new VolumeMove(rig, "migrate"),
+  retype: (rig) => new VolumeMove(rig, "retype"),
+  cascade: (rig) => new Cascade(rig),
+  backup: (rig) => new BackupMaking(rig),
+  restore: (rig) => new BackupRestoring(rig),
+  "backup-delete": (rig) => new BackupDeleting(rig),
+  "group-snapshot": (rig) => new GroupSnapshot(rig),
+  "group-copy": (rig) => new GroupCopy(rig),
+  "group-delete": (rig) => new GroupDelete(rig),
+} satisfies Readonly<Record<string, (rig: Rig) => LongWork>>;
+
+type KindName = keyof typeof makers;
+
+export const kindNames = Object.keys(makers) as readonly KindName[];
 
 /** Those that are named; all of them when none is. Throws for a name of none. */
 export function makeKinds(rig: Rig, names: readonly string[]): LongWork[] {
-  const all = makers.map((make) => make(rig));
-  const unknown = names.filter((name) => !all.some((work) => work.name === name));
-  if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join()}; there are ${all.map(({ name }) => name).join()}`);
-  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+  const unknown = names.filter((name) => !kindNames.includes(name as KindName));
+  if (unknown.length > 0) throw new Error(`no kind is called ${unknown.join()}; there are ${kindNames.join()}`);
+  return kindNames.filter((name) => names.length === 0 || names.includes(name)).map((name) => makers[name](rig));
 }

@@ -11,6 +11,8 @@ import type { OutsideView, Resource } from "./seen.ts";
 export interface Lookout {
   readonly service: AndironProcess;
   readonly api: BlockStorage;
+  /** image_conversion_dir, where it is not the default. */
+  readonly scratch?: string;
   /** Of Glance. */
   readonly images: { list(): Promise<readonly { readonly id: string; readonly status: string }[]> };
 }
@@ -78,7 +80,7 @@ export async function look(lookout: Lookout): Promise<OutsideView> {
   const stored = (await listFiles(join(service.statePath, "backup"))).flatMap(
     (path) => /\/backup_([^/]+)\//.exec(path)?.[1] ?? [],
   );
-  const scratch = await listFiles(join(service.statePath, "conversion"));
+  const scratch = await listFiles(lookout.scratch ?? join(service.statePath, "conversion"));
   return { nowMs, resources, usage, records: readRecords(stdout), objects, stored, scratch };
 }
 
