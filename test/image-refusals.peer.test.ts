@@ -1,5 +1,5 @@
-// Images that are made to do harm, through the API, and a scratch directory without room: each ends in an error that says why, and
-// nothing is left behind, as the judge of the outside sees it. What else is refused is in src/images/inspection.test.ts.
+// Images that are made to do harm, through the API, and a scratch directory without room: each ends in an error that says why,
+// and nothing is left behind, as the judge of the outside sees it. What else is refused is in src/images/inspection.test.ts.
 
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
