@@ -1,6 +1,6 @@
 // Whole images in and out: a raw one with holes and one of qcow2 become volumes, the volumes become images again, and all have
-// the same SHA-256. How long each way takes is printed beside qemu-img convert between files alone, and not judged. IMAGE_GIB=2 makes
-// them large and three quarters full; else they are of 1 GiB with little in them.
+// the same SHA-256. How long each way takes is printed beside qemu-img convert between files alone, and not judged. IMAGE_GIB=2
+// makes them large and three quarters full; else they are of 1 GiB with little in them.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
