@@ -88,4 +88,39 @@ export const exemptions: readonly Exemption[] = [
       "manageVolumeInCluster",
     ],
   },
+  {
+    reason: "no state of anything forbids it",
+    cells: ["wrong state"],
+    operations: [
+      "createCgsnapshot",
+      "createConsistencyGroup",
+      "createGroup",
+      "createGroupSnapshot",
+      "resetGroupSnapshotStatus",
+      "resetGroupStatus",
+    ],
+  },
+  {
+    reason: "the reference's drivers have no bytes to make a group of, and replicate none",
+    cells: ["good"],
+    operations: [
+      "createConsistencyGroupFromSource",
+      "createGroupFromSource",
+      "enableGroupReplication",
+      "disableGroupReplication",
+      "failoverGroupReplication",
+      "listGroupReplicationTargets",
+    ],
+  },
+  {
+    reason: "the reference's drivers make no consistency groups: there they are in error, with nothing to snapshot or to delete",
+    cells: ["good", "wrong state", "foreign"],
+    operations: [
+      "createCgsnapshot",
+      "deleteCgsnapshot",
+      "deleteConsistencyGroup",
+      "deleteConsistencyGroupItem",
+      "showCgsnapshot",
+    ],
+  },
 ];
