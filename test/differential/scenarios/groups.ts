@@ -13,7 +13,6 @@ import {
   good,
   missing,
   prepare,
-  refusals,
   settled,
   wrongState,
 } from "../scenario.ts";
@@ -89,7 +88,8 @@ export const groupAreas: readonly Area[] = [
       ...replicationVerbs.flatMap(replicate),
       adminBadBody("DELETE /types/{t}"),
       adminBadBody("DELETE /group_types/{gt}"),
-      ...refusals(act, deleteGroup, "POST /groups/{absent}/action"),
+      missing(`POST /groups/${absentId}/action`, deleteGroup),
+      { call: act, body: deleteGroup, as: "stranger", cell: "foreign" },
       good(act, deleteGroup, { derive: false }),
       gone("/groups/{g}"),
       gone("/volumes/{v}"),
