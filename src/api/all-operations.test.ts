@@ -368,6 +368,8 @@ for (const form of ["with the project in the URL", "without it"])
       assert.equal((await api.expect(200, "GET", `/volumes/${id}`))["volume"]!["status"], "error");
       const messages = await api.expect(200, "GET", `/messages?resource_uuid=${id}`, { version: "3.5" });
       assert.equal(textAt(messages, "messages", "0", "event_id"), "VOLUME_VOLUME_001_003");
+      const asked = `/messages?resource_type=volume&resource_uuid=${id}`; // as the dashboard does
+      assert.equal(itemsAt(await api.expect(200, "GET", asked, { version: "3.5" }), "messages").length, 1);
       const path = `/messages/${textAt(messages, "messages", "0", "id")}`;
       await api.expect(200, "GET", path, { version: "3.3" });
       await api.expect(404, "GET", path, { version: "3.2" });

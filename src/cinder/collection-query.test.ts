@@ -133,3 +133,12 @@ test("an ordered list stays ordered through loads, puts, replacements and delete
     }),
   );
 });
+
+test("a word in capitals is found in any letters, others in their own only", () => {
+  const capitals: Shape<Row> = { ...shape, capitals: new Set(["name"]) };
+  const list = listOf([{ id: "id1", createdAtMs: 1, name: "VOLUME", size: 1 }]);
+  const find = (of: Shape<Row>, name: string): number =>
+    runQuery(list, of, { ...defaultListQuery, filters: { name: [name] } }, () => undefined).items.length;
+  assert.deepEqual([find(capitals, "volume"), find(capitals, "VOLUME"), find(capitals, "volumes")], [1, 1, 0]);
+  assert.deepEqual([find(shape, "volume"), find(shape, "VOLUME")], [0, 1]);
+});

@@ -13,6 +13,8 @@ export type FieldValue = string | number | boolean | null;
 export interface Shape<T extends Ordered> {
   readonly fields: Readonly<Record<string, (record: T) => FieldValue>>;
   readonly sortKeys: ReadonlySet<string>;
+  /** Fields of words in capitals, which a filter may have in any letters, as Cinder's database takes them. */
+  readonly capitals?: ReadonlySet<string>;
   readonly metadata?: (record: T) => Metadata;
   readonly imageMetadata?: (record: T) => Metadata;
   readonly updatedAtMs: (record: T) => number | null;
@@ -135,7 +137,7 @@ function compileTest<T extends Ordered>(shape: Shape<T>, query: ListQuery): Test
   for (const [name, values] of Object.entries(query.filters)) {
     const field = fieldOf(shape, name);
     if (field === undefined) return () => false;
-    const wanted = new Set(values);
+    const wanted = new Set(shape.capitals?.has(name) ? values.map((value) => value.toUpperCase()) : values);
     tests.push((record) => wanted.has(asText(field(record))));
   }
   for (const [name, part] of Object.entries(query.like)) {

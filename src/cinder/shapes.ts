@@ -260,6 +260,7 @@ export const messageShape: Shape<Message> = {
     "created_at",
     "guaranteed_until",
   ]),
+  capitals: new Set(["resource_type"]),
   updatedAtMs: () => null,
   unknownMarker: unknownMarker("Message"),
 };
