@@ -100,7 +100,7 @@ export class BackupCreation {
       objectCount: 0,
       location: null,
       host: settings.host,
-      availabilityZone: settings.availabilityZone,
+      availabilityZone: null, // as in Cinder, where only what is imported has one
       encryptionKeyId: null,
       restoreVolumeId: null,
       createdAtMs: clock.wallMs(),

@@ -65,7 +65,8 @@ export class BackupRestoration {
       const backup = check(await readBackup(tx, context, id));
       const volume = await readVolume(tx, context, volumeId);
       checkRestoreTarget(volume, backup);
-      const busy = { status: "restoring-backup", previousStatus: volume.status } as const;
+      const updatedAtMs = this.#ports.clock.wallMs();
+      const busy = { status: "restoring-backup", previousStatus: volume.status, updatedAtMs } as const;
       const target = await this.begin(tx, context, backup, { ...volume, ...busy }, jobId);
       writeRecord(tx, volumeKind, target.id, target);
       return target;
@@ -78,7 +79,7 @@ export class BackupRestoration {
   async begin(tx: Tx, context: RequestContext, backup: Backup, volume: Volume, jobId: string): Promise<Volume> {
     checkBackupService(this.#ports);
     const updatedAtMs = this.#ports.clock.wallMs();
-    const target: Volume = { ...volume, jobId, updatedAtMs };
+    const target: Volume = { ...volume, jobId };
     const source: Backup = { ...backup, status: "restoring", restoreVolumeId: volume.id, jobId, updatedAtMs };
     writeRecord(tx, backupKind, source.id, source);
     tellOfBackup(this.#ports, tx, context, "restoreBegins", source);
