@@ -1,6 +1,7 @@
-// The reference: Debian's own Cinder (cinder-api, cinder-scheduler, cinder-volume) as private processes on free ports, over a
-// private MariaDB and RabbitMQ, behind the Keystone of the test. Its back ends are the fake driver that Cinder ships for its
-// own tests: every record is real, no byte of a disk is. Ends with dispose(), and with the test's process.
+// The reference: Debian's own Cinder (cinder-api, cinder-scheduler, cinder-volume, cinder-backup) as private processes on free
+// ports, over a private MariaDB and RabbitMQ, behind the Keystone of the test. Its back ends are the fake driver that Cinder
+// ships for its own tests: every record is real, no byte of a disk is (of backups neither: see `backupProgram`). Ends with
+// dispose(), and with the test's process.
 //
 // Notifications are off: with a driver, Debian's oslo.messaging makes Cinder 21.3 answer 500 to whatever sends one. With
 // `notifies` they are on, and Cinder runs with that mended (see `mended`).
@@ -63,6 +64,28 @@ if sys.argv[0].endswith("cinder-volume"):
 runpy.run_path(sys.argv[0], run_name="__main__")
 `;
 
+/**
+ * Runs cinder-backup without its program, which is a package of its own. Its driver writes to a directory; what it takes for the
+ * device of every volume is a small file, since the fake driver has no bytes.
+ */
+const backupProgram = `
+import sys
+from cinder.cmd import backup
+from cinder import context, objects
+objects.register_all()
+from cinder.backup import manager
+made = context.RequestContext.from_dict.__func__
+context.RequestContext.from_dict = classmethod(
+    lambda cls, values: made(cls, dict(values, read_deleted=values.get("read_deleted") or "no")))
+device = sys.argv[1]
+manager.volume_utils.brick_get_connector_properties = lambda *given, **named: {}
+manager.BackupManager._attach_device = lambda self, *given, **named: {"device": {"path": device}}
+manager.BackupManager._detach_device = lambda self, *given, **named: None
+sys.argv = sys.argv[1:]
+backup.main()
+`;
+const deviceBytes = 1024 * 1024;
+
 export class ReferenceCinder {
   readonly #folder: string;
   readonly #peers: ReferencePeers;
@@ -91,12 +114,14 @@ export class ReferenceCinder {
     await startOnFreePorts(() => this.#serve(connection));
     const scheduler = this.#launch("cinder-scheduler");
     const volume = this.#launch("cinder-volume");
+    const backup = await this.#launchBackup();
     // Whoever asks the scheduler before it listens waits for a minute.
     await scheduler.waitUntil(async () => (await this.#count("os-services")) > 0, startTimeoutMs);
     await volume.waitUntil(
       async () => (await this.#count("scheduler-stats/get_pools")) === this.#backends.length,
       startTimeoutMs,
     );
+    await backup.waitUntil(async () => (await this.#count("os-services?binary=cinder-backup")) > 0, startTimeoutMs);
   }
 
   async dispose(): Promise<void> {
@@ -131,6 +156,15 @@ export class ReferenceCinder {
     return daemon;
   }
 
+  async #launchBackup(): Promise<Daemon> {
+    const device = join(this.#folder, "device");
+    await writeFile(device, Buffer.alloc(deviceBytes, 1));
+    const args = ["-c", backupProgram, device, "--config-file", this.#configFile];
+    const daemon = new Daemon("/usr/bin/python3", args, { logFile: join(this.#folder, "cinder-backup.log") });
+    this.#daemons.push(daemon);
+    return daemon;
+  }
+
   /** How many items the list at `path` has; 0 while it cannot be had. */
   async #count(path: string): Promise<number> {
     const { keystone } = this.#peers;
@@ -156,6 +190,9 @@ export class ReferenceCinder {
         api_paste_config: "/usr/share/cinder-common/api-paste.ini",
         resource_query_filters_file: "/etc/cinder/resource_filters.json",
         enabled_backends: this.#backends.join(","),
+        backup_driver: "cinder.backup.drivers.posix.PosixBackupDriver",
+        backup_posix_path: join(this.#folder, "backups"),
+        backup_compression_algorithm: "none",
         report_interval: 5,
       },
       database: { connection, max_pool_size: connectionsMax },

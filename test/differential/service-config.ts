@@ -14,7 +14,7 @@ export const andironUser = "andiron";
 
 export function andironConfig(keystoneUrl: string): ConfigGroups {
   return {
-    DEFAULT: { ...sharedConfig["DEFAULT"], auth_strategy: "keystone", enabled_backends: "fake1,fake2" },
+    DEFAULT: { ...sharedConfig["DEFAULT"], auth_strategy: "keystone", backup_driver: "posix", enabled_backends: "fake1,fake2" },
     oslo_policy: { enforce_new_defaults: true },
     keystone_authtoken: {
       auth_url: keystoneUrl,

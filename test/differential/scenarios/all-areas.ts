@@ -1,6 +1,7 @@
 // All areas, in the order in which they are run.
 
 import type { Area } from "../scenario.ts";
+import { backupAreas } from "./backups.ts";
 import { cloudAreas } from "./clouds.ts";
 import { groupAreas } from "./groups.ts";
 import { snapshotAreas } from "./snapshots.ts";
@@ -16,6 +17,7 @@ export const allAreas: readonly Area[] = [
   ...volumeActionAreas,
   ...volumeMoveAreas,
   ...snapshotAreas,
+  ...backupAreas,
   ...typeAreas,
   ...transferAreas,
   ...groupAreas,
