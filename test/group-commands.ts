@@ -2,6 +2,9 @@
 
 import type { Row } from "./volume-commands.ts";
 
+/** Before it asks anything the client (6.0) calls a method that its library has under another name (`get`). */
+const missingMethod = /^'GroupManager' object has no attribute 'show'$/m;
+
 export const groupCommands: readonly Row[] = [
   // A member finds volume types by their ids: from 3.52 on a list is not filtered by name for him, with Cinder too.
   { command: "volume group type create", by: "admin", args: "pair", shows: { Name: "pair" } },
@@ -12,16 +15,14 @@ export const groupCommands: readonly Row[] = [
     keeps: { group: "ID" },
   },
   { command: "volume group list", lists: [{ ID: "{group}", Status: "available", Name: "duo" }] },
-  { command: "volume group show", args: "--volumes duo", shows: { ID: "{group}", Volumes: [] } },
+  { command: "volume group show", args: "--volumes duo", fails: missingMethod },
   // The client shows what a change answers, which is nothing.
   { command: "volume group set", args: "--description e duo", shows: {} },
-  { command: "volume group show", args: "duo", shows: { ID: "{group}", Description: "e" } },
   { command: "volume group set", args: "--enable-replication duo", fails: /is not a replication group type\. \(HTTP 400\)/ },
   { command: "volume group failover", args: "duo", fails: /is not a replication group type\. \(HTTP 400\)/ },
   { command: "volume group snapshot create", args: "--name both duo", shows: { Name: "both" }, keeps: { groupSnapshot: "ID" } },
   { command: "volume group snapshot list", lists: [{ ID: "{groupSnapshot}", Status: "available", Name: "both" }] },
-  // The client asks for a group of the snapshot's id.
-  { command: "volume group snapshot show", args: "both", fails: /Group \S+ could not be found\. \(HTTP 404\)/ },
+  { command: "volume group snapshot show", args: "both", fails: missingMethod },
   { command: "volume group delete", args: "duo", fails: /Group has existing snapshots\. \(HTTP 400\)/ },
   { command: "volume group snapshot delete", args: "both" },
   { command: "volume group delete", args: "--force duo" },
@@ -60,7 +61,8 @@ export const groupCommands: readonly Row[] = [
     lists: [{ ID: "{kept}", Status: "available", Name: "kept" }],
   },
   { command: "consistency group snapshot show", args: "kept", shows: { id: "{kept}", consistencygroup_id: "{old}" } },
-  { command: "consistency group create", args: "--consistency-group-snapshot kept copy", shows: { name: "copy" } },
+  // It is made, and then the client (6.0) stumbles over the answer, in which it looks for a field of its other classes.
+  { command: "consistency group create", args: "--consistency-group-snapshot kept copy", fails: /has no attribute '_info'/ },
   { command: "consistency group list", listsToo: [{ Name: "copy", Status: "available" }], waits: true },
   { command: "consistency group snapshot delete", args: "kept" },
   { command: "consistency group remove volume", args: "old piece" },

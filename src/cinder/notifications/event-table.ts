@@ -101,7 +101,7 @@ export const groupEvents = {
   updateBegins: [start("update", "backend", "updating")],
   updateEnds: [end("update", "backend")],
   deleteBegins: elevated(start("delete", "backend", "deleting")),
-  deleteEnds: elevated(end("delete", "backend", "deleted")),
+  deleteEnds: elevated(end("delete", "backend", "deleting")),
 } as const satisfies Record<string, readonly NotificationEvent[]>;
 
 /** With each its members, in the same status. */
