@@ -26,7 +26,7 @@ export const volumeAreas: readonly Area[] = [
     steps: [
       good("GET /volumes"),
       good(create, { volume: { size: 1, name: "one", description: "d", metadata: { a: "b" } } }, { save: { one: "volume.id" } }),
-      settled("/volumes/{one}"),
+      { ...settled("/volumes/{one}"), pauseMs: 1100 },
       good(create, { volume: { size: 1, name: "strict" } }, { at: "3.53", save: { strict: "volume.id" } }),
       badBody(create, { volume: { size: 0 } }),
       badBody(create, { volume: { size: "x" } }),
