@@ -158,6 +158,8 @@ export class OpenLog {
   }
 
   async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: readonly Placed[] }> {
+    // It would be acknowledged, and nowhere.
+    if (this.movedTo !== undefined) throw new AndironError("owner_changed", `the disk of log ${this.id} has another log by now`);
     const journal = this.#journal ?? (await this.#begin());
     try {
       return await journal.append(appends);

@@ -207,3 +207,23 @@ test("what a cancelled issuer has queued is refused at once, without room too, a
   await queue.drained();
   assert.equal(queue.queuedBytes, 0);
 });
+
+test("a hold waits for all that came before it, zeroes behind a piece too; what comes later goes on where it is sent", async () => {
+  const [target, other] = [new MemoryTarget(), new MemoryTarget()];
+  const [queue, next] = [new WriteQueue(target), new WriteQueue(other)];
+  target.bytes.fill(9);
+  const before = [queue.write(100, Buffer.alloc(10, 1), false), queue.zero(0, 1, false)];
+  let answered = 0;
+  for (const request of before) void request.then(() => answered++);
+  const held = queue.hold();
+  const after = [queue.write(0, Buffer.alloc(clusterBytes, 2), false), queue.write(0, Buffer.alloc(clusterBytes, 3), false)];
+  await held;
+  assert.ok(target.bytes.subarray(0, clusterBytes).every((byte) => byte === 0));
+  await Promise.all(before);
+  assert.equal(answered, 2);
+  other.bytes.set(target.bytes);
+  queue.letGo(next);
+  await Promise.all(after);
+  assert.equal(other.bytes[0], 3);
+  assert.equal(target.bytes[0], 0);
+});

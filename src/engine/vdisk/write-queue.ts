@@ -66,11 +66,10 @@ export class WriteQueue {
   #running = false;
   readonly #locks = new Set<ClusterLock>();
   #idle: (() => void)[] = [];
+  /** Requests that are not queued as a whole yet: they wait for locks, or are being completed. */
   #pieces = 0;
   /** Those that wait while the queue is held. */
   #held: Set<Waiter> | undefined;
-  /** Where everything goes on. */
-  #successor: WriteQueue | undefined;
 
   constructor(target: WriteTarget) {
     this.#target = target;
@@ -83,7 +82,6 @@ export class WriteQueue {
   /** `by` is who may be cancelled. */
   write(offset: number, data: Buffer, fua: boolean, by?: object): Promise<void> {
     if (this.#held !== undefined) return this.#whenLetGo(by, (queue) => queue.write(offset, data, fua, by));
-    if (this.#successor !== undefined) return this.#successor.write(offset, data, fua, by);
     const first = Math.floor(offset / clusterBytes);
     const end = offset + data.length;
     const aligned = offset % clusterBytes === 0 && end % clusterBytes === 0;
@@ -94,7 +92,6 @@ export class WriteQueue {
   /** Zeroes whole clusters. */
   zero(first: number, count: number, fua: boolean, by?: object): Promise<void> {
     if (this.#held !== undefined) return this.#whenLetGo(by, (queue) => queue.zero(first, count, fua, by));
-    if (this.#successor !== undefined) return this.#successor.zero(first, count, fua, by);
     if (this.#locks.size === 0) return this.#enqueue(zeroAppends(first, count), fua, by);
     return this.#zeroAfterLocks(first, count, fua, by);
   }
@@ -116,9 +113,8 @@ export class WriteQueue {
     return this.drained();
   }
 
-  /** Ends the hold. What waits, and all that still comes here, goes on in `queue`. */
+  /** Ends the hold. What waits goes on in `queue`. */
   letGo(queue: WriteQueue = this): void {
-    if (queue !== this) this.#successor = queue;
     const waiting = this.#held ?? [];
     this.#held = undefined;
     for (const waiter of waiting) waiter.goOn(queue);
@@ -137,8 +133,16 @@ export class WriteQueue {
   }
 
   async #zeroAfterLocks(first: number, count: number, fua: boolean, by: object | undefined): Promise<void> {
-    for (let lock = this.#lockIn(first, first + count); lock !== undefined; lock = this.#lockIn(first, first + count)) await lock;
-    await this.#enqueue(zeroAppends(first, count), fua, by);
+    // It counts as what is under way: a hold that ended before it would let it into a log that is the disk's no more.
+    this.#pieces++;
+    try {
+      const end = first + count;
+      for (let lock = this.#lockIn(first, end); lock !== undefined; lock = this.#lockIn(first, end)) await lock;
+      await this.#enqueue(zeroAppends(first, count), fua, by);
+    } finally {
+      this.#pieces--;
+      this.#wakeIdle();
+    }
   }
 
   /** Resolves when everything queued before it is applied; one turn of the loop runs for it (a checkpoint may freeze there). */
