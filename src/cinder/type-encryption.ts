@@ -1,7 +1,7 @@
 // Encryption specs of volume types: kept in the type's record, and changed only while no volume has the type.
 //
-// Nothing is encrypted by them: Andiron has no key manager, so that a volume of such a type is refused (volume-create.ts)
-// and never made in the clear.
+// Nothing is encrypted by them here: a volume of such a type gets a key (volume-keys.ts), and its host encrypts. Without a key
+// manager it is refused, and never made in the clear.
 
 import { systemContext, type RequestContext } from "./context.ts";
 import { CinderFault, invalid, invalidInput, notFound, typeNotFound } from "./faults.ts";

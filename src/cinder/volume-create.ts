@@ -12,32 +12,35 @@
 
 import type { PoolInfo, VdiskSource } from "../engine/control.ts";
 import type { Tx } from "../registry/atomic.ts";
-import type { Backup } from "./backups/backup.ts";
-import { readBackup } from "./backups/backup-records.ts";
 import type { BackupRestoration } from "./backups/backup-restoration.ts";
 import type { RequestContext } from "./context.ts";
 import { asksFor } from "./extra-specs.ts";
-import { invalid, invalidBackup, invalidInput, invalidVolume, notFound, typeNameNotFound, typeNotFound } from "./faults.ts";
+import { invalid, invalidInput, invalidVolume, notFound } from "./faults.ts";
 import { readGroup } from "./groups/group-records.ts";
 import { checkJoinAtCreation } from "./groups/group-status.ts";
-import { checkImage, imageMetadataOf, resolveImage, snapshotOfImage } from "./image-rules.ts";
-import { readSignature, type SignedImage } from "./image-signature.ts";
+import { checkImage, resolveImage, snapshotOfImage } from "./image-rules.ts";
+import { readSignature } from "./image-signature.ts";
 import type { ImageCache } from "./image-cache.ts";
-import type { ImageDescription } from "./images.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import type { VolumeFromImage } from "./jobs/volume-from-image.ts";
 import { checkMetadata, checkTexts } from "./metadata-rules.ts";
-import { gibBytes, cinderLimits, type Group, type Metadata, type Snapshot, type Volume, type VolumeType } from "./model.ts";
+import { gibBytes, type Group, type Volume } from "./model.ts";
 import { type Payload, unplacedPayload } from "./notifications/payloads.ts";
 import { ownTarget } from "./policy.ts";
-import { isPoolDisabled, isVisible, readSnapshot, readVolume, type CinderPorts } from "./ports.ts";
-import { groupKind, readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
+import { isPoolDisabled, isVisible, type CinderPorts } from "./ports.ts";
+import { groupKind, volumeKind, writeRecord } from "./records.ts";
 import { choosePool, poolOfHost, volumeHost, type PoolDemand } from "./scheduler.ts";
-import { checkCloneSource, checkSnapshotAsSource, volumeTooLarge } from "./status.ts";
-import { isUuid, readDefaultType, readTypeByReference } from "./type-reference.ts";
-import { isTypeUsable } from "./type-visibility.ts";
 import { chooseKey, commitWithKey, type KeyFor } from "./volume-keys.ts";
 import { writeMessage } from "./user-messages.ts";
+import {
+  chooseSize,
+  chooseType,
+  chooseZone,
+  type Origin,
+  readOrigin,
+  type Request,
+  type VolumeRequest,
+} from "./volume-origin.ts";
 import type { CreateVolume } from "./verbs.ts";
 
 export interface CreatedVolume {
@@ -45,42 +48,12 @@ export interface CreatedVolume {
   readonly typeName: string | null;
 }
 
-/** What the new volume takes from where it comes from. */
-interface Origin {
-  readonly sizeGib: number | undefined;
-  readonly host: string | null;
-  readonly zone: string | undefined;
-  readonly typeId: string | null;
-  /** An image's wish for a type, by id or name. */
-  readonly typeReference?: string | undefined;
-  /** Of a source that is encrypted. */
-  readonly encryptionKeyId?: string | undefined;
-  /** The bytes are there already, and mean what they meant. */
-  readonly hasBytes: boolean;
-  readonly bootable: boolean;
-  readonly imageMetadata: Metadata;
-  readonly backup?: Backup;
-}
-
-const noOrigin: Origin = {
-  sizeGib: undefined,
-  host: null,
-  zone: undefined,
-  typeId: null,
-  bootable: false,
-  imageMetadata: {},
-  hasBytes: false,
-};
-
 export interface CreationJobs {
   readonly queue: JobQueue;
   readonly fromImage: VolumeFromImage;
   readonly cache: ImageCache;
   readonly restoration: BackupRestoration;
 }
-
-/** `isRestored`: a backup is restored, and the volume is made for that; not: a volume is made, and filled from a backup. */
-type VolumeRequest = CreateVolume & { readonly isRestored?: boolean };
 
 interface Ids {
   readonly volume: string;
@@ -128,8 +101,6 @@ async function checkImageSnapshot(ports: CinderPorts, context: RequestContext, i
   if (snapshot !== undefined && isVisible(context, snapshot)) return;
   throw notFound(`Nova specific image is found, but boot volume snapshot id:${id} not found.`);
 }
-
-type Request = VolumeRequest & { readonly image?: ImageDescription; readonly signed?: SignedImage };
 
 interface Circumstances {
   readonly tx: Tx;
@@ -316,111 +287,4 @@ function failWithoutPool(
 /** The name its vDisk asks for: the user's, or one made of the id. */
 export function vdiskName(volumeId: string, name: string | null): string {
   return name === null || name.trim() === "" ? `volume-${volumeId}` : name;
-}
-
-async function readOrigin(ports: CinderPorts, tx: Tx, context: RequestContext, request: Request): Promise<Origin> {
-  if (request.image !== undefined) {
-    if (request.snapshotId !== undefined || request.sourceVolumeId !== undefined) {
-      throw invalidInput("May specify only one of snapshot, imageRef or source volume");
-    }
-    const imageMetadata = imageMetadataOf(request.image, ports.settings.verifiesImageSignatures);
-    const { cinder_img_volume_type: typeReference, cinder_encryption_key_id: encryptionKeyId } = request.image.properties;
-    return { ...noOrigin, imageMetadata, typeReference, encryptionKeyId, hasBytes: true };
-  }
-  if (request.backupId !== undefined) return originOfBackup(ports, tx, context, request);
-  if (request.snapshotId !== undefined) {
-    const snapshot = await readSnapshot(tx, context, request.snapshotId);
-    if (request.sourceVolumeId !== undefined) {
-      await readVolume(tx, context, request.sourceVolumeId);
-      throw invalidInput("May specify only one of snapshot, imageRef or source volume");
-    }
-    checkSnapshotAsSource(snapshot);
-    return originOfSnapshot(snapshot, await readRecord(tx, volumeKind, snapshot.volumeId));
-  }
-  if (request.sourceVolumeId !== undefined) {
-    const source = await readVolume(tx, context, request.sourceVolumeId);
-    checkCloneSource(source);
-    return { ...source, zone: source.availabilityZone, hasBytes: true };
-  }
-  return noOrigin;
-}
-
-async function originOfBackup(ports: CinderPorts, tx: Tx, context: RequestContext, request: Request): Promise<Origin> {
-  if (request.snapshotId !== undefined || request.sourceVolumeId !== undefined) {
-    throw invalidInput("May specify only one of backup, snapshot or source volume");
-  }
-  const backup = await readBackup(tx, context, request.backupId!);
-  ports.policy.enforce(context, "backup:get", backup);
-  if (backup.status !== "available") throw invalidBackup("Originating backup status must be one of 'available' values");
-  return { ...noOrigin, sizeGib: backup.sizeGib, backup, hasBytes: true };
-}
-
-function originOfSnapshot(snapshot: Snapshot, volume: Volume | undefined): Origin {
-  return {
-    sizeGib: snapshot.sizeGib,
-    host: volume?.host ?? null,
-    zone: snapshot.availabilityZone,
-    typeId: snapshot.typeId,
-    bootable: volume?.bootable ?? false,
-    imageMetadata: volume?.imageMetadata ?? {},
-    encryptionKeyId: snapshot.encryptionKeyId,
-    hasBytes: true,
-  };
-}
-
-const cannotComply = "The server could not comply with the request since it is either malformed or otherwise incorrect.";
-
-function chooseSize(request: CreateVolume, origin: Origin): number {
-  const sizeGib = request.sizeGib ?? origin.sizeGib;
-  if (sizeGib === undefined) throw invalid(cannotComply);
-  if (!Number.isSafeInteger(sizeGib) || sizeGib < 1) {
-    throw invalidInput(`Volume size '${sizeGib}' must be an integer and greater than 0`);
-  }
-  if (sizeGib > cinderLimits.volumeGibMax) throw invalidInput(volumeTooLarge(sizeGib));
-  if (origin.sizeGib !== undefined && sizeGib < origin.sizeGib) {
-    if (origin.backup !== undefined) {
-      throw invalidInput(
-        `Volume size ${sizeGib}GB cannot be smaller than the backup size ${origin.sizeGib}GB. It must be >= backup size.`,
-      );
-    }
-    throw invalidInput(
-      request.snapshotId === undefined
-        ? `Volume size '${sizeGib}'GB cannot be smaller than original volume size  ${origin.sizeGib}GB. ` +
-            "They must be >= original volume size."
-        : `Volume size '${sizeGib}'GB cannot be smaller than the snapshot size ${origin.sizeGib}GB. ` +
-            "They must be >= original snapshot size.",
-    );
-  }
-  return sizeGib;
-}
-
-function chooseZone(ports: CinderPorts, request: CreateVolume, origin: Origin): string {
-  const own = ports.settings.availabilityZone;
-  const zone = request.availabilityZone ?? origin.zone ?? own;
-  if (zone === own) return zone;
-  if (ports.settings.allowZoneFallback) return own;
-  throw invalid(`Availability zone '${zone}' is invalid.`);
-}
-
-/** The type asked for, else the source's, else the default type. */
-async function chooseType(
-  ports: CinderPorts,
-  tx: Tx,
-  context: RequestContext,
-  request: CreateVolume,
-  origin: Origin,
-): Promise<VolumeType> {
-  const reference = request.volumeType ?? origin.typeReference;
-  if (reference !== undefined) {
-    const type = await readTypeByReference(tx, reference);
-    if (type === undefined || !isTypeUsable(context, type)) {
-      throw isUuid(reference) ? typeNotFound(reference) : typeNameNotFound(reference);
-    }
-    return type;
-  }
-  if (origin.typeId !== null) {
-    const type = await readRecord(tx, typeKind, origin.typeId);
-    if (type !== undefined && type.retiring === undefined) return type;
-  }
-  return readDefaultType(tx, ports.settings, context.projectId);
 }

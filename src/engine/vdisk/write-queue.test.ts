@@ -208,7 +208,7 @@ test("what a cancelled issuer has queued is refused at once, without room too, a
   assert.equal(queue.queuedBytes, 0);
 });
 
-test("a hold waits for all that came before it, zeroes behind a piece too; what comes later goes on where it is sent", async () => {
+test("a hold waits for all that came before it, zeroes behind a piece too; what comes later goes on elsewhere", async () => {
   const [target, other] = [new MemoryTarget(), new MemoryTarget()];
   const [queue, next] = [new WriteQueue(target), new WriteQueue(other)];
   target.bytes.fill(9);
