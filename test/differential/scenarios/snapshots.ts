@@ -38,6 +38,7 @@ export const snapshotAreas: readonly Area[] = [
         { snapshot: { volume_id: "{v}", name: "s", description: "d", metadata: { a: "b" }, force: false } },
         { save: { s: "snapshot.id" }, at: "3.0" },
       ),
+      { ...settled("/snapshots/{s}"), at: "3.0" },
       good(
         "POST /snapshots",
         { snapshot: { volume_id: "{v}", name: "s", description: "d", metadata: { a: "b" } } },
