@@ -21,7 +21,7 @@ export async function moveDisk(process: SimProcess, disk: DiskEntry, copy: CopyE
     await process.atomically((tx) => control.createVdisk(tx, { id: copy.id, pool, name: copy.label, sizeBytes }));
   });
   const moves = new RouterDiskMoves(router.exports, router.moves, limits);
-  let state: MoveState = { phase: "copy", offset: 0, since: "", overwrites: false, round: 0 };
+  let state: MoveState = { phase: "copy", offset: 0, since: "", round: 0 };
   const [sourceExport, targetExport] = await openBoth(process, disk, copy);
   for (let tries = 0; tries < triesMax && random.below(60) > 0;) {
     const task = { vdiskId: disk.id, copyId: copy.id, sourceExport, targetExport, state };

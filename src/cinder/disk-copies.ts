@@ -10,8 +10,6 @@ export interface MoveState {
   readonly offset: number;
   /** Of what the copy is one; empty at the beginning. */
   readonly since: string;
-  /** The copy has old data that must go. */
-  readonly overwrites: boolean;
   /** How often what was written meanwhile was copied. */
   readonly round: number;
 }
@@ -37,7 +35,7 @@ export interface DiskCopies {
   end(copyId: string): Promise<void>;
 }
 
-export const firstMoveState: MoveState = { phase: "copy", offset: 0, since: "", overwrites: false, round: 0 };
+export const firstMoveState: MoveState = { phase: "copy", offset: 0, since: "", round: 0 };
 
 /** There are no disks. */
 export const noDiskCopies: DiskCopies = {

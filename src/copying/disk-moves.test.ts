@@ -17,7 +17,7 @@ const [patient, hasty]: CopyRun[] = [true, false].map((isPatient) => ({
   signal: new AbortController().signal,
   shouldYield: () => !isPatient,
 }));
-const first: MoveState = { phase: "copy", offset: 0, since: "", overwrites: false, round: 0 };
+const first: MoveState = { phase: "copy", offset: 0, since: "", round: 0 };
 
 /** Writes numbered clusters, and knows which numbers each may have. */
 class Writer {
@@ -227,6 +227,27 @@ test("the disk on its way is given up: it stays where it was, with all that was 
   await rig.detach(move.vdiskId);
   while (rig.router.openLogs.openCount > 0) await new Promise((resolve) => setTimeout(resolve, 20));
 });
+
+for (const noted of [0, 1, 2]) {
+  test(`what a process copied in a step that nobody noted, after ${noted} that were, goes`, async (t) => {
+    const { rig, writer, move } = await open(t, seededRandom(3));
+    await writer.write(0);
+    await move.claim();
+    for (let steps = 0; steps < noted; steps++) await move.step(hasty!);
+    const { state } = move;
+    await move.step(hasty!);
+    await rig.crash();
+    writer.session = await rig.reopen(move.vdiskId);
+    await writer.write(0, true);
+    move.state = state;
+    await move.claim();
+    while (move.state.phase !== "permitted") await move.step(patient!);
+    await move.commit();
+    await writer.check(writer.session, "after the move");
+    await writer.session.close();
+    await rig.detach(move.vdiskId);
+  });
+}
 
 const seeds = Number(process.env["MOVE_SEEDS"] ?? 4);
 const from = Number(process.env["MOVE_SEED"] ?? Math.floor(Math.random() * 1e6));

@@ -6,6 +6,7 @@
 //
 // - The caller keeps the state between two steps. `since` says of what the copy is one: when another process (or another
 //   claim after a failure) finds that something was written which nobody noted, it begins anew.
+// - Whether the copy may have old data the engine says, not the state: a step whose end nobody noted has copied too.
 // - A step opens both exports and closes both: whoever revokes one of them waits for no more than the pieces that are under way.
 // - What a step took of the changes and did not copy goes back to them.
 
@@ -19,8 +20,6 @@ export interface MoveState {
   readonly offset: number;
   /** Of the disk that is copied; empty at the beginning. */
   readonly since: string;
-  /** Copied before, and something was written since: the copy has old data. */
-  readonly overwrites: boolean;
   /** How often what was written meanwhile was copied. */
   readonly round: number;
 }
@@ -58,15 +57,14 @@ export class RouterDiskMoves {
   /** Does some of it, at least one piece. "permitted": the registry may move the disk now, for some seconds. */
   async step(task: MoveTask, run: CopyRun): Promise<MoveStep> {
     const move = await this.#moveOf(task);
-    const overwrites = task.state.overwrites || task.state.since !== "";
-    const began: MoveState = { phase: "copy", offset: 0, since: move.since, overwrites, round: 0 };
+    const began: MoveState = { phase: "copy", offset: 0, since: move.since, round: 0 };
     // A permit that was not used in time leaves the rest to be copied.
     const asked: MoveState = task.state.phase === "permitted" ? { ...task.state, phase: "rounds" } : task.state;
     const state = asked.since === move.since ? asked : began;
     return this.#withDisks(task, run, async (source, target, ending) => {
       const { phase, offset } = state;
       if (phase === "copy") {
-        const reached = await copyDisk(source, target, offset, ending, state.overwrites);
+        const reached = await copyDisk(source, target, offset, ending, !move.copyIsNew);
         return { state: reachedOf(state, reached, source.sizeBytes, "compare"), doneBytes: reached - offset };
       }
       if (phase === "compare") {

@@ -105,6 +105,8 @@ export type MoveOutcome = "moved" | "stays";
 export interface DiskMove {
   /** Two moves of a disk that say the same: nothing was written between their beginnings. */
   readonly since: string;
+  /** Nothing had been written to the copy when it began: it is empty, or has what was copied since. */
+  readonly copyIsNew: boolean;
   /** True when changes may not have been noted: begin another. */
   readonly isBroken: boolean;
   /** Written since begin, or since it was taken. */

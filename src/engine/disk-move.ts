@@ -37,6 +37,7 @@ const lookMs = 10;
 
 export class RouterDiskMove implements DiskMove {
   readonly since: string;
+  readonly copyIsNew: boolean;
   readonly #parts: MoveParts;
   readonly #vdiskId: string;
   readonly #copyId: string;
@@ -54,6 +55,7 @@ export class RouterDiskMove implements DiskMove {
     [this.#from, this.#to] = uses;
     const { log } = this.#from;
     this.since = `${log.id} ${log.sequence}`;
+    this.copyIsNew = this.#to.log.sequence === 0;
     log.onApplied = (first, count) => this.#changed.note(first, count);
   }
 

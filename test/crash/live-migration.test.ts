@@ -127,7 +127,8 @@ describe(`an attached volume moves under its writer (LIVE_SEED=${seed})`, { time
         if (!isUnderWay(await show())) break;
       }
       const shown = await arrived();
-      assert.deepEqual([shown.status, shown.migration_status, poolOf(shown)], ["in-use", "success", target]);
+      const seen = [shown.status, shown.migration_status, poolOf(shown)];
+      assert.deepEqual(seen, ["in-use", "success", target], await service.logTail());
     }
     context.diagnostic(`${kills} kills: ${JSON.stringify(met)}, ${operations} operations`);
     const reader = await openExport(service, exportName);

@@ -167,11 +167,11 @@ export class VolumeMigration implements JobKind<Moved> {
 const phases: readonly MoveState["phase"][] = ["copy", "compare", "rounds", "permitted"];
 
 function stateOf({ checkpoint }: Job): MoveState {
-  const { since, overwrites, offset, round } = checkpoint;
-  // Without `since`: nothing was copied, or by a build that did not know what is written meanwhile. It is copied over.
-  if (typeof since !== "string") return { ...firstMoveState, overwrites: offset !== undefined };
+  const { since, offset, round } = checkpoint;
+  // Without `since`: nothing was copied, or by a build that did not know what is written meanwhile.
+  if (typeof since !== "string") return firstMoveState;
   const phase = phases.find((known) => known === checkpoint["phase"]) ?? "copy";
-  return { phase, offset: Number(offset), since, overwrites: overwrites === true, round: Number(round) };
+  return { phase, offset: Number(offset), since, round: Number(round) };
 }
 
 /** Ids of the exports of the volume and of the copy. */
