@@ -1,4 +1,4 @@
-// Keystone, Glance and RabbitMQ go away in the middle of long work: their process is gone, or hangs. Meanwhile volumes are
+// Keystone, Glance, RabbitMQ and Swift go away in the middle of long work: their process is gone, or hangs. Meanwhile volumes are
 // listed, made and deleted as ever. When the peer is back everything ends, well or in an error that the user can read, and the
 // outside judge has nothing to say. Each peer is away once, for some seconds, in a way that the seed chooses. With
 // DEAD_PEERS_SECONDS it is away for so long, in both ways, and there is work of every kind. DEAD_PEERS_SEED repeats a run.
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { type TestContext, after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../../../src/common/random.ts";
+import { swiftPrograms } from "../../cloud/swift.ts";
 import { missingCommand } from "../../harness/command.ts";
 import { makeKinds } from "../long-work/kinds.ts";
 import { makePoolTypes, poolConfig } from "../long-work/pools.ts";
@@ -17,11 +18,18 @@ import type { LongWork, Rig } from "../long-work/work.ts";
 import { awaitRest } from "../outside/rest.ts";
 import { type Absence, type Peer, type PeerCloud, absences, peerNames, preparePeerCloud } from "./peers.ts";
 
-const missing = await missingCommand(["keystone-manage", "rabbitmq-server", "glance-manage", "uwsgi-core", "qemu-img"]);
+const missing = await missingCommand([
+  "keystone-manage",
+  "rabbitmq-server",
+  "glance-manage",
+  "uwsgi-core",
+  "qemu-img",
+  ...swiftPrograms,
+]);
 const skip = missing !== undefined && `${missing} is not installed`;
 const given = process.env["DEAD_PEERS_SECONDS"];
 const awayMs = Number(given ?? 6) * 1000;
-const kinds = given === undefined ? ["copy-raw", "reimage", "upload-qcow2", "migrate", "cascade"] : [];
+const kinds = given === undefined ? ["copy-raw", "reimage", "upload-qcow2", "migrate", "cascade", "backup", "restore"] : [];
 const seed = Number(process.env["DEAD_PEERS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 const random = seededRandom(seed);
 const restMsMax = 180_000;

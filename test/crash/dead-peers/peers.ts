@@ -1,20 +1,25 @@
-// The cloud of the test of dead peers: Debian's Keystone, Glance and RabbitMQ around a service that tells what it does, and how
-// each of them is taken away and brought back.
+// The cloud of the test of dead peers: Debian's Keystone, Glance, RabbitMQ and Swift around a service that tells what it does and
+// backs up to Swift, and how each of them is taken away and brought back.
 
 import { readFile, rm } from "node:fs/promises";
 import { type Glance, prepareGlance } from "../../cloud/glance.ts";
 import { prepareRabbitMq } from "../../cloud/rabbitmq.ts";
+import { type Swift, prepareSwift } from "../../cloud/swift.ts";
 import { BlockStorage } from "../../harness/block-storage.ts";
 import { type AndironProcess, type ConfigGroups, prepareAndiron } from "../../harness/service.ts";
 import { type Keystone, password, prepareKeystone } from "../../keystone/keystone.ts";
 import { Gate } from "../../notifications/gate.ts";
 import type { ImageStore, StoredImage } from "../long-work/image-store.ts";
+import { backupsOf } from "../outside/look.ts";
 
-/** gone: the process is killed. hanging: SIGSTOP; connections are made and stay, and nothing comes of them. */
+/**
+ * gone: the process is killed, or its port leads nowhere and what was connected is broken off. hanging: SIGSTOP; connections are
+ * made and stay, and nothing comes of them.
+ */
 export type Absence = "gone" | "hanging";
 export const absences: readonly Absence[] = ["gone", "hanging"];
 
-export const peerNames = ["Keystone", "Glance", "RabbitMQ"] as const;
+export const peerNames = ["Keystone", "Glance", "RabbitMQ", "Swift"] as const;
 
 export interface Peer {
   readonly name: (typeof peerNames)[number];
@@ -26,9 +31,14 @@ export interface PeerCloud {
   readonly service: AndironProcess;
   readonly api: BlockStorage;
   readonly images: ImageStore;
+  /** The backup's id of each object in Swift. */
+  readonly stored: () => Promise<readonly string[]>;
   readonly peers: readonly Peer[];
   dispose(): Promise<void>;
 }
+
+const swiftUser = "test:tester";
+const swiftKey = "testing";
 
 export async function preparePeerCloud(config: ConfigGroups): Promise<PeerCloud> {
   const parts: { dispose(): Promise<void> }[] = [];
@@ -43,13 +53,24 @@ export async function preparePeerCloud(config: ConfigGroups): Promise<PeerCloud>
     const keystone = keep(await prepareKeystone());
     const broker = keep(await prepareRabbitMq());
     const glance = keep(await prepareGlance({ keystone, broker }));
-    const gate = await Gate.open(broker.port);
-    keep({ dispose: () => gate.close() });
+    const swift = keep(await prepareSwift());
+    const swiftPort = Number(new URL(swift.url).port);
+    const [gate, swiftGate] = [await Gate.open(broker.port), await Gate.open(swiftPort)];
+    for (const one of [gate, swiftGate]) keep({ dispose: () => one.close() });
     await keystone.grant("andiron", "service", "service", "admin");
     const service = keep(
       await prepareAndiron({
         ...config,
-        DEFAULT: { ...config["DEFAULT"], auth_strategy: "keystone", glance_api_servers: glance.url },
+        DEFAULT: {
+          ...config["DEFAULT"],
+          auth_strategy: "keystone",
+          glance_api_servers: glance.url,
+          backup_driver: "swift",
+          backup_swift_auth_version: "1",
+          backup_swift_auth_url: `http://127.0.0.1:${swiftGate.port}/auth/v1.0`,
+          backup_swift_user: swiftUser,
+          backup_swift_key: swiftKey,
+        },
         keystone_authtoken: { auth_url: keystone.url, username: "andiron", password, http_connect_timeout: 2 },
         oslo_messaging_notifications: {
           driver: "messagingv2",
@@ -64,9 +85,11 @@ export async function preparePeerCloud(config: ConfigGroups): Promise<PeerCloud>
     const peers: Peer[] = [
       peerOf("Keystone", keystone, { leave: () => keystone.stop(), comeBack: () => keystone.startAgain() }),
       peerOf("Glance", glance, { leave: () => glance.stop(), comeBack: () => glance.startAgain() }),
+      peerOf("Swift", swift, { leave: () => swiftGate.cut(), comeBack: () => swiftGate.leadTo(swiftPort) }),
       peerOf("RabbitMQ", broker, { leave: () => gate.cut(), comeBack: () => gate.leadTo(broker.port) }),
     ];
-    return { service, api, images: new GlanceStore(keystone, glance), peers, dispose };
+    const images = new GlanceStore(keystone, glance);
+    return { service, api, images, stored: () => listStored(swift), peers, dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -89,6 +112,16 @@ function peerOf(name: Peer["name"], process: Suspendable, going: Removable): Pee
     leave: async (how) => (how === "gone" ? going.leave() : process.suspend()),
     comeBack: async (how) => (how === "gone" ? going.comeBack() : process.resume()),
   };
+}
+
+async function listStored({ url }: Swift): Promise<string[]> {
+  const asked = await fetch(`${url}/auth/v1.0`, { headers: { "x-storage-user": swiftUser, "x-storage-pass": swiftKey } });
+  const headers = { "x-auth-token": asked.headers.get("x-auth-token") ?? "" };
+  const listed = await fetch(`${asked.headers.get("x-storage-url")}/volumebackups?limit=10000`, { headers });
+  // Before the first backup there is no container.
+  if (listed.status === 404) return [];
+  if (!listed.ok) throw new Error(`Swift answers ${listed.status} to a listing`);
+  return backupsOf((await listed.text()).split("\n"));
 }
 
 class GlanceStore implements ImageStore {

@@ -13,6 +13,8 @@ export interface Lookout {
   readonly api: BlockStorage;
   /** image_conversion_dir, where it is not the default. */
   readonly scratch?: string;
+  /** The backup's id of each object in the backups' store, where that is not the default directory. */
+  readonly stored?: () => Promise<readonly string[]>;
   /** Of Glance. */
   readonly images: { list(): Promise<readonly { readonly id: string; readonly status: string }[]> };
 }
@@ -76,12 +78,14 @@ export async function look(lookout: Lookout): Promise<OutsideView> {
   const { code, stdout, stderr } = await service.manage("registry", "dump", "");
   if (code !== 0) throw new Error(`registry dump ended with ${code}: ${stderr}`);
   const objects = await listObjects(service.statePath);
-  // CONTAINER/volume_ID/backup_ID/NAME
-  const stored = (await listFiles(join(service.statePath, "backup"))).flatMap(
-    (path) => /\/backup_([^/]+)\//.exec(path)?.[1] ?? [],
-  );
+  const stored = await (lookout.stored?.() ?? listFiles(join(service.statePath, "backup")).then(backupsOf));
   const scratch = await listFiles(lookout.scratch ?? join(service.statePath, "conversion"));
   return { nowMs, resources, usage, records: readRecords(stdout), objects, stored, scratch };
+}
+
+/** Objects of backups are called CONTAINER/volume_ID/backup_ID/NAME. */
+export function backupsOf(names: readonly string[]): string[] {
+  return names.flatMap((name) => /\/backup_([^/]+)\//.exec(name)?.[1] ?? []);
 }
 
 async function listResources(api: BlockStorage, nowMs: number): Promise<Resource[]> {
