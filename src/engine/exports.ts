@@ -3,6 +3,7 @@
 //     live ──open(name)──► sessions ──revoked (record)──► cut, last request out ──► record deleted = confirmed
 //
 // - A name is looked up by its hash at each connection: a revoked or unknown one is not found, with the same answer.
+// - An export that is gone may be made again under its id (each claim of a job does); its name's hash tells which one is meant.
 // - A session keeps the size it was opened with; a grown disk shows its new size to the next one.
 // - A disk may move to another log under its sessions (disk-move.ts): they go along.
 
@@ -88,6 +89,7 @@ class Session implements ExportSession {
 export class Exports implements ExportDirectory {
   readonly #options: ExportsOptions;
   readonly #sessions = new Map<string, Set<Session>>();
+  /** By the name's hash. */
   readonly #confirming = new Map<string, Promise<void>>();
 
   constructor(options: ExportsOptions) {
@@ -132,16 +134,18 @@ export class Exports implements ExportDirectory {
       await session.close();
       throw error;
     });
-    if (stillExport?.state === "live" && stillVdisk?.log === vdisk.log) return session;
+    const isLive = stillExport?.state === "live" && stillExport.nameHash === record.nameHash;
+    if (isLive && stillVdisk?.log === vdisk.log) return session;
     await session.close();
-    if (stillExport?.state !== "live" || stillVdisk === undefined) throw unknownExport();
+    if (!isLive || stillVdisk === undefined) throw unknownExport();
     return undefined;
   }
 
   /** Cuts the export's sessions and, when the last is out, confirms by deleting the record. */
   revoked(record: ExportRecord): Promise<void> {
-    const running = this.#confirming.get(record.id) ?? this.#confirm(record).finally(() => this.#confirming.delete(record.id));
-    this.#confirming.set(record.id, running);
+    const { nameHash } = record;
+    const running = this.#confirming.get(nameHash) ?? this.#confirm(record).finally(() => this.#confirming.delete(nameHash));
+    this.#confirming.set(nameHash, running);
     return running;
   }
 
@@ -157,7 +161,7 @@ export class Exports implements ExportDirectory {
     const key = keys.export(record.id);
     await atomically(this.#options.registry, this.#options, async (tx) => {
       const text = await tx.get(key);
-      if (text !== undefined && parseRecord<ExportRecord>(key, text).state === "revoked") tx.delete(key);
+      if (text !== undefined && parseRecord<ExportRecord>(key, text).nameHash === record.nameHash) tx.delete(key);
     });
     const vdisk = await this.#read<VdiskRecord>(keys.vdisk(record.vdisk));
     if (vdisk !== undefined) await this.#options.openLogs.release(vdisk.log);

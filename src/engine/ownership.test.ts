@@ -167,6 +167,70 @@ test("a revoked export answers what is under way and is gone only then", timeout
   });
 });
 
+test(
+  "an export that is made again under its id can be revoked while the log is still drained for the first",
+  timeout,
+  async () => {
+    const gate = Promise.withResolvers<void>();
+    const wrap = (inner: ObjectBackend): ObjectBackend =>
+      new Proxy(inner, {
+        get(backend, name: keyof ObjectBackend) {
+          if (name !== "putFile") return backend[name].bind(backend);
+          return (object: string, path: string): Promise<void> => gate.promise.then(() => backend.putFile(object, path));
+        },
+      });
+    await withRig({ wrap }, async (rig) => {
+      const request = { id: systemRandom.uuid(), vdiskId: await rig.createDisk(4 * MiB), readOnly: false };
+      try {
+        for (const number of [1, 2]) {
+          const { exportName } = await rig.atomically((tx) => rig.control.createExport(tx, request));
+          const session = await rig.router.exports.open(exportName);
+          await session.device.write(0, numbered(number), { fua: true });
+          await session.close();
+          await rig.atomically((tx) => rig.control.revokeExport(tx, request.id));
+          await rig.control.exportGone(request.id);
+        }
+      } finally {
+        gate.resolve();
+      }
+    });
+  },
+);
+
+test("a connection that is being opened while its export is made again under its id is refused", timeout, async () => {
+  const opening = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let held = "";
+  const wrapRegistry = (inner: Registry): Registry =>
+    new Proxy(inner, {
+      get(registry, name: keyof Registry) {
+        if (name !== "get") return (registry[name] as () => unknown).bind(registry);
+        return async (key: string): ReturnType<Registry["get"]> => {
+          if (key === held) {
+            held = "";
+            opening.resolve();
+            await gate.promise;
+          }
+          return registry.get(key);
+        };
+      },
+    });
+  await withRig({ wrapRegistry }, async (rig) => {
+    const request = { id: systemRandom.uuid(), vdiskId: await rig.createDisk(4 * MiB), readOnly: false };
+    const make = (): Promise<{ exportName: string }> => rig.atomically((tx) => rig.control.createExport(tx, request));
+    const { exportName } = await make();
+    held = keys.vdisk(request.vdiskId);
+    const refused = assert.rejects(rig.router.exports.open(exportName), { code: "export_not_found" });
+    await opening.promise;
+    await rig.atomically((tx) => rig.control.revokeExport(tx, request.id));
+    await rig.control.exportGone(request.id);
+    const { exportName: newName } = await make();
+    gate.resolve();
+    await refused;
+    await (await rig.router.exports.open(newName)).close();
+  });
+});
+
 test("without its lease a router acknowledges nothing; with a new one all that was acknowledged is there", timeout, async () => {
   await withRig({ settings: { leaseTtlMs: 500 } }, async (rig) => {
     const id = await rig.createDisk(4 * MiB);
