@@ -88,8 +88,8 @@ class Session implements ExportSession {
 
 export class Exports implements ExportDirectory {
   readonly #options: ExportsOptions;
+  /** Both by the name's hash. */
   readonly #sessions = new Map<string, Set<Session>>();
-  /** By the name's hash. */
   readonly #confirming = new Map<string, Promise<void>>();
 
   constructor(options: ExportsOptions) {
@@ -122,10 +122,10 @@ export class Exports implements ExportDirectory {
     const vdisk = await this.#read<VdiskRecord>(keys.vdisk(record.vdisk));
     if (vdisk === undefined) throw unknownExport();
     const use = await this.#options.openLogs.use(vdisk.log);
-    const onClose = (closed: Session): void => this.#forget(record.id, closed);
+    const onClose = (closed: Session): void => this.#forget(record.nameHash, closed);
     const session = new Session(vdisk, use, { readOnly: record.readOnly, onClose });
-    const sessions = this.#sessions.get(record.id) ?? new Set();
-    this.#sessions.set(record.id, sessions.add(session));
+    const sessions = this.#sessions.get(record.nameHash) ?? new Set();
+    this.#sessions.set(record.nameHash, sessions.add(session));
     // It may have been revoked, or the disk reverted or moved, while the log was opened.
     const [stillExport, stillVdisk] = await Promise.all([
       this.#read<ExportRecord>(keys.export(record.id)),
@@ -155,7 +155,7 @@ export class Exports implements ExportDirectory {
   }
 
   async #confirm(record: ExportRecord): Promise<void> {
-    const sessions = [...(this.#sessions.get(record.id) ?? [])];
+    const sessions = [...(this.#sessions.get(record.nameHash) ?? [])];
     for (const session of sessions) session.revoke();
     await Promise.all(sessions.map((session) => session.closed));
     const key = keys.export(record.id);
@@ -179,10 +179,10 @@ export class Exports implements ExportDirectory {
     return entry === undefined ? undefined : parseRecord<T>(key, entry.value);
   }
 
-  #forget(exportId: string, session: Session): void {
-    const sessions = this.#sessions.get(exportId);
+  #forget(nameHash: string, session: Session): void {
+    const sessions = this.#sessions.get(nameHash);
     sessions?.delete(session);
-    if (sessions?.size === 0) this.#sessions.delete(exportId);
+    if (sessions?.size === 0) this.#sessions.delete(nameHash);
   }
 }
 

@@ -13,7 +13,7 @@ import type { ObjectBackend } from "./backend/backend.ts";
 import { EngineRig, readRange } from "./engine-rig.fixture.ts";
 import type { RigOptions } from "./engine-rig.fixture.ts";
 import { clusterBytes, KiB, MiB } from "./limits.ts";
-import { keys } from "./records.ts";
+import { type ExportRecord, keys } from "./records.ts";
 
 const noFua = { fua: false };
 const timeout = { timeout: 30_000 };
@@ -197,7 +197,7 @@ test(
   },
 );
 
-test("a connection that is being opened while its export is made again under its id is refused", timeout, async () => {
+test("an export that is made again under its id has no connection of the first, and keeps its own", timeout, async () => {
   const opening = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   let held = "";
@@ -222,12 +222,17 @@ test("a connection that is being opened while its export is made again under its
     held = keys.vdisk(request.vdiskId);
     const refused = assert.rejects(rig.router.exports.open(exportName), { code: "export_not_found" });
     await opening.promise;
+    const first = JSON.parse((await rig.registry.get(keys.export(request.id)))!.value) as ExportRecord;
     await rig.atomically((tx) => rig.control.revokeExport(tx, request.id));
     await rig.control.exportGone(request.id);
     const { exportName: newName } = await make();
     gate.resolve();
     await refused;
-    await (await rig.router.exports.open(newName)).close();
+    const session = await rig.router.exports.open(newName);
+    // A confirmation that failed is tried again, with what it knew.
+    await rig.router.exports.revoked(first);
+    await session.device.write(0, numbered(1), noFua);
+    await session.close();
   });
 });
 
