@@ -111,8 +111,14 @@ export const groupScenes: readonly Scene[] = [
       await again.submit('Creating group "of-together"');
       await dashboard.open(page);
       await dashboard.waitForRow("of-together", "Available");
+      await dashboard.waitForRow("g-snap", "yes");
+      await dashboard.shoot("groups");
       const group = await findByName(storage, "groups", "of-together");
       assert.equal(group["group_snapshot_id"], id);
+      const { id: source } = await findByName(storage, "groups", "g-snap");
+      await dashboard.open(`${page}${source}`);
+      await dashboard.waitForText("s-2");
+      await dashboard.shoot("group");
     },
   },
   {
@@ -164,6 +170,7 @@ export const groupScenes: readonly Scene[] = [
       const { group } = await prepareGroup(stage, "g-admin", ["a-1"]);
       const snapshot = { group_snapshot: { group_id: group, name: "gs-admin" } };
       await createAvailable(stage.member.storage, "group_snapshots", snapshot);
+      // Of volumes and snapshots the dashboard asks for those of the administrator's own project here, and shows none.
       await dashboard.open("/admin/volume_groups/");
       await dashboard.waitForRow("g-admin", "demo");
       await dashboard.shoot("groups");
