@@ -7,7 +7,7 @@ import { type CinderFault, conflict, invalid, invalidVolume } from "./faults.ts"
 import { withoutKey } from "./metadata-rules.ts";
 import { cinderLimits, type Attachment, type ConnectionInfo, type Connector, type Volume } from "./model.ts";
 import { readAttachments, type CinderPorts } from "./ports.ts";
-import { frontEndFigures } from "./qos-figures.ts";
+import { backEndLimits, frontEndFigures } from "./qos-figures.ts";
 import { attachmentKind, deleteRecord, qosKind, readRecord, typeKind, volumeKind, writeRecord } from "./records.ts";
 import { checkNotMoving, isMigrating, statusByAttachments } from "./status.ts";
 
@@ -89,7 +89,9 @@ async function exportVolume(
 ): Promise<ConnectionInfo> {
   const type = volume.typeId === null ? undefined : await readRecord(tx, typeKind, volume.typeId);
   const qos = type?.qosSpecsId == null ? undefined : await readRecord(tx, qosKind, type.qosSpecsId);
-  const made = await ports.control.createExport(tx, { id: attachmentId, vdiskId: volume.id, readOnly: mode === "ro" });
+  const limits = backEndLimits(qos, volume.sizeGib);
+  const wanted = { id: attachmentId, vdiskId: volume.id, readOnly: mode === "ro", ...(limits === undefined ? {} : { limits }) };
+  const made = await ports.control.createExport(tx, wanted);
   return {
     driver_volume_type: "nbd",
     hosts: made.hosts,

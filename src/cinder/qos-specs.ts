@@ -1,5 +1,5 @@
-// Quality of service: named pairs that volume types refer to. Andiron enforces none itself; those whose consumer is the front
-// end go to the compute host with the connection (qos-figures.ts), which sets them for the guest's disk.
+// Quality of service: named pairs that volume types refer to. Those whose consumer is the front end go to the compute host with
+// the connection, which sets them for the guest's disk; the others go to the storage router with the export (qos-figures.ts).
 //
 // Who ties a type to the pairs writes both records, and who deletes them reads both: neither can miss the other.
 

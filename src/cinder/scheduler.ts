@@ -69,7 +69,7 @@ export function poolCapabilities(settings: CinderSettings, pool: PoolInfo, times
     thin_provisioning_support: true,
     thick_provisioning_support: false,
     multiattach: true,
-    QoS_support: false,
+    QoS_support: true,
     replication_enabled: false,
     consistent_group_snapshot_enabled: true,
     location_info: `andiron:${settings.backendHost}:${pool.name}`,

@@ -7,7 +7,7 @@ import { CinderFault } from "./faults.ts";
 import { defaultListQuery } from "./list-query.ts";
 import type { QosSpecs } from "./model.ts";
 import type { Projects } from "./ports.ts";
-import { frontEndFigures } from "./qos-figures.ts";
+import { backEndLimits, frontEndFigures } from "./qos-figures.ts";
 
 const refused = (pattern: RegExp) => (error: unknown) => error instanceof CinderFault && pattern.test(error.message);
 const luks = { provider: "luks", controlLocation: "front-end" } as const;
@@ -100,6 +100,29 @@ test("the front end's figures go with the connection, by size where they say so"
   ] as const) {
     assert.deepEqual(frontEndFigures(qos("front-end", bySize), sizeGib), { total_iops_sec: figure });
   }
+});
+
+test("the back end's limits go with the export, in the names and with the meaning that they have for the front end", () => {
+  const limitsOf = (consumer: QosSpecs["consumer"], specs: Record<string, string>, sizeGib = 10): unknown =>
+    backEndLimits({ v: 1, id: "q", name: "q", consumer, specs, createdAtMs: 0, updatedAtMs: null }, sizeGib);
+  assert.equal(backEndLimits(undefined, 1), undefined);
+  assert.equal(limitsOf("front-end", { read_iops_sec: "1" }), undefined);
+  const none = { read_iops_sec: "0", write_iops_sec: "many", total_bytes_sec: "-1", size_iops_sec: "4096", latency: "low" };
+  assert.equal(limitsOf("both", none), undefined);
+  const total = { of: "total", unit: "requests", perSecond: 100 };
+  assert.deepEqual(limitsOf("both", { total_iops_sec: "100" }), { rates: [total] });
+  const burst = { total_iops_sec: "100", total_iops_sec_max: "500", total_iops_sec_max_length: "60" };
+  assert.deepEqual(limitsOf("back-end", burst), { rates: [{ ...total, burst: { perSecond: 500, seconds: 60 } }] });
+  // By size, "_max" is the most that it comes to.
+  assert.deepEqual(limitsOf("back-end", { total_iops_sec_per_gb: "20", total_iops_sec_max: "100" }), { rates: [total] });
+  const several = { write_bytes_sec: "1000", read_bytes_sec_per_gb: "7", size_iops_sec: "8192" };
+  assert.deepEqual(limitsOf("back-end", several), {
+    rates: [
+      { of: "read", unit: "bytes", perSecond: 70 },
+      { of: "write", unit: "bytes", perSecond: 1000 },
+    ],
+    requestBytes: 8192,
+  });
 });
 
 test("a project's default type is taken when a request names none, and can't be deleted", async (t) => {

@@ -45,6 +45,23 @@ export interface SnapshotRequest {
   readonly name: string;
 }
 
+export type RequestKind = "read" | "write";
+
+/** One limit of a vDisk's requests. Rates are above zero. */
+export interface RateLimit {
+  readonly of: RequestKind | "total";
+  readonly unit: "requests" | "bytes";
+  readonly perSecond: number;
+  /** A higher rate for some seconds, earned again by going slower. */
+  readonly burst?: { readonly perSecond: number; readonly seconds: number };
+}
+
+export interface IoLimits {
+  readonly rates: readonly RateLimit[];
+  /** Above zero: a request of more bytes counts as several. */
+  readonly requestBytes?: number;
+}
+
 export interface ExportInfo {
   readonly id: string;
   readonly vdiskId: string;
@@ -136,7 +153,7 @@ export interface Control {
   /** `id` is the attachment's. A vDisk may have several exports at once (live migration, multiattach). */
   createExport(
     tx: Tx,
-    request: { readonly id: string; readonly vdiskId: string; readonly readOnly: boolean },
+    request: { readonly id: string; readonly vdiskId: string; readonly readOnly: boolean; readonly limits?: IoLimits },
   ): Promise<ExportInfo>;
   /** From the commit on no new connection is let in; cutting the present ones follows (see exportGone). No error if unknown. */
   revokeExport(tx: Tx, exportId: string): Promise<void>;

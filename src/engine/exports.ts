@@ -16,6 +16,8 @@ import type { ExportDirectory, ExportSession } from "./device.ts";
 import type { LogUse, OpenLogs } from "./open-logs.ts";
 import type { ExportRecord, VdiskRecord } from "./records.ts";
 import { hashExportName, keys, parseRecord } from "./records.ts";
+import { Throttles } from "./throttle.ts";
+import { type RevocableDevice, ThrottledDevice } from "./throttled-device.ts";
 import { VdiskDevice } from "./vdisk/device.ts";
 
 interface ExportsOptions {
@@ -29,11 +31,12 @@ interface ExportsOptions {
 const openTriesMax = 5;
 
 class Session implements ExportSession {
-  readonly device: VdiskDevice;
+  readonly device: RevocableDevice;
   readonly description: string;
   readonly closed: Promise<void>;
   readonly #vdisk: VdiskRecord;
   readonly #onClose: (session: Session) => void;
+  readonly #throttled: ReturnType<Throttles["use"]> | undefined;
   readonly #resolveClosed: () => void;
   #use: LogUse;
   #cut: (() => void) | undefined;
@@ -43,9 +46,15 @@ class Session implements ExportSession {
   constructor(
     vdisk: VdiskRecord,
     use: LogUse,
-    options: { readonly readOnly: boolean; readonly onClose: (session: Session) => void },
+    options: {
+      readonly readOnly: boolean;
+      readonly throttled: ReturnType<Throttles["use"]> | undefined;
+      readonly onClose: (session: Session) => void;
+    },
   ) {
-    this.device = new VdiskDevice(use.log, { readOnly: options.readOnly, sizeBytes: () => vdisk.sizeBytes });
+    const device = new VdiskDevice(use.log, { readOnly: options.readOnly, sizeBytes: () => vdisk.sizeBytes });
+    this.#throttled = options.throttled;
+    this.device = this.#throttled === undefined ? device : new ThrottledDevice(device, this.#throttled.throttle);
     this.description = vdisk.name;
     this.#vdisk = vdisk;
     this.#use = use;
@@ -81,6 +90,7 @@ class Session implements ExportSession {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#onClose(this);
+    this.#throttled?.done();
     this.#use.done();
     this.#resolveClosed();
   }
@@ -91,9 +101,11 @@ export class Exports implements ExportDirectory {
   /** Both by the name's hash. */
   readonly #sessions = new Map<string, Set<Session>>();
   readonly #confirming = new Map<string, Promise<void>>();
+  readonly #throttles: Throttles;
 
   constructor(options: ExportsOptions) {
     this.#options = options;
+    this.#throttles = new Throttles(options.clock);
   }
 
   get sessionCount(): number {
@@ -123,7 +135,8 @@ export class Exports implements ExportDirectory {
     if (vdisk === undefined) throw unknownExport();
     const use = await this.#options.openLogs.use(vdisk.log);
     const onClose = (closed: Session): void => this.#forget(record.nameHash, closed);
-    const session = new Session(vdisk, use, { readOnly: record.readOnly, onClose });
+    const throttled = record.limits === undefined ? undefined : this.#throttles.use(vdisk.id, record.limits);
+    const session = new Session(vdisk, use, { readOnly: record.readOnly, throttled, onClose });
     const sessions = this.#sessions.get(record.nameHash) ?? new Set();
     this.#sessions.set(record.nameHash, sessions.add(session));
     // It may have been revoked, or the disk reverted or moved, while the log was opened.

@@ -43,6 +43,8 @@ export interface ControlOptions {
   readonly pools: ReadonlyMap<string, () => Promise<{ readonly totalBytes: number; readonly freeBytes: number }>>;
 }
 
+type CreateExport = Parameters<Control["createExport"]>[1];
+
 const exportNameBytes = 32;
 const goneCheckMs = 20;
 
@@ -147,8 +149,8 @@ export class RecordControl implements Control {
     edits.putVdisk(tx, { ...vdisk, log: id, sizeBytes: snapshot.sizeBytes });
   }
 
-  async createExport(tx: Tx, request: { id: string; vdiskId: string; readOnly: boolean }): Promise<ExportInfo> {
-    const { id, vdiskId, readOnly } = request;
+  async createExport(tx: Tx, request: CreateExport): Promise<ExportInfo> {
+    const { id, vdiskId, readOnly, limits } = request;
     const vdisk = await edits.getVdisk(tx, vdiskId);
     edits.refuseUnready(vdisk);
     if (vdisk.exports.length >= engineLimits.exportsPerVdiskMax)
@@ -157,7 +159,8 @@ export class RecordControl implements Control {
     const router = await this.#routerFor(tx, vdisk.pool);
     const exportName = this.#options.random.bytes(exportNameBytes).toString("base64url");
     const nameHash = hashExportName(exportName);
-    const record: ExportRecord = { v: 1, id, vdisk: vdiskId, nameHash, readOnly, state: "live", router: router.id };
+    const limited = limits === undefined ? {} : { limits };
+    const record: ExportRecord = { v: 1, id, vdisk: vdiskId, nameHash, readOnly, state: "live", router: router.id, ...limited };
     tx.put(keys.export(id), JSON.stringify(record));
     tx.put(keys.exportName(nameHash), JSON.stringify({ v: 1, export: id }));
     edits.putVdisk(tx, { ...vdisk, exports: [...vdisk.exports, id] });

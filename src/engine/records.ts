@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { AndironError } from "../common/errors.ts";
-import type { RecordState } from "./control.ts";
+import type { IoLimits, RecordState } from "./control.ts";
 import type { SegmentId } from "./names.ts";
 
 /** A place in a log: the segment of an epoch from which on records are replayed. */
@@ -138,6 +138,8 @@ export interface ExportRecord {
   readonly state: "live" | "revoked";
   /** The router whose address was given out: it confirms a revocation by deleting the record. */
   readonly router: string;
+  /** What the requests of its connections may come to, with those of the vDisk's other exports; absent: no limit. */
+  readonly limits?: IoLimits;
 }
 
 export interface RouterRecord {

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { seededRandom } from "../../common/random.ts";
 import { put, rejectsWith, write } from "../contract-context.ts";
 import type { Registry } from "../registry.ts";
-import { ManualClock } from "./manual-clock.ts";
+import { ManualClock } from "../../common/manual-clock.fixture.ts";
 import { openInlineRegistry } from "./open.ts";
 
 const ttlMs = 9000;

@@ -1,6 +1,6 @@
 // A clock that stands still until a test moves it. Used by test files only.
 
-import type { Clock, Timer } from "../../common/clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 interface Waiting {
   readonly atMs: number;
