@@ -153,7 +153,8 @@ export class BackupRig {
   }
 
   restorer(device: RamDevice, keys: BackupRestorerOptions["keys"] = this.#options.keys): BackupRestorer {
-    const session = { device, description: "", onRevoked: () => undefined, close: () => Promise.resolve() };
+    const nothing = (): undefined => undefined;
+    const session = { device, description: "", onRevoked: nothing, clientGone: nothing, close: () => Promise.resolve() };
     return new BackupRestorer({ store: () => Promise.resolve(this.store), exports: { open: async () => session }, keys });
   }
 

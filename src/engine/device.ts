@@ -46,6 +46,11 @@ export interface ExportSession {
   readonly description: string;
   /** Called once when the attachment is gone: the server must cut the connection and drop queued requests. */
   onRevoked(cut: () => void): void;
+  /**
+   * The client went without a word, and may be connected anew already: what waits of its requests is refused, so that no old
+   * write comes after a newer one.
+   */
+  clientGone(): void;
   /** The server says that the connection has ended, with no request left inside the device. */
   close(): Promise<void>;
 }

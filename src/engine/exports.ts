@@ -86,6 +86,10 @@ class Session implements ExportSession {
     this.#cut?.();
   }
 
+  clientGone(): void {
+    this.device.revoke();
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -48,6 +48,22 @@ test("writes that wait for their limit are refused when the export goes; reads, 
   assert.ok((await readRange(again, 4096, 4096)).equals(Buffer.alloc(4096)));
 });
 
+test("what waits of a client that is gone never comes after what it writes on another connection", async (t) => {
+  const rig = await EngineRig.open();
+  t.after(() => rig.close());
+  const vdiskId = await rig.createDisk(MiB);
+  const { session } = await open(rig, vdiskId, oneWrite);
+  const [old, newer] = [systemRandom.bytes(4096), systemRandom.bytes(4096)];
+  await session.device.write(0, old, { fua: false });
+  const waiting = assert.rejects(session.device.write(0, old, { fua: false }), { code: "export_revoked" });
+  session.clientGone();
+  await waiting;
+  const { session: again } = await open(rig, vdiskId, { rates: [{ of: "write", unit: "requests", perSecond: 1_000_000 }] });
+  await again.device.write(0, newer, { fua: false });
+  await session.close();
+  assert.ok((await readRange(again, 0, 4096)).equals(newer));
+});
+
 test("the connections and the exports of one disk share its limits", async (t) => {
   const rig = await EngineRig.open();
   t.after(() => rig.close());

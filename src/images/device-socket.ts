@@ -44,7 +44,8 @@ export async function serveDevice(device: BlockDevice, path: string, mode: numbe
   const directory: ExportDirectory = {
     async open(exportName) {
       if (exportName !== socketExportName) throw new AndironError("export_not_found", "no such export");
-      return { device: watched, description: "", onRevoked: () => undefined, close: async () => undefined };
+      const nothing = (): undefined => undefined;
+      return { device: watched, description: "", onRevoked: nothing, clientGone: nothing, close: async () => undefined };
     },
   };
   const server = new NbdServer({

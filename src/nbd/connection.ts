@@ -145,8 +145,9 @@ export class Connection implements ByteSink {
 
   #peerHungUp(): void {
     this.#peerEnded = true;
-    if (this.#phase === "transmission") this.#transmission?.end();
-    else this.#socket.destroy();
+    if (this.#phase !== "transmission") return void this.#socket.destroy();
+    this.#clientGone();
+    this.#transmission?.end();
   }
 
   /** Answers the options that have come. False while one is being answered: the rest waits in `slab`. */
@@ -273,11 +274,17 @@ export class Connection implements ByteSink {
     if (this.#phase === "handshake" || this.#phase === "tls") this.#options.metrics.refused("handshake");
     this.#phase = "closed";
     this.#deadline?.cancel();
+    this.#clientGone();
     this.#transmission?.dispose();
     this.#input.dispose();
     this.#options.metrics.disconnected(this.#endReason);
     this.#options.onClosed(this);
     if (this.#transmission === undefined || this.#transmission.inDevice === 0) this.#closeSession();
+  }
+
+  /** Not after a disconnect request: what came before that is carried out. */
+  #clientGone(): void {
+    if (this.#transmission?.isDisconnected === false) this.#agreement?.session.clientGone();
   }
 
   #closeSession(): void {

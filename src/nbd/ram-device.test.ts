@@ -112,6 +112,8 @@ export class RamDirectory implements ExportDirectory {
   readonly cuts = new Set<() => void>();
   openSessions = 0;
   closedSessions = 0;
+  /** Sessions whose client went without a word. */
+  readonly gone = new Set<object>();
 
   add(name: string, sizeBytes: number): RamDevice {
     const device = new RamDevice(sizeBytes);
@@ -125,12 +127,16 @@ export class RamDirectory implements ExportDirectory {
     if (device === undefined) throw new AndironError("export_not_found", "no such export");
     this.openSessions += 1;
     let cutThis: (() => void) | undefined;
+    const session = {};
     return {
       device,
       description: `a RAM disk of ${device.sizeBytes} bytes`,
       onRevoked: (cut) => {
         cutThis = cut;
         this.cuts.add(cut);
+      },
+      clientGone: () => {
+        this.gone.add(session);
       },
       close: async () => {
         assert.equal(device.active === 0 || device.gate === undefined, true, "closed with requests in the device");

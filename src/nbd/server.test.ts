@@ -163,7 +163,25 @@ test("requests in flight are answered before a DISC or a hang-up ends the connec
     gate.resolve();
     assert.equal((await raw.rest()).length, 16 + 16 + 4);
     await until(() => rig.directory.openSessions === 0);
+    // A client that died looks like one that hangs up: what waits of its requests must not come after what it writes anew.
+    assert.equal(rig.directory.gone.size, goodbye.length > 0 ? 0 : 1);
   }
+});
+
+test("the device is told at once of a client that is cut off with requests in flight", async (t) => {
+  const rig = await startRig(t);
+  const device = rig.directory.add("disk", MiB);
+  const gate = Promise.withResolvers<void>();
+  device.gate = gate.promise;
+  const raw = await rig.raw();
+  await raw.enter("disk");
+  raw.socket.write(encodeRequest(command.flush, 0, 1, 0, 0));
+  await until(() => device.active === 1);
+  raw.socket.destroy();
+  await until(() => rig.directory.gone.size === 1);
+  assert.equal(rig.directory.openSessions, 1);
+  gate.resolve();
+  await until(() => rig.directory.openSessions === 0);
 });
 
 test("a revoked session is cut at once, and closed only when the device is done with it", async (t) => {

@@ -65,6 +65,7 @@ export class Transmission implements ByteSink {
   #blocked = false;
   #ended = false;
   #draining = false;
+  #isDisconnected = false;
   #disposed = false;
 
   constructor(options: TransmissionOptions, makeQueue: (onSent: (requests: number, bytes: number) => void) => ReplyQueue) {
@@ -78,6 +79,11 @@ export class Transmission implements ByteSink {
 
   get inDevice(): number {
     return this.#inDevice;
+  }
+
+  /** The client has asked for the end. */
+  get isDisconnected(): boolean {
+    return this.#isDisconnected;
   }
 
   get requestsInFlight(): number {
@@ -156,6 +162,7 @@ export class Transmission implements ByteSink {
   #accept(request: Request): void {
     if (request.command === command.disconnect) {
       request.releasePayload();
+      this.#isDisconnected = true;
       return this.end();
     }
     this.#requestsInFlight += 1;
