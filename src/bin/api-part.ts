@@ -139,6 +139,7 @@ function cinderSettings(config: Config, version: string): CinderSettings {
     allowsForcedUpload: DEFAULT.enable_force_upload,
     serviceTokenRoles: config.keystone_authtoken.service_token_roles.map((role) => role.toLowerCase()),
     messageLifetimeMs: DEFAULT.message_ttl * 1000,
+    backupTellingIntervalMs: DEFAULT.backup_timer_interval * 1000,
     jobs: {
       runningMax: config.jobs.running_max,
       runningPerProjectMax: config.jobs.running_per_project_max,

@@ -57,6 +57,8 @@ export interface CinderSettings {
   readonly snapshotsCountGigabytes: boolean;
   /** message_ttl. */
   readonly messageLifetimeMs: number;
+  /** backup_timer_interval. */
+  readonly backupTellingIntervalMs: number;
   /** service_down_time. */
   readonly serviceDownMs: number;
   /** service_token_roles: a service token with one of them may detach what a server uses. */
@@ -95,6 +97,7 @@ export const defaultSettings: CinderSettings = {
   },
   snapshotsCountGigabytes: true,
   messageLifetimeMs: 30 * 24 * 3600 * 1000,
+  backupTellingIntervalMs: 120_000,
   serviceDownMs: 60_000,
   serviceTokenRoles: ["service"],
   reportIntervalMs: 10_000,

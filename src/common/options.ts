@@ -145,6 +145,7 @@ export const optionGroups = {
       "File with the keys under which backups are encrypted: lines of an id and 32 bytes in hex. The first one is for new " +
         "backups; keep the others for as long as there are backups under them. Empty: backups are not encrypted.",
     ),
+    backup_timer_interval: int(120, "Seconds between two notifications of how far a backup is.", { min: 1 }),
     backup_swift_auth_version: oneOf(
       ["1", "3"],
       "1",

@@ -136,6 +136,58 @@ export const typeVerbs: Area = {
   ],
 };
 
+/** A record that says of what, and not where: what is made of it can only be deleted. */
+const importedUrl = Buffer.from(JSON.stringify({ id: "66666666-6666-4666-8666-666666666666", size: 1 })).toString("base64");
+
+/** Backups, whole and incremental; of what is known of them elsewhere nothing is told. */
+export const backupVerbs: Area = {
+  name: "backups",
+  steps: [
+    ...volume("v"),
+    prepare("POST /backups", { backup: { volume_id: "{v}", name: "b" } }, { save: { b: "backup.id" } }),
+    settled("/backups/{b}"),
+    settled("/volumes/{v}"),
+    prepare("PUT /backups/{b}", { backup: { name: "renamed" } }, { at: "3.9" }),
+    prepare("POST /backups", { backup: { volume_id: "{v}", incremental: true } }, { save: { i: "backup.id" }, pauseMs: 1100 }),
+    settled("/backups/{i}"),
+    settled("/volumes/{v}"),
+    prepare("POST /backups/{i}/restore", { restore: { volume_id: "{v}" } }),
+    settled("/volumes/{v}"),
+    settled("/backups/{i}"),
+    prepare("POST /backups/{b}/restore", { restore: { name: "other" } }, { save: { r: "restore.volume_id" } }),
+    settled("/volumes/{r}"),
+    settled("/backups/{b}"),
+    adminPrepare("GET /backups/{b}/export_record", undefined, { save: { service: "backup-record.backup_service" } }),
+    adminPrepare(
+      "POST /backups/import_record",
+      { "backup-record": { backup_service: "{service}", backup_url: importedUrl } },
+      { save: { m: "backup.id" } },
+    ),
+    settled("/backups/{m}", "error"),
+    adminPrepare("DELETE /backups/{m}"),
+    gone("/backups/{m}"),
+    adminPrepare("POST /backups/{i}/action", { "os-reset_status": { status: "error" } }),
+    settled("/backups/{i}", "error"),
+    // Cinder tells of the end after that status is there.
+    prepare("DELETE /backups/{i}", undefined, { pauseMs: 1100 }),
+    gone("/backups/{i}"),
+    adminPrepare("POST /backups/{b}/action", { "os-force_delete": {} }),
+    gone("/backups/{b}"),
+    ...snapshot("s", "v"),
+    prepare("POST /backups", { backup: { volume_id: "{v}", snapshot_id: "{s}", name: "of s" } }, { save: { o: "backup.id" } }),
+    settled("/backups/{o}"),
+    settled("/snapshots/{s}"),
+    prepare("DELETE /backups/{o}"),
+    gone("/backups/{o}"),
+    prepare("DELETE /snapshots/{s}"),
+    gone("/snapshots/{s}"),
+    prepare("DELETE /volumes/{v}"),
+    gone("/volumes/{v}"),
+    prepare("DELETE /volumes/{r}"),
+    gone("/volumes/{r}"),
+  ],
+};
+
 /** A volume for which no pool can be found. */
 export const unplacedVerbs: Area = {
   name: "without a pool",
@@ -180,4 +232,12 @@ export const groupVerbs: Area = {
   ],
 };
 
-export const allVerbs: readonly Area[] = [unplacedVerbs, volumeVerbs, attachmentVerbs, transferVerbs, typeVerbs, groupVerbs];
+export const allVerbs: readonly Area[] = [
+  unplacedVerbs,
+  volumeVerbs,
+  attachmentVerbs,
+  transferVerbs,
+  typeVerbs,
+  groupVerbs,
+  backupVerbs,
+];

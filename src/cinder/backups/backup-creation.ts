@@ -13,7 +13,7 @@ import type { Snapshot, Volume } from "../model.ts";
 import { readSnapshot, readVolume, type CinderPorts } from "../ports.ts";
 import { backupKind, readRecord, snapshotKind, volumeKind, writeRecord } from "../records.ts";
 import { backupService, type Backup } from "./backup.ts";
-import { backupCharge, checkBackupService, tellOfBackup } from "./backup-records.ts";
+import { backupCharge, checkBackupService, tellOfBackup, tellOfProgress } from "./backup-records.ts";
 import { checkBackupSource, chooseParent } from "./backup-status.ts";
 import type { CreateBackup } from "./backup-verbs.ts";
 
@@ -69,6 +69,7 @@ export class BackupCreation {
     writeRecord(tx, backupKind, backup.id, backup);
     this.#occupy(tx, volume, snapshot, ids.job);
     tellOfBackup(this.#ports, tx, context, "createBegins", backup);
+    tellOfProgress(this.#ports, tx, context, backup, 0);
     const { queue, create } = this.#parts;
     const job = await create.request(tx, backup, volume, { jobId: ids.job, requestId: context.requestId });
     await queue.enqueue(tx, create, job);

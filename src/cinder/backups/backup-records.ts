@@ -52,3 +52,14 @@ export function tellOfBackup(
 ): void {
   ports.notices.backup(tx, context, verb, { before, after, dependents: dependentsOf(ports, before) });
 }
+
+/** How much of the volume has been looked at. */
+export function tellOfProgress(ports: CinderPorts, tx: Tx, context: RequestContext, backup: Backup, percent: number): void {
+  const extra = { backup_percent: percent };
+  ports.notices.backup(tx, context, "createGoesOn", {
+    before: backup,
+    after: backup,
+    dependents: dependentsOf(ports, backup),
+    extra,
+  });
+}

@@ -120,18 +120,22 @@ export class BackupService implements Backups {
     const { id, sizeGib } = record;
     return this.#ports.store.commit(context.projectId, async (tx) => {
       const nowMs = this.#ports.clock.wallMs();
+      const { host, availabilityZone } = this.#ports.settings;
       if ((await readRecord(tx, backupKind, id)) !== undefined) throw invalidBackup("Backup already exists in database.");
       const taken = readImported(exported.service, record, nowMs);
+      const change =
+        typeof taken === "string"
+          ? { failReason: taken }
+          : ({ ...taken, status: "available", service: backupService, availabilityZone } as const);
       const backup: Backup = {
         ...unread(nowMs),
-        ...(typeof taken === "string" ? { failReason: taken } : { ...taken, status: "available", service: backupService }),
+        ...change,
         v: 1,
         id,
         projectId: context.projectId,
         userId: context.userId,
         sizeGib,
-        host: this.#ports.settings.host,
-        availabilityZone: this.#ports.settings.availabilityZone,
+        host,
       };
       await this.#ports.ledger.charge(tx, backupCharge(backup));
       const parent = backup.parentId === null ? undefined : await readRecord(tx, backupKind, backup.parentId);
@@ -146,7 +150,7 @@ export class BackupService implements Backups {
   }
 }
 
-type Unread = Omit<Backup, "v" | "id" | "projectId" | "userId" | "sizeGib" | "host" | "availabilityZone">;
+type Unread = Omit<Backup, "v" | "id" | "projectId" | "userId" | "sizeGib" | "host">;
 
 /** What an imported backup is whose record could not be read. */
 function unread(nowMs: number): Unread {
@@ -166,6 +170,7 @@ function unread(nowMs: number): Unread {
     location: null,
     encryptionKeyId: null,
     restoreVolumeId: null,
+    availabilityZone: null,
     createdAtMs: nowMs,
     updatedAtMs: null,
   };

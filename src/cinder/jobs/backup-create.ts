@@ -12,7 +12,7 @@ import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import { dropBase, dropCut } from "../backups/backup-cuts.ts";
 import type { BackupWrite, BackupWritten } from "../backups/backup-bytes.ts";
-import { tellOfBackup } from "../backups/backup-records.ts";
+import { tellOfBackup, tellOfProgress } from "../backups/backup-records.ts";
 import { checkLocation, type Backup } from "../backups/backup.ts";
 import { factsOf } from "../backups/volume-facts.ts";
 import { gibBytes, type Snapshot, type Volume } from "../model.ts";
@@ -76,6 +76,7 @@ export class BackupCreate implements JobKind<Written> {
   async advance(tx: Tx, job: Job, written: Written): Promise<JobAdvance> {
     const backup = await backupOfJob(tx, job, job.resource.id);
     if (backup !== undefined && written !== undefined && written.result === undefined) {
+      this.#tellOfStep(tx, job, backup, written.done);
       return { next: "more", checkpoint: written.cursor, done: written.done };
     }
     const result = backup === undefined ? undefined : written?.result;
@@ -83,8 +84,19 @@ export class BackupCreate implements JobKind<Written> {
     if (backup === undefined || result === undefined) return { next: "done", done: job.progress.done };
     checkLocation(result.location);
     const ready = endBackup(this.#ports, tx, backup, { ...result, status: "available" });
-    tellOfBackup(this.#ports, tx, ownersContext(backup, job.requestId), "createEnds", ready);
+    const context = ownersContext(backup, job.requestId);
+    tellOfProgress(this.#ports, tx, context, backup, 100);
+    tellOfBackup(this.#ports, tx, context, "createEnds", ready);
     return { next: "done" };
+  }
+
+  /** Once in each interval since the job began, in which a step ends. */
+  #tellOfStep(tx: Tx, job: Job, backup: Backup, done: number): void {
+    const { clock, settings } = this.#ports;
+    const intervalOf = (ms: number): number => Math.floor((ms - job.createdAtMs) / settings.backupTellingIntervalMs);
+    if (intervalOf(clock.wallMs()) === intervalOf(job.updatedAtMs)) return;
+    const percent = Math.floor((100 * done) / (backup.sizeGib * gibBytes));
+    tellOfProgress(this.#ports, tx, ownersContext(backup, job.requestId), backup, percent);
   }
 
   async undo(job: Job, run: JobRun): Promise<"more" | "done"> {

@@ -85,6 +85,7 @@ export const snapshotEvents = {
 
 export const backupEvents = {
   createBegins: [start("create", "api")],
+  createGoesOn: [{ name: "createprogress", shows: "before", from: "api" }],
   createEnds: [end("create", "api")],
   deleteBegins: [start("delete", "api")],
   deleteEnds: [end("delete", "api", "deleted")],

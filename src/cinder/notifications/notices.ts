@@ -51,6 +51,15 @@ interface Page {
 
 type Event = NotificationEvent;
 
+interface BackupShown {
+  readonly before: Backup;
+  readonly after: Backup;
+  /** How many build on it. */
+  readonly dependents: number;
+  /** Fields over those of the backup. */
+  readonly extra?: Payload;
+}
+
 export class Notices {
   readonly #options: NoticesOptions;
   /** What each transaction under way has told so far. */
@@ -94,13 +103,8 @@ export class Notices {
     }
   }
 
-  /** `dependents`: how many build on it. */
-  backup(
-    tx: Tx,
-    context: RequestContext,
-    verb: keyof typeof table.backupEvents,
-    { before, after, dependents }: { readonly before: Backup; readonly after: Backup; readonly dependents: number },
-  ): void {
+  backup(tx: Tx, context: RequestContext, verb: keyof typeof table.backupEvents, shown: BackupShown): void {
+    const { before, after, dependents, extra } = shown;
     if (!this.#isWanted()) return;
     for (const event of table.backupEvents[verb] as readonly Event[]) {
       const backup = event.shows === "before" ? before : after;
@@ -108,7 +112,7 @@ export class Notices {
         resource: `backup/${backup.id}`,
         publisher: this.#publisher("backup", event, null),
         event: `backup.${event.name}`,
-        payload: payloads.backupPayload(backup, event.status ?? backup.status, dependents),
+        payload: { ...payloads.backupPayload(backup, event.status ?? backup.status, dependents), ...extra },
       });
     }
   }
