@@ -50,6 +50,7 @@ export const peerPackages: readonly string[] = [
 
 /** What `npm run tempest -- --with-nova` needs besides; `npm test` does not install it. */
 export const novaPackages: readonly string[] = [
+  "genisoimage", // makes servers' configuration drives
   "neutron-common", // neutron-server
   "nova-api",
   "nova-compute",

@@ -18,6 +18,34 @@ type Groups = Readonly<Record<string, Readonly<Record<string, string | number | 
 /** Tempest works as the users of the accounts' file, or makes users and projects for each class of tests. */
 type Credentials = "accounts" | "dynamic";
 
+/** What servers can do with volumes. */
+const computeFeatures: Groups[string] = {
+  live_migration: true,
+  block_migration_for_live_migration: true,
+  block_migrate_cinder_iscsi: true, // of volumes, whatever they are attached by
+  volume_backed_live_migration: true,
+  volume_multiattach: true,
+  swap_volume: true,
+  attach_encrypted_volume: true,
+  stable_rescue: true,
+};
+
+const volumeFeatures: Groups[string] = {
+  multi_backend: true,
+  manage_volume: true,
+  manage_snapshot: true,
+  extend_attached_volume: true,
+  extend_attached_encrypted_volume: true,
+  snapshot: true,
+  clone: true,
+  backup: true,
+  consistency_group: true,
+  volume_revert: true,
+  // The name that later releases of Tempest give to what release 33 tests without being asked.
+  volume_image_dep_tests: true,
+  enable_volume_image_dep_tests: true,
+};
+
 /** The text of tempest.conf; what Tempest writes goes below `folder`. */
 export function writeConfiguration(cloud: Cloud, images: TempestImages, folder: string, credentials: Credentials): string {
   const { servers } = cloud;
@@ -36,13 +64,23 @@ export function writeConfiguration(cloud: Cloud, images: TempestImages, folder: 
       admin_domain_name: "Default",
     },
     identity: { uri_v3: cloud.keystone.url, auth_version: "v3", region: "RegionOne", default_domain_id: "default" },
-    service_available: { cinder: true, glance: true, nova: servers !== undefined, neutron: false, swift: false },
+    service_available: {
+      cinder: true,
+      glance: true,
+      nova: servers !== undefined,
+      barbican: servers !== undefined,
+      neutron: false,
+      swift: false,
+    },
     compute: {
       image_ref: images.first,
       image_ref_alt: images.second,
       ...(servers === undefined ? {} : { flavor_ref: servers.flavors[0], flavor_ref_alt: servers.flavors[1] }),
+      ...(servers === undefined ? {} : { min_compute_nodes: servers.hosts, max_microversion: "latest" }),
+      build_interval: 1,
       build_timeout: timeoutSeconds,
     },
+    "compute-feature-enabled": computeFeatures,
     validation: { run_validation: false },
     volume: {
       catalog_type: "block-storage",
@@ -57,21 +95,7 @@ export function writeConfiguration(cloud: Cloud, images: TempestImages, folder: 
       manage_volume_ref: "source-name,volume-%s",
       manage_snapshot_ref: "source-name,snapshot-%s",
     },
-    "volume-feature-enabled": {
-      multi_backend: true,
-      manage_volume: true,
-      manage_snapshot: true,
-      extend_attached_volume: true,
-      extend_attached_encrypted_volume: true,
-      snapshot: true,
-      clone: true,
-      backup: true,
-      consistency_group: true,
-      volume_revert: true,
-      // The name that later releases of Tempest give to what release 33 tests without being asked.
-      volume_image_dep_tests: true,
-      enable_volume_image_dep_tests: true,
-    },
+    "volume-feature-enabled": volumeFeatures,
   };
   return Object.entries(groups)
     .map(([group, options]) => {

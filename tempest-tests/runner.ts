@@ -13,6 +13,14 @@ import { type Lists, type TestResult, parseList, parseResults, rowsFor } from ".
 
 /** The tests that judge this service. */
 export const everything = String.raw`^(tempest\.api\.volume|cinder_tempest_plugin\.api|andiron_tempest_plugin)\.`;
+/** Those, and all that do something with a server and volumes: for a cloud with Nova. */
+export const everythingWithServers = `${everything}|^(${[
+  String.raw`tempest\.api\.compute\.volumes\.`,
+  String.raw`tempest\.api\.compute\.admin\.test_(volume|live_migration)`,
+  String.raw`tempest\.api\.compute\.servers\..*[vV]olume`,
+  String.raw`tempest\.scenario\.test_(volume|shelve|encrypted|stamp|snapshot|minimum)`,
+  String.raw`cinder_tempest_plugin\.scenario\.`,
+].join("|")})`;
 /** Each of these must have a test that passes: a plugin that does not load would not be missed otherwise. */
 export const suites: readonly string[] = ["tempest.api.volume.", "cinder_tempest_plugin.api.", "andiron_tempest_plugin."];
 

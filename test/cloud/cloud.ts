@@ -22,6 +22,8 @@ export interface Cloud {
 export interface ServerParts {
   /** Ids of two flavors. */
   readonly flavors: readonly [string, string];
+  /** How many hosts they can run on. */
+  readonly hosts: number;
   /** A raw disk image that boots. */
   readonly guestImage: Uint8Array;
 }

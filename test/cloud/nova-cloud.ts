@@ -1,4 +1,4 @@
-// The cloud of cloud.ts with Nova: Barbican, MariaDB, Placement, Neutron (without networks), Nova and one host of servers, with a
+// The cloud of cloud.ts with Nova: Barbican, MariaDB, Placement, Neutron (without networks), Nova and hosts of servers, with a
 // guest to boot. Nova asks Andiron with service tokens, and Andiron asks and tells Nova, as an operator sets it up. Needs root.
 
 import { readFile } from "node:fs/promises";
@@ -15,8 +15,8 @@ import { startNeutron } from "./neutron.ts";
 import { startPlacement } from "./placement.ts";
 import { makeServiceGroup } from "./service-group.ts";
 
-/** `say` is told what is being started. */
-export async function prepareNovaCloud(say: (line: string) => void): Promise<Cloud> {
+/** `say` is told what is being started; `hosts` is how many hosts of servers there are. */
+export async function prepareNovaCloud(say: (line: string) => void, hosts = 1): Promise<Cloud> {
   say("starting Keystone, RabbitMQ, Glance and Andiron");
   const cloud = await prepareCloud(askNova);
   const ends = [() => cloud.dispose()];
@@ -35,13 +35,13 @@ export async function prepareNovaCloud(say: (line: string) => void): Promise<Clo
     await Promise.allSettled(starting); // none may still be starting when another one's failure ends them
     const [, , nova] = await Promise.all(starting);
     say("starting libvirt and nova-compute");
-    await startNovaCompute(group, nova);
+    await startNovaCompute(group, nova, hosts);
     const flavors = [
       await nova.createFlavor({ name: "small", memoryMebibytes: 128 }),
       await nova.createFlavor({ name: "large", memoryMebibytes: 160 }),
     ] as const;
     const guestImage = await readFile(await makeGuestDisk(await group.makeFolder("guest"), watchDisks));
-    return { ...cloud, servers: { flavors, guestImage }, dispose };
+    return { ...cloud, servers: { flavors, hosts, guestImage }, dispose };
   } catch (error) {
     await dispose();
     throw error;
