@@ -18,6 +18,8 @@ export class ClaimJudge {
   readonly #watch: Watch;
   takeovers = 0;
   readonly outcomes = { done: 0, failed: 0, cancelled: 0 };
+  /** How often one of each kind was done. */
+  readonly done = new Map<string, number>();
 
   constructor(world: World) {
     this.#world = world;
@@ -46,7 +48,10 @@ export class ClaimJudge {
     this.#jobs.set(now.id, now);
     const wrong = before === undefined ? undefined : this.#judge(before, now);
     if (wrong !== undefined) this.#world.accuse(`job ${now.id}: ${wrong}`);
-    if (now.phase === "ended") this.outcomes[now.verdict!.outcome]++;
+    if (now.phase !== "ended") return;
+    const { outcome } = now.verdict!;
+    this.outcomes[outcome]++;
+    if (outcome === "done") this.done.set(now.kind, (this.done.get(now.kind) ?? 0) + 1);
   }
 
   #judge(before: Job, now: Job): string | undefined {

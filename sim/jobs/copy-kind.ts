@@ -4,7 +4,6 @@
 //   downloading ── all chunks ──► available        cancelled ──► gone, with its quota        failed ──► error
 
 import { AndironError } from "../../src/common/errors.ts";
-import { invalid } from "../../src/cinder/faults.ts";
 import type { JobAdvance, JobKind, JobRun } from "../../src/cinder/jobs/job-kind.ts";
 import { newJob } from "../../src/cinder/jobs/job-states.ts";
 import type { Job, JobVerdict } from "../../src/cinder/jobs/job.ts";
@@ -14,30 +13,8 @@ import { deleteRecord, jobKind, readRecord, volumeKind, writeRecord } from "../.
 import type { Tx } from "../../src/registry/atomic.ts";
 import type { Life } from "../life.ts";
 import type { World } from "../world.ts";
-
-/** What lies outside of the registry, and who put it there. */
-export class Outside {
-  /** By volume: the chunks that are there. */
-  readonly chunks = new Map<string, Set<number>>();
-  /** By job: the highest generation that acted. */
-  readonly #acted = new Map<string, number>();
-  /** Runners whose lease was taken from them behind their back: they can't know, and are not judged. */
-  readonly betrayed = new Set<string>();
-  /** Volumes that a betrayed one touched. */
-  readonly tainted = new Set<string>();
-  /** Chance of each fault, in a thousand. */
-  faults = 0;
-
-  act(world: World, job: Job, effect: (chunks: Set<number>) => void): void {
-    const last = this.#acted.get(job.id) ?? 0;
-    if (this.betrayed.has(job.runner ?? "")) this.tainted.add(job.resource.id);
-    else if (job.generation < last) world.accuse(`job ${job.id}: generation ${job.generation} acts after ${last}`);
-    this.#acted.set(job.id, Math.max(last, job.generation));
-    const chunks = this.chunks.get(job.resource.id) ?? new Set<number>();
-    this.chunks.set(job.resource.id, chunks);
-    effect(chunks);
-  }
-}
+import { JobFaults } from "./job-faults.ts";
+import type { Outside } from "./outside.ts";
 
 interface CopyWorld {
   readonly world: World;
@@ -54,9 +31,11 @@ export class SimCopy implements JobKind<number> {
   readonly stepTimeoutMs = 40_000;
   readonly deadlineMs = 3600_000;
   readonly #at: CopyWorld;
+  readonly #faults: JobFaults;
 
   constructor(at: CopyWorld) {
     this.#at = at;
+    this.#faults = new JobFaults(at.life, at.outside);
   }
 
   /** The request: status, quota and job in one transaction. */
@@ -75,15 +54,15 @@ export class SimCopy implements JobKind<number> {
 
   async work(job: Job, run: JobRun): Promise<number> {
     const from = nextOf(job);
-    const until = Math.min(from + 1 + this.#below(4), Number(job.params["chunks"]));
-    await this.#fault();
+    const until = Math.min(from + 1 + this.#faults.below(4), Number(job.params["chunks"]));
+    await this.#faults.strike();
     for (let chunk = from; chunk < until; chunk++) {
       await this.#at.life.later(300);
       if (!run.mayAct()) throw new AndironError("lease_lost", "not certain to have the job");
       this.#at.outside.act(this.#at.world, job, (chunks) => void chunks.add(chunk));
       if (run.shouldYield()) return chunk + 1;
     }
-    return this.#isHit() ? from : until;
+    return this.#faults.isHit() ? from : until;
   }
 
   async advance(tx: Tx, job: Job, next: number): Promise<JobAdvance> {
@@ -96,7 +75,7 @@ export class SimCopy implements JobKind<number> {
   }
 
   async undo(job: Job, run: JobRun): Promise<"more" | "done"> {
-    await this.#fault();
+    await this.#faults.strike();
     await this.#at.life.later(300);
     if (!run.mayAct()) throw new AndironError("lease_lost", "not certain to have the job");
     this.#at.outside.act(this.#at.world, job, (chunks) => chunks.clear());
@@ -104,7 +83,7 @@ export class SimCopy implements JobKind<number> {
   }
 
   async settle(tx: Tx, job: Job, verdict: JobVerdict): Promise<void> {
-    if (this.#isHit()) throw new AndironError("backend_unavailable", "simulated");
+    if (this.#faults.isHit()) throw new AndironError("backend_unavailable", "simulated");
     const volume = await this.#volume(tx, job);
     if (volume === undefined) return;
     if (verdict.outcome === "failed") return this.#free(tx, volume, "error");
@@ -122,28 +101,6 @@ export class SimCopy implements JobKind<number> {
   async #volume(tx: Tx, job: Job): Promise<Volume | undefined> {
     const volume = await readRecord(tx, volumeKind, job.resource.id);
     return volume?.jobId === job.id ? volume : undefined;
-  }
-
-  async #fault(): Promise<void> {
-    if (!this.#isHit()) return;
-    switch (this.#below(5)) {
-      case 0:
-        throw invalid("simulated refusal");
-      case 1:
-        return this.#at.life.kill();
-      case 2:
-        return this.#at.life.sleep(120_000); // deaf to its signal
-      default:
-        throw new AndironError("backend_unavailable", "simulated");
-    }
-  }
-
-  #isHit(): boolean {
-    return this.#below(1000) < this.#at.outside.faults;
-  }
-
-  #below(bound: number): number {
-    return this.#at.life.random.below(bound);
   }
 }
 

@@ -5,10 +5,8 @@ import { createCinder, type CinderService } from "../../src/cinder/cinder.ts";
 import { CinderFault } from "../../src/cinder/faults.ts";
 import { RulePolicy } from "../../src/cinder/policy/rule-policy.ts";
 import { jobKind, jobRunnerKind, parseRecord } from "../../src/cinder/records.ts";
-import { noBackupBytes } from "../../src/cinder/backups/backup-bytes.ts";
 import { noDiskCopies } from "../../src/cinder/disk-copies.ts";
 import { noKeys } from "../../src/cinder/keys.ts";
-import { noImages } from "../../src/cinder/images.ts";
 import { anyProject, noServers, type CinderPorts } from "../../src/cinder/ports.ts";
 import { RecordControl } from "../../src/cinder/record-control.ts";
 import { defaultSettings } from "../../src/cinder/settings.ts";
@@ -17,7 +15,13 @@ import type { Registry } from "../../src/registry/registry.ts";
 import { Life } from "../life.ts";
 import { registryOf } from "../registry-port.ts";
 import { describeError, type World } from "../world.ts";
-import { SimCopy, type Outside } from "./copy-kind.ts";
+import { SimCopy } from "./copy-kind.ts";
+import type { Outside } from "./outside.ts";
+import { SimBackups } from "./sim-backups.ts";
+import { simImages } from "./sim-images.ts";
+
+const { quotas } = defaultSettings;
+const endless = { ...quotas, volumes: -1, snapshots: -1, gigabytes: -1, backups: -1, backup_gigabytes: -1, groups: -1 };
 
 export class JobProcess {
   readonly life: Life;
@@ -25,10 +29,15 @@ export class JobProcess {
   copy!: SimCopy;
   ports!: CinderPorts;
   isServing = false;
+  /** Requests that it has not answered. */
+  asked = 0;
   readonly #world: World;
+  readonly #outside: Outside;
+  readonly #runners = new Set<string>();
 
   constructor(world: World, outside: Outside, fuse: number) {
     this.#world = world;
+    this.#outside = outside;
     this.life = new Life(world.clock, world.fork(), fuse);
     const shared = { registry: this.#watched(registryOf(this.life, world.registry)), clock: this.life, random: world.fork() };
     this.cinder = createCinder({
@@ -37,12 +46,12 @@ export class JobProcess {
       policy: new RulePolicy(),
       servers: noServers,
       projects: anyProject,
-      images: noImages,
+      images: simImages(this.life, outside),
       keys: noKeys,
       copies: noDiskCopies,
-      backups: noBackupBytes,
+      backups: new SimBackups({ world, life: this.life, outside, isBetrayed: () => this.#isBetrayed() }),
       log: { level: () => "INFO", setLevel: () => undefined },
-      settings: { ...defaultSettings, quotas: { ...defaultSettings.quotas, volumes: -1, snapshots: -1, gigabytes: -1 } },
+      settings: { ...defaultSettings, quotas: endless },
       jobObserver: { progressed: () => undefined, failed: () => undefined, ended: () => undefined },
       jobKinds: (ports) => {
         this.ports = ports;
@@ -55,7 +64,7 @@ export class JobProcess {
 
   /** Accuses this process when it writes a job under a claim that it never made. A cancel, and a new job, need none. */
   #watched(registry: Registry): Registry {
-    const runners = new Set<string>();
+    const runners = this.#runners;
     const claims = new Set<string>();
     return {
       ...registry,
@@ -77,6 +86,10 @@ export class JobProcess {
     };
   }
 
+  #isBetrayed(): boolean {
+    return [...this.#runners].some((id) => this.#outside.betrayed.has(id));
+  }
+
   start(): void {
     this.cinder.start().then(
       () => (this.isServing = true),
@@ -89,6 +102,7 @@ export class JobProcess {
 
   /** A request of a user: refusals are answers, trouble of the moment is noted, anything else breaks a promise. */
   async ask(what: string, request: () => Promise<unknown>): Promise<void> {
+    this.asked++;
     try {
       await request();
       this.#note(`${what}: done`);
@@ -97,6 +111,8 @@ export class JobProcess {
       if (error instanceof CinderFault) return;
       if (error instanceof AndironError && !["internal", "data", "invalid"].includes(error.kind)) return;
       if (this.life.isAlive) this.#world.accuse(`${what}: ${describeError(error)}`);
+    } finally {
+      this.asked--;
     }
   }
 
