@@ -31,10 +31,10 @@ try {
     budgetMs: Number(values.minutes) * 60_000,
     report: (line) => console.log(`campaign: ${line}`),
   });
-  console.log(`\nkind          under way in  done  not begun`);
+  console.log(`\nkind            under way in  done  not begun`);
   for (const [name, { kills: underWay, endings }] of kinds) {
     const figures = [String(underWay).padStart(12), String(endings.done).padStart(4), String(endings["not begun"]).padStart(9)];
-    console.log(`${name.padEnd(12)}  ${figures.join("  ")}`);
+    console.log(`${name.padEnd(14)}  ${figures.join("  ")}`);
   }
   const settled = (settledMsMax / 1000).toFixed(1);
   console.log(`campaign: seed ${seed}: ${kills} kills and ${killsInStart} in a start; at rest after ${settled} s at most`);

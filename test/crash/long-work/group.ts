@@ -124,7 +124,7 @@ export class GroupSnapshot implements LongWork {
 
 export class GroupCopy implements LongWork {
   readonly name = "group-copy";
-  readonly tookMs = 300;
+  readonly tookMs = 60;
   readonly #rig: Rig;
   #groupId = "";
   #disks: ReadonlyMap<string, Content> = new Map();
@@ -176,7 +176,7 @@ export class GroupCopy implements LongWork {
 
 export class GroupDelete implements LongWork {
   readonly name = "group-delete";
-  readonly tookMs = 300;
+  readonly tookMs = 60;
   readonly #rig: Rig;
   #groupId = "";
 
