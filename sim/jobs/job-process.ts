@@ -11,6 +11,7 @@ import { anyProject, noServers, type CinderPorts } from "../../src/cinder/ports.
 import { RecordControl } from "../../src/cinder/record-control.ts";
 import { defaultSettings } from "../../src/cinder/settings.ts";
 import { AndironError } from "../../src/common/errors.ts";
+import type { Random } from "../../src/common/random.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { Life } from "../life.ts";
 import { registryOf } from "../registry-port.ts";
@@ -34,15 +35,18 @@ export class JobProcess {
   readonly #world: World;
   readonly #outside: Outside;
   readonly #runners = new Set<string>();
+  readonly #control: RecordControl;
 
   constructor(world: World, outside: Outside, fuse: number) {
     this.#world = world;
     this.#outside = outside;
     this.life = new Life(world.clock, world.fork(), fuse);
     const shared = { registry: this.#watched(registryOf(this.life, world.registry)), clock: this.life, random: world.fork() };
+    this.#control = new RecordControl(shared.registry, shared);
+    this.#control.holdBack = true;
     this.cinder = createCinder({
       ...shared,
-      control: new RecordControl(shared.registry, shared),
+      control: this.#control,
       policy: new RulePolicy(),
       servers: noServers,
       projects: anyProject,
@@ -98,6 +102,19 @@ export class JobProcess {
         this.life.kill();
       },
     );
+  }
+
+  /** What the owners of disks do: some of what is pending is there now, or cannot be had. */
+  async settle(random: Random): Promise<void> {
+    for (const kind of ["vdisk", "snapshot"] as const) {
+      const { entries } = await this.#world.registry.range({ prefix: `${kind}/` });
+      for (const { key, value } of entries) {
+        if ((JSON.parse(value) as { readonly state: string }).state !== "pending" || random.below(2) === 0) continue;
+        const isLost = random.below(1000) < this.#outside.faults;
+        const [state, silently] = [isLost ? "error" : "ready", random.below(2) === 0] as const;
+        void this.#control.settle(kind, key.slice(kind.length + 1), state, silently).catch(() => undefined);
+      }
+    }
   }
 
   /** A request of a user: refusals are answers, trouble of the moment is noted, anything else breaks a promise. */

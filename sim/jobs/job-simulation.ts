@@ -3,6 +3,7 @@
 // what rest-judge.ts says.
 
 import { jobRunnerKind } from "../../src/cinder/records.ts";
+import { defaultSettings } from "../../src/cinder/settings.ts";
 import { describeError, World } from "../world.ts";
 import { ClaimJudge } from "./claim-judge.ts";
 import { JobProcess } from "./job-process.ts";
@@ -23,6 +24,8 @@ export interface JobOutcomes {
 
 const troubledMs = 150_000;
 const restMsMax = 30 * 60_000;
+/** When nothing is under way: until all has been looked at that nobody was told of. */
+const settledMs = 2 * defaultSettings.reconcileIntervalMs + 5000;
 const forever = Number.MAX_SAFE_INTEGER;
 
 export async function simulateJobs(seed: number): Promise<JobOutcomes> {
@@ -50,6 +53,7 @@ class JobSimulation {
   readonly #users: Users;
   #processes: JobProcess[] = [];
   deaths = 0;
+  #settleMs = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -65,6 +69,7 @@ class JobSimulation {
     let nextMs = 0;
     while (clock.monotonicMs() < endMs && this.#world.violation === undefined) {
       this.#replaceDead(count, () => 20 + random.below(2 ** (4 + random.below(9))));
+      this.#settle();
       if (clock.monotonicMs() >= nextMs) {
         this.#disturb();
         nextMs = clock.monotonicMs() + random.below(3000);
@@ -87,6 +92,14 @@ class JobSimulation {
       living.push(process);
     }
     this.#processes = living;
+  }
+
+  #settle(): void {
+    const { clock, random } = this.#world;
+    if (clock.monotonicMs() < this.#settleMs) return;
+    this.#settleMs = clock.monotonicMs() + random.below(1500);
+    const process = this.#processes.find((one) => one.isServing && one.life.isAlive);
+    if (process !== undefined) void process.settle(random);
   }
 
   #disturb(): void {
@@ -123,14 +136,16 @@ class JobSimulation {
     const { clock } = this.#world;
     const endMs = clock.monotonicMs() + restMsMax;
     let verdict: string | undefined = "it never looked";
-    let nextMs = 0;
-    while (this.#world.violation === undefined && clock.monotonicMs() < endMs && verdict !== undefined) {
+    let [nextMs, quietMs] = [0, clock.monotonicMs() + settledMs];
+    while (this.#world.violation === undefined && clock.monotonicMs() < Math.min(quietMs, endMs)) {
       this.#replaceDead(2, () => forever);
+      this.#settle();
       await clock.step();
       if (clock.monotonicMs() < nextMs) continue;
       nextMs = clock.monotonicMs() + 5000;
       const process = this.#processes.find((one) => one.isServing);
       if (process !== undefined) verdict = this.#findUnfinished(process);
+      if (verdict !== undefined) quietMs = clock.monotonicMs() + settledMs;
     }
     if (verdict !== undefined) return this.#world.accuse(verdict);
     await this.#finish();

@@ -202,11 +202,13 @@ export class RecordControl implements Control {
     return () => this.#listeners.delete(listener);
   }
 
-  /** What an owner does: ends what is pending. `silently`: nobody is told. */
+  /** What an owner does: ends what is pending, unless it is gone. `silently`: nobody is told. */
   async settle(kind: "vdisk" | "snapshot", id: string, state: SettledState, silently = false): Promise<void> {
     const key = kind === "vdisk" ? vdiskKey(id) : snapshotKey(id);
     await atomically(this.#registry, this.#options, async (tx) => {
-      const record = JSON.parse((await tx.get(key)) ?? "{}") as VdiskRecord;
+      const text = await tx.get(key);
+      if (text === undefined) return;
+      const record = JSON.parse(text) as VdiskRecord;
       tx.put(key, JSON.stringify(state === "error" ? { ...record, state, message: "the log is lost" } : { ...record, state }));
     });
     const message = state === "error" ? { message: "the log is lost" } : {};
