@@ -90,7 +90,7 @@ async function exportVolume(
   const type = volume.typeId === null ? undefined : await readRecord(tx, typeKind, volume.typeId);
   const qos = type?.qosSpecsId == null ? undefined : await readRecord(tx, qosKind, type.qosSpecsId);
   const limits = backEndLimits(qos, volume.sizeGib);
-  const wanted = { id: attachmentId, vdiskId: volume.id, readOnly: mode === "ro", ...(limits === undefined ? {} : { limits }) };
+  const wanted = { id: attachmentId, vdiskId: volume.id, readOnly: mode === "ro", limits };
   const made = await ports.control.createExport(tx, wanted);
   return {
     driver_volume_type: "nbd",

@@ -153,7 +153,12 @@ export interface Control {
   /** `id` is the attachment's. A vDisk may have several exports at once (live migration, multiattach). */
   createExport(
     tx: Tx,
-    request: { readonly id: string; readonly vdiskId: string; readonly readOnly: boolean; readonly limits?: IoLimits },
+    request: {
+      readonly id: string;
+      readonly vdiskId: string;
+      readonly readOnly: boolean;
+      readonly limits?: IoLimits | undefined;
+    },
   ): Promise<ExportInfo>;
   /** From the commit on no new connection is let in; cutting the present ones follows (see exportGone). No error if unknown. */
   revokeExport(tx: Tx, exportId: string): Promise<void>;

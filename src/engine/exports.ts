@@ -16,7 +16,7 @@ import type { ExportDirectory, ExportSession } from "./device.ts";
 import type { LogUse, OpenLogs } from "./open-logs.ts";
 import type { ExportRecord, VdiskRecord } from "./records.ts";
 import { hashExportName, keys, parseRecord } from "./records.ts";
-import { Throttles } from "./throttle.ts";
+import { Throttles, type ThrottleUse } from "./throttle.ts";
 import { type RevocableDevice, ThrottledDevice } from "./throttled-device.ts";
 import { VdiskDevice } from "./vdisk/device.ts";
 
@@ -36,7 +36,7 @@ class Session implements ExportSession {
   readonly closed: Promise<void>;
   readonly #vdisk: VdiskRecord;
   readonly #onClose: (session: Session) => void;
-  readonly #throttled: ReturnType<Throttles["use"]> | undefined;
+  readonly #throttled: ThrottleUse | undefined;
   readonly #resolveClosed: () => void;
   #use: LogUse;
   #cut: (() => void) | undefined;
@@ -48,7 +48,7 @@ class Session implements ExportSession {
     use: LogUse,
     options: {
       readonly readOnly: boolean;
-      readonly throttled: ReturnType<Throttles["use"]> | undefined;
+      readonly throttled: ThrottleUse | undefined;
       readonly onClose: (session: Session) => void;
     },
   ) {

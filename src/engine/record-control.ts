@@ -159,8 +159,7 @@ export class RecordControl implements Control {
     const router = await this.#routerFor(tx, vdisk.pool);
     const exportName = this.#options.random.bytes(exportNameBytes).toString("base64url");
     const nameHash = hashExportName(exportName);
-    const limited = limits === undefined ? {} : { limits };
-    const record: ExportRecord = { v: 1, id, vdisk: vdiskId, nameHash, readOnly, state: "live", router: router.id, ...limited };
+    const record: ExportRecord = { v: 1, id, vdisk: vdiskId, nameHash, readOnly, state: "live", router: router.id, limits };
     tx.put(keys.export(id), JSON.stringify(record));
     tx.put(keys.exportName(nameHash), JSON.stringify({ v: 1, export: id }));
     edits.putVdisk(tx, { ...vdisk, exports: [...vdisk.exports, id] });

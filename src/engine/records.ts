@@ -139,7 +139,7 @@ export interface ExportRecord {
   /** The router whose address was given out: it confirms a revocation by deleting the record. */
   readonly router: string;
   /** What the requests of its connections may come to, with those of the vDisk's other exports; absent: no limit. */
-  readonly limits?: IoLimits;
+  readonly limits?: IoLimits | undefined;
 }
 
 export interface RouterRecord {

@@ -127,6 +127,23 @@ test("who is refused waits no more, the others go on in order, and limits may ch
   assert.deepEqual(order.slice(3), ["d", "e"]);
 });
 
+test("a wait that is longer than a timer can be is waited for in parts", async () => {
+  const delays: number[] = [];
+  const clock = new ManualClock();
+  const after = clock.after.bind(clock);
+  clock.after = (delayMs, fire) => {
+    delays.push(delayMs);
+    return after(delayMs, fire);
+  };
+  const throttle = new Throttle(clock, { rates: [{ of: "write", unit: "bytes", perSecond: 1 }] });
+  assert.equal(throttle.take("write", 32 * 1024 * 1024, clock), undefined);
+  const waiting = throttle.take("write", 1, clock);
+  await clock.advance(600_000);
+  assert.ok(delays.length > 5 && delays.every((delayMs) => delayMs < 2 ** 31), String(delays));
+  throttle.cancel(clock);
+  await assert.rejects(waiting!, { code: "export_revoked" });
+});
+
 test("those who use one vDisk share its limits, and the last takes them along", async () => {
   const clock = new ManualClock();
   const throttles = new Throttles(clock);

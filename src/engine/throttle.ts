@@ -12,8 +12,8 @@ import type { IoLimits, RateLimit, RequestKind } from "./control.ts";
 
 /** Timers fire this late, and requests come in batches. */
 const toleranceMs = 20;
-/** A timer set for less would fire early. */
-const timerMsMin = 1;
+/** A timer set for less would fire early; one for more than 31 bits can hold would fire at once, so it is set again and again. */
+const timerMs = { min: 1, max: 60_000 };
 
 const otherKind: Readonly<Record<RequestKind, RequestKind>> = { read: "write", write: "read" };
 
@@ -114,7 +114,8 @@ export class Throttle {
       .filter((kind) => this.#waiting[kind].length > 0)
       .map((kind) => this.#waitMs(kind, nowMs));
     if (waits.length === 0) return;
-    this.#timer = this.#clock.after(Math.max(Math.ceil(Math.min(...waits)), timerMsMin), () => this.#pump());
+    const delayMs = Math.min(Math.max(Math.ceil(Math.min(...waits)), timerMs.min), timerMs.max);
+    this.#timer = this.#clock.after(delayMs, () => this.#pump());
   }
 
   /** Of those that may go; where both may, they take turns. */
@@ -142,6 +143,11 @@ function bucketsOf(limit: RateLimit): Bucket[] {
   return [new Bucket(limit, perSecond, earnedMs + toleranceMs), new Bucket(limit, burst.perSecond, toleranceMs)];
 }
 
+export interface ThrottleUse {
+  readonly throttle: Throttle;
+  done(): void;
+}
+
 /** The throttles of a router's vDisks that are connected to. */
 export class Throttles {
   readonly #clock: Clock;
@@ -152,7 +158,7 @@ export class Throttles {
   }
 
   /** The vDisk's, with these limits from now on. It goes, and what it knew, when all who use it are done. */
-  use(vdiskId: string, limits: IoLimits): { readonly throttle: Throttle; readonly done: () => void } {
+  use(vdiskId: string, limits: IoLimits): ThrottleUse {
     const entry = this.#present.get(vdiskId) ?? { throttle: new Throttle(this.#clock, limits), users: 0 };
     this.#present.set(vdiskId, entry);
     entry.throttle.setLimits(limits);

@@ -14,7 +14,7 @@ const oneWrite: IoLimits = { rates: [{ of: "write", unit: "requests", perSecond:
 
 async function open(rig: EngineRig, vdiskId: string, limits?: IoLimits): Promise<{ session: ExportSession; id: string }> {
   const id = systemRandom.uuid();
-  const request = { id, vdiskId, readOnly: false, ...(limits === undefined ? {} : { limits }) };
+  const request = { id, vdiskId, readOnly: false, limits };
   const { exportName } = await rig.atomically((tx) => rig.control.createExport(tx, request));
   const session = await rig.router.exports.open(exportName);
   session.onRevoked(() => void session.close());
@@ -74,6 +74,10 @@ test("the connections and the exports of one disk share its limits", async (t) =
   const waiting = Promise.allSettled([second.session.device.write(0, data, { fua: false })]);
   const answered = await Promise.race([waiting, first.session.device.flush().then(() => "waits")]);
   assert.equal(answered, "waits");
+  // One that was made without limits has none, and takes none away.
+  const { session: free } = await open(rig, vdiskId);
+  for (let count = 0; count < 20; count++) await free.device.write(4096, data, { fua: false });
+  assert.equal(await Promise.race([waiting, free.device.flush().then(() => "waits")]), "waits");
   // The export that was connected to last says what counts, for what waits too.
   await open(rig, vdiskId, { rates: [{ of: "write", unit: "requests", perSecond: 1_000_000 }] });
   assert.deepEqual((await waiting)[0]!.status, "fulfilled");
