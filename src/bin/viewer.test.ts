@@ -1,0 +1,83 @@
+// What verify says of a pool whose cleaner works meanwhile, and of one that lost something.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Registry } from "../registry/registry.ts";
+import { EngineRig, rigPool, smallSettings } from "../engine/engine-rig.fixture.ts";
+import { KiB, MiB } from "../engine/limits.ts";
+import { parseObjectName } from "../engine/names.ts";
+import { keys } from "../engine/records.ts";
+import { openViewer } from "./viewer.ts";
+import type { VerifyResult } from "../engine/verify.ts";
+import { Verifier } from "../engine/verify.ts";
+
+const quiet = { debug: () => undefined, info: () => undefined, warning: () => undefined, error: () => undefined };
+
+function verify(rig: EngineRig, registry: Registry = rig.registry): Promise<VerifyResult> {
+  const context = openViewer({ pool: rigPool, registry, backend: rig.backend, settings: smallSettings, log: quiet });
+  return new Verifier(context, { readData: true }).run();
+}
+
+/** A disk that nobody has open, written over `times`; all but the last time is dead. */
+async function overwritten(rig: EngineRig, times: number): Promise<string> {
+  const vdiskId = await rig.createDisk(MiB);
+  const session = await rig.open(vdiskId);
+  for (let round = 0; round < times; round++) {
+    for (let at = 0; at < MiB; at += 64 * KiB) await session.device.write(at, Buffer.alloc(64 * KiB, round + 1), { fua: true });
+  }
+  await rig.detach(vdiskId);
+  return (await rig.control.vdisk(vdiskId))!.id;
+}
+
+const segmentsOf = async (rig: EngineRig): Promise<string[]> =>
+  (await rig.backend.list("", { limit: 1000 })).filter((name) => parseObjectName(name)?.kind === "segment");
+
+async function clean(rig: EngineRig): Promise<void> {
+  for (let pass = 0; pass < 3; pass++) await rig.router.cleaners.get(rigPool)!.pass();
+}
+
+/** The registry, with `between` after each time the epochs of a log were read. */
+function interrupted(registry: Registry, between: () => Promise<void>): Registry {
+  return new Proxy(registry, {
+    get(target, name) {
+      if (name !== "range") return Reflect.get(target, name).bind(target) as unknown;
+      return async (asked: Parameters<Registry["range"]>[0]) => {
+        const found = await target.range(asked);
+        if ("prefix" in asked && asked.prefix.startsWith(keys.epochs("").slice(0, -1))) await between();
+        return found;
+      };
+    },
+  });
+}
+
+test("what the cleaner drops and deletes between two reads of verify is no finding, also without an owner", async () => {
+  const rig = await EngineRig.open();
+  try {
+    await overwritten(rig, 6);
+    const before = (await segmentsOf(rig)).length;
+    const result = await verify(
+      rig,
+      interrupted(rig.registry, () => clean(rig)),
+    );
+    assert.ok((await segmentsOf(rig)).length < before - 8, "the cleaner dropped nothing: the test is no test");
+    assert.deepEqual(result.findings, []);
+    assert.ok(result.segments > 0 && result.clusters === 256);
+  } finally {
+    await rig.close();
+  }
+});
+
+test("an object that is missing is a finding, however often it is looked for", async () => {
+  const rig = await EngineRig.open();
+  try {
+    await overwritten(rig, 2);
+    await clean(rig);
+    const [lost] = (await segmentsOf(rig)).slice(-1);
+    await rig.backend.delete(lost!);
+    const { findings } = await verify(rig);
+    assert.match(findings[0] ?? "", /^segment 1-\d+ of log [-0-9a-f]+ is missing$/);
+    assert.equal(new Set(findings).size, findings.length);
+  } finally {
+    await rig.close();
+  }
+});
