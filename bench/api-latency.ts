@@ -86,17 +86,17 @@ async function timeOperations(api: BlockStorage, volumeId: string, count: number
   return times;
 }
 
-async function startVolume(api: BlockStorage, volume: VolumeRequest): Promise<string> {
+export async function startVolume(api: BlockStorage, volume: VolumeRequest): Promise<string> {
   return (await api.call<{ volume: { id: string } }>("POST", "/volumes", { volume })).volume.id;
 }
 
-async function startSnapshot(api: BlockStorage, volumeId: string): Promise<string> {
+export async function startSnapshot(api: BlockStorage, volumeId: string): Promise<string> {
   const body = { snapshot: { volume_id: volumeId, force: true } };
   return (await api.call<{ snapshot: { id: string } }>("POST", "/snapshots", body)).snapshot.id;
 }
 
 /** Adds the time until what `start` made is available; resolves with its id. */
-async function timed(
+export async function timed(
   times: number[],
   api: BlockStorage,
   collection: "volumes" | "snapshots",
@@ -114,7 +114,8 @@ async function timed(
   return id;
 }
 
-async function waitFor(isDone: () => Promise<boolean>): Promise<void> {
+/** Asks each millisecond. */
+export async function waitFor(isDone: () => Promise<boolean>): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + pollMsMax;
   while (!(await isDone())) {
     if (systemClock.monotonicMs() > deadlineMs) throw new Error(`an operation of the API took longer than ${pollMsMax} ms`);

@@ -2,6 +2,7 @@
 //
 //     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record]     our figures beside the peers', as ratios
 //     npm run bench -- api (the same options)                               the Block Storage API beside Debian's Cinder
+//     npm run bench -- scale (the same options)                             what must hold whatever the size, beside limits
 //     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
 //     npm run bench -- rows                                                 the names that --only understands
 //
@@ -19,9 +20,11 @@ import { recordRun } from "./history.ts";
 import { fullScale, quickScale } from "./lab.ts";
 import { measureProfile } from "./profile.ts";
 import { formatRows } from "./row.ts";
+import { fullSizes, quickSizes } from "./scale-lab.ts";
+import { measureScale, scaleRowNames } from "./scale.ts";
 
 const usage =
-  "usage: npm run bench -- data|api [--json] [--quick] [--rounds N] [--only ROW] [--record] | " +
+  "usage: npm run bench -- data|api|scale [--json] [--quick] [--rounds N] [--only ROW] [--record] | " +
   "profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
@@ -45,12 +48,12 @@ async function main(argv: string[]): Promise<number> {
   const options = { json: flag, quick: flag, record: flag, only: { type: "string" }, rounds: { type: "string" } } as const;
   const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
   const bench = positionals[0];
-  if (positionals.length !== 1 || !["data", "api", "profile", "rows"].includes(bench ?? "")) {
+  if (positionals.length !== 1 || !["data", "api", "scale", "profile", "rows"].includes(bench ?? "")) {
     say(usage);
     return 2;
   }
   if (bench === "rows") {
-    console.log([...dataRowNames, ...apiBenchRowNames].join("\n"));
+    console.log([...dataRowNames, ...apiBenchRowNames, ...scaleRowNames].join("\n"));
     return 0;
   }
   const { missing, reason } = ensurePeers(say);
@@ -64,11 +67,13 @@ async function main(argv: string[]): Promise<number> {
     console.log(await measureProfile({ scale, only, say }));
     return 0;
   }
-  const rows =
+  const measured =
     bench === "api"
       ? await measureApiBeside({ only, say }, withRounds(quick ? quickApiScale : fullApiScale, rounds))
-      : await measureData({ scale, only, say });
-  if (values.record) await recordRun(bench === "api" ? "api" : "data", quick, rows);
-  console.log(values.json ? JSON.stringify({ rows }) : formatRows(rows));
+      : bench === "scale"
+        ? await measureScale({ sizes: withRounds(quick ? quickSizes : fullSizes, rounds), only, say })
+        : await measureData({ scale, only, say });
+  if (values.record) await recordRun(bench!, quick, measured);
+  console.log(values.json ? JSON.stringify({ rows: measured }) : formatRows(measured));
   return 0;
 }

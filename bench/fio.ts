@@ -33,8 +33,8 @@ interface FioReport {
   }[];
 }
 
-/** How long: for a time, whatever is done in it, or so many times over the whole range. */
-export type Extent = { readonly runMs: number } | { readonly passes: number };
+/** How long: for a time, whatever is done in it, so many times over the whole range, or for so many bytes. */
+export type Extent = { readonly runMs: number } | { readonly passes: number } | { readonly ioBytes: number };
 
 /** Runs the workload on the first `rangeBytes` of each disk, all disks at once; resolves with the sum. */
 export async function runFio(
@@ -56,13 +56,18 @@ export async function runFio(
     percentile_list: 99.9,
     ...(workload.pattern === "randrw" ? { rwmixread: 70 } : {}),
     ...(workload.flushes === true ? { fsync: 1 } : {}),
-    ...("passes" in extent ? { loops: extent.passes } : { runtime: `${extent.runMs}ms` }),
+    ...optionsOf(extent),
   };
   const options = Object.entries(common).map(([name, value]) => `--${name.replace("output_format", "output-format")}=${value}`);
-  const flags = ["--norandommap", "--thread", "--group_reporting", ...("passes" in extent ? [] : ["--time_based"])];
+  const flags = ["--norandommap", "--thread", "--group_reporting", ...("runMs" in extent ? ["--time_based"] : [])];
   const jobs = disks.flatMap((disk, number) => [`--name=disk${number}`, `--uri=${uriOf(disk)}`]);
-  const text = await runOk("fio", [...options, ...flags, ...jobs], { folder, timeoutMs: 600_000 });
+  const text = await runOk("fio", [...options, ...flags, ...jobs], { folder, timeoutMs: 1_200_000 });
   return readReport(text);
+}
+
+function optionsOf(extent: Extent): Readonly<Record<string, string | number>> {
+  if ("passes" in extent) return { loops: extent.passes };
+  return "ioBytes" in extent ? { io_size: extent.ioBytes } : { runtime: `${extent.runMs}ms` };
 }
 
 /** Takes the figures from fio's JSON, which follows what its engines print. Throws on an I/O error. */

@@ -51,7 +51,7 @@ export const counterTable = {
     labels: [],
   },
   andiron_notifications_failures_total: { help: "Failed tries to send notifications; they are repeated.", labels: [] },
-  andiron_backend_bytes_total: { help: "Bytes moved to and from the backend, by verb.", labels: ["verb"] },
+  andiron_backend_bytes_total: { help: "Bytes read from the backend and stored on it, by verb.", labels: ["verb"] },
 } as const satisfies Record<string, CounterRow>;
 
 export const gaugeTable = {

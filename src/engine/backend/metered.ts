@@ -2,6 +2,7 @@
 // figures itself; the metrics of the process do. Placed outside the retries it measures what the engine feels, inside
 // what the backend does.
 
+import { stat } from "node:fs/promises";
 import type { Clock } from "../../common/clock.ts";
 import { errorCodeOf, type ErrorCode } from "../../common/errors.ts";
 import type { BackendVerb, Capacity, ListOptions, ObjectBackend } from "./backend.ts";
@@ -9,7 +10,7 @@ import type { BackendVerb, Capacity, ListOptions, ObjectBackend } from "./backen
 export interface BackendOperation {
   readonly verb: BackendVerb;
   readonly durationMs: number;
-  /** Bytes moved; 0 when it failed, and for putFile (a link moves none). */
+  /** Bytes read or stored; 0 when it failed. For putFile the length of the file, also where storing it is a link. */
   readonly bytes: number;
   /** Absent when it went well. */
   readonly errorCode?: ErrorCode;
@@ -40,8 +41,13 @@ class MeteredBackend implements ObjectBackend {
     return this.#measure("put", bytes, () => this.#inner.put(name, parts));
   }
 
-  putFile(name: string, path: string): Promise<void> {
-    return this.#measure("putFile", 0, () => this.#inner.putFile(name, path));
+  async putFile(name: string, path: string): Promise<void> {
+    // What is not there is for the backend to say.
+    const bytes = await stat(path).then(
+      ({ size }) => size,
+      () => 0,
+    );
+    return this.#measure("putFile", bytes, () => this.#inner.putFile(name, path));
   }
 
   read(name: string, offset: number, target: Buffer): Promise<void> {
