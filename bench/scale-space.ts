@@ -3,8 +3,8 @@
 //
 // - Random: 4 KiB all over 16 TiB, each cluster about once: data, records, indexes and the map.
 // - Steady: a range is written over at random again and again with the cleaner on, and the passes of the second half count.
-//   A cleaner that lets a segment be dead by a share d writes 1/d bytes for one and keeps ln(1/(1-d))/d for each live one, however it
-//   chooses, as long as no cluster is likelier to be written than another: 2.0 and 1.39 for a half.
+//   A cleaner that lets a segment be dead by a share d writes 1/d bytes for one and keeps ln(1/(1-d))/d for each live one,
+//   however it chooses, as long as no cluster is likelier to be written than another: 2.0 and 1.39 for a half.
 
 import { runFio, type Workload } from "./fio.ts";
 import type { Row } from "./row.ts";
