@@ -70,3 +70,50 @@ test("what is used again survives a scan that is longer than the cache", () => {
   }
   assert.equal(Array.from({ length: 16 }, (_, i) => cache.has(1, i * clusterBytes)).filter(Boolean).length, 16);
 });
+
+test("a run of clusters is copied as far as it lies together, and never beyond what is here", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seededRandom(seed);
+    const cache = new ClusterCache((16 + random.below(48)) * clusterBytes);
+    for (let step = 0; step < 1500; step++) {
+      const count = 1 + random.below(12);
+      const handles = new Uint32Array(count);
+      const offsets = new Uint32Array(count);
+      const [handle, first] = [1 + random.below(2), random.below(30)];
+      for (let i = 0; i < count; i++) {
+        handles[i] = random.below(8) === 0 ? 0 : handle;
+        offsets[i] = (first + i) * clusterBytes;
+      }
+      handles[0] = handle;
+      if (random.below(2) === 0) {
+        const source = Buffer.alloc(clusterBytes);
+        for (let i = 0; i < count; i++) {
+          if (handles[i] === 0) continue;
+          source.fill(handle * 100 + first + i);
+          cache.add(handle, offsets[i]!, source, 0);
+        }
+        continue;
+      }
+      const [from, to] = [0, 1 + random.below(count)];
+      const target = Buffer.alloc(count * clusterBytes, 0xee);
+      const copied = cache.copyRun(handles, offsets, from, to, target, 0);
+      assert.equal(copied > 0, cache.has(handle, offsets[0]!));
+      assert.ok(copied <= to);
+      for (let i = 0; i < count; i++) {
+        const expected = i < copied ? (handle * 100 + first + i) & 0xff : 0xee;
+        assert.ok(target.subarray(i * clusterBytes, (i + 1) * clusterBytes).every((byte) => byte === expected));
+        if (i < copied) assert.notEqual(handles[i], 0);
+      }
+    }
+  }
+});
+
+test("clusters that were put one after the other are copied in one run", () => {
+  const cache = new ClusterCache(64 * clusterBytes);
+  const source = Buffer.alloc(clusterBytes);
+  const handles = new Uint32Array(32).fill(7);
+  const offsets = Uint32Array.from(handles, (_, i) => 184 + i * clusterBytes);
+  for (let i = 0; i < 32; i++) cache.add(7, offsets[i]!, source, 0);
+  assert.equal(cache.copyRun(handles, offsets, 0, 32, Buffer.alloc(32 * clusterBytes), 0), 32);
+  assert.equal(cache.hits, 32);
+});

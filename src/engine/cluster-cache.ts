@@ -56,6 +56,29 @@ export class ClusterCache {
     return true;
   }
 
+  /**
+   * Copies the whole clusters at places [from, to) to target at targetOffset, as many as lie one behind the other here too: what
+   * was written or read together does. Returns how many; 0 when the first is not here.
+   */
+  copyRun(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, target: Buffer, targetOffset: number): number {
+    const at = this.#find(handles[from]!, offsets[from]!);
+    if (at < 0) {
+      this.misses++;
+      return 0;
+    }
+    const slot = this.#table[at]!;
+    const countMax = Math.min(to - from, this.#slotCount - slot);
+    let count = 1;
+    for (; count < countMax; count++) {
+      const handle = handles[from + count]!;
+      if (handle === 0 || this.#handles[slot + count] !== handle || this.#offsets[slot + count] !== offsets[from + count]) break;
+    }
+    this.#referenced.fill(1, slot, slot + count);
+    this.hits += count;
+    this.#slab.copy(target, targetOffset, slot * clusterBytes, (slot + count) * clusterBytes);
+    return count;
+  }
+
   has(handle: number, offset: number): boolean {
     return this.#find(handle, offset) >= 0;
   }

@@ -35,8 +35,11 @@ export interface BlockDevice {
   writeZeroes(offset: number, lengthBytes: number, options: ZeroOptions): Promise<void>;
   /** Advice to bring the range into the cache; resolves when done. */
   cache(offset: number, lengthBytes: number): Promise<void>;
-  /** Extents from `offset` that cover at least one byte and at most `lengthBytes`, at most `countMax` of them. */
-  extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]>;
+  /**
+   * Extents from `offset` that cover at least one byte and at most `lengthBytes`, at most `countMax` of them. No promise when
+   * they are known at once.
+   */
+  extents(offset: number, lengthBytes: number, countMax: number): Extent[] | Promise<Extent[]>;
 }
 
 /** What an NBD session holds while it is connected to an export. */

@@ -25,6 +25,8 @@ export const engineLimits = {
   /** Requests gathered into one journal write. */
   batchRecordsMax: 512,
   batchBytesMax: 8 * MiB,
+  /** A MiB, wherever it begins: so much is looked up, and read from memory, within one call. */
+  clustersNowMax: pageFanout + 1,
   /** Waiting for the journal, all disks of a router together. */
   queuedBytesMax: 256 * MiB,
   /** Entries of one delta before writers wait for the fold. */

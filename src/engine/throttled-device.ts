@@ -52,7 +52,7 @@ export class ThrottledDevice implements RevocableDevice {
     return this.#device.cache(offset, lengthBytes);
   }
 
-  extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]> {
+  extents(offset: number, lengthBytes: number, countMax: number): Extent[] | Promise<Extent[]> {
     return this.#device.extents(offset, lengthBytes, countMax);
   }
 

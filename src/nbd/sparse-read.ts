@@ -57,7 +57,8 @@ export async function readSparse(
   const end = request.offset + request.length;
   let offset = request.offset;
   while (offset < end && !queue.disposed) {
-    const extents = await device.extents(offset, end - offset, options.limits.sparseReadExtentsMax);
+    const found = device.extents(offset, end - offset, options.limits.sparseReadExtentsMax);
+    const extents = found instanceof Promise ? await found : found;
     assert(extents.length > 0, "a device gave no extent");
     for (const piece of planPieces(extents, options.limits.readChunkBytesMax)) {
       const done = offset + piece.lengthBytes === end;

@@ -296,9 +296,11 @@ export class Transmission implements ByteSink {
   #blockStatus(request: Request): void {
     const one = (request.flags & commandFlag.requestOne) !== 0;
     const countMax = one ? 1 : this.#options.limits.blockStatusExtentsMax;
-    const settled = this.#device.extents(request.offset, request.length, countMax);
+    const found = this.#device.extents(request.offset, request.length, countMax);
     const reply = (extents: Extent[]): void => this.#queue.append(encodeBlockStatus(request, extents));
-    this.#answerFrom(request, settled.then(reply));
+    if (found instanceof Promise) return this.#answerFrom(request, found.then(reply));
+    reply(found);
+    this.#answered(request, errno.none);
   }
 
   #writeReadHead(target: Buffer, at: number, request: Request): void {

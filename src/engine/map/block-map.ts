@@ -69,22 +69,22 @@ export class BlockMap {
    * not in memory (then places are not complete). `leaves` may hold leaves of the present tree that were just loaded.
    */
   resolve(first: number, count: number, places: Places, leaves?: ReadonlyMap<number, LeafPage>): number {
-    let leaf: LeafPage | undefined;
-    let leafIndex = -1;
-    for (let i = 0; i < count; i++) {
-      const cluster = first + i;
-      if (findInDelta(this.#active, cluster, places, i)) continue;
-      if (this.#frozen !== undefined && findInDelta(this.#frozen, cluster, places, i)) continue;
-      const wanted = Math.floor(cluster / pageFanout);
-      if (wanted !== leafIndex) {
-        leaf = leaves?.get(wanted) ?? this.#tree.leafInMemory(wanted);
-        leafIndex = wanted;
+    const end = first + count;
+    for (let cluster = first; cluster < end;) {
+      const leafIndex = Math.floor(cluster / pageFanout);
+      const leafEnd = Math.min(end, (leafIndex + 1) * pageFanout);
+      let leaf: LeafPage | undefined;
+      for (; cluster < leafEnd; cluster++) {
+        const at = cluster - first;
+        if (findInDelta(this.#active, cluster, places, at)) continue;
+        if (this.#frozen !== undefined && findInDelta(this.#frozen, cluster, places, at)) continue;
+        leaf ??= leaves?.get(leafIndex) ?? this.#tree.leafInMemory(leafIndex);
+        if (leaf === undefined) return leafIndex;
+        const inLeaf = cluster % pageFanout;
+        places.handles[at] = leaf.handles[inLeaf]!;
+        places.offsets[at] = leaf.offsets[inLeaf]!;
+        places.crcs[at] = leaf.crcs[inLeaf]!;
       }
-      if (leaf === undefined) return wanted;
-      const inLeaf = cluster % pageFanout;
-      places.handles[i] = leaf.handles[inLeaf]!;
-      places.offsets[i] = leaf.offsets[inLeaf]!;
-      places.crcs[i] = leaf.crcs[inLeaf]!;
     }
     return -1;
   }
@@ -110,8 +110,9 @@ export class BlockMap {
     for (let cluster = first; ;) {
       const leafEnd = (Math.floor(cluster / pageFanout) + 1) * pageFanout;
       const places = await this.resolveLoading(cluster, leafEnd - cluster);
-      const data = places.handles.findIndex((handle) => handle !== 0);
-      if (data >= 0) return cluster + data - first;
+      let data = 0;
+      while (places.handles[data] === 0) data++;
+      if (cluster + data < leafEnd) return cluster + data - first;
       const nextData = await this.#nextData(leafEnd);
       if (nextData >= diskClustersMax) return diskClustersMax - first;
       cluster = nextData;
@@ -130,6 +131,7 @@ export class BlockMap {
 }
 
 function findInDelta(delta: Delta, cluster: number, places: Places, at: number): boolean {
+  if (delta.isEmpty) return false;
   const slot = delta.find(cluster);
   if (slot >= 0) {
     const handle = delta.handleAt(slot);

@@ -3,12 +3,16 @@
 
 import { AndironError } from "../../common/errors.ts";
 import type { BlockDevice, Extent, WriteOptions, ZeroOptions } from "../device.ts";
-import { clusterBytes } from "../limits.ts";
+import { clusterBytes, engineLimits, pageFanout } from "../limits.ts";
 import type { Places } from "../map/block-map.ts";
+import { newPlaces } from "../map/block-map.ts";
 import type { OpenLog } from "./open-log.ts";
 
-/** Clusters looked at in one step of extents(). */
+/** Clusters looked at in one step of extents(), at most. */
 const extentStepClusters = 16_384;
+const scratch = newPlaces(engineLimits.clustersNowMax);
+
+type GrowingExtent = { lengthBytes: number; allocated: boolean };
 
 export class VdiskDevice implements BlockDevice {
   readonly readOnly: boolean;
@@ -80,29 +84,22 @@ export class VdiskDevice implements BlockDevice {
     await this.#log.reader.cache(first, Math.ceil((offset + lengthBytes) / clusterBytes) - first);
   }
 
-  async extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]> {
+  extents(offset: number, lengthBytes: number, countMax: number): Extent[] | Promise<Extent[]> {
     this.#check(offset, lengthBytes);
     const log = this.#log;
-    const extents: { lengthBytes: number; allocated: boolean }[] = [];
-    const end = offset + lengthBytes;
-    for (let at = offset; at < end;) {
-      const first = Math.floor(at / clusterBytes);
-      const hole = await log.map.holeAfter(first);
-      const holeEnd = Math.min(end, (first + hole) * clusterBytes);
-      if (hole > 0) {
-        if (!addExtent(extents, holeEnd - at, false, countMax)) break;
-        at = holeEnd;
-        continue;
-      }
-      const count = Math.min(extentStepClusters, Math.ceil(end / clusterBytes) - first);
-      const run = dataRun(await log.map.resolveLoading(first, count), count);
-      // Trimmed since the look before: a hole by now.
-      if (run === 0) continue;
-      const runEnd = Math.min(end, (first + run) * clusterBytes);
-      if (!addExtent(extents, runEnd - at, true, countMax)) break;
-      at = runEnd;
-    }
+    const first = Math.floor(offset / clusterBytes);
+    const count = Math.ceil((offset + lengthBytes) / clusterBytes) - first;
+    if (count > engineLimits.clustersNowMax || log.map.resolve(first, count, scratch) >= 0)
+      return extentsLoading(log, offset, lengthBytes, countMax);
     log.assertOwned();
+    const extents: GrowingExtent[] = [];
+    for (let at = offset, i = 0; i < count;) {
+      const allocated = scratch.handles[i] !== 0;
+      while (i < count && (scratch.handles[i] !== 0) === allocated) i++;
+      const end = Math.min(offset + lengthBytes, (first + i) * clusterBytes);
+      if (!addExtent(extents, end - at, allocated, countMax)) break;
+      at = end;
+    }
     return extents;
   }
 
@@ -131,13 +128,36 @@ export class VdiskDevice implements BlockDevice {
 
 const revoked = (): AndironError => new AndironError("export_revoked", "the export was revoked");
 
+/** Goes over holes by whole subtrees of the map, and over data in steps that grow. */
+async function extentsLoading(log: OpenLog, offset: number, lengthBytes: number, countMax: number): Promise<Extent[]> {
+  const extents: GrowingExtent[] = [];
+  const end = offset + lengthBytes;
+  let step: number = pageFanout;
+  for (let at = offset; at < end;) {
+    const first = Math.floor(at / clusterBytes);
+    const hole = await log.map.holeAfter(first);
+    const holeEnd = Math.min(end, (first + hole) * clusterBytes);
+    if (hole > 0) {
+      if (!addExtent(extents, holeEnd - at, false, countMax)) break;
+      at = holeEnd;
+      step = pageFanout;
+      continue;
+    }
+    const count = Math.min(step, Math.ceil(end / clusterBytes) - first);
+    const run = dataRun(await log.map.resolveLoading(first, count), count);
+    // Trimmed since the look before: a hole by now.
+    if (run === 0) continue;
+    const runEnd = Math.min(end, (first + run) * clusterBytes);
+    if (!addExtent(extents, runEnd - at, true, countMax)) break;
+    at = runEnd;
+    step = Math.min(step * 2, extentStepClusters);
+  }
+  log.assertOwned();
+  return extents;
+}
+
 /** Adds to the last extent or a new one; false when there is no room for a new one. */
-function addExtent(
-  extents: { lengthBytes: number; allocated: boolean }[],
-  lengthBytes: number,
-  allocated: boolean,
-  countMax: number,
-): boolean {
+function addExtent(extents: GrowingExtent[], lengthBytes: number, allocated: boolean, countMax: number): boolean {
   const last = extents.at(-1);
   if (last?.allocated === allocated) {
     last.lengthBytes += lengthBytes;

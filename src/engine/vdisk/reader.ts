@@ -7,12 +7,12 @@
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { ClusterCache } from "../cluster-cache.ts";
-import { clusterBytes } from "../limits.ts";
+import { clusterBytes, engineLimits } from "../limits.ts";
 import type { BlockMap, Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
 import type { Segments } from "../segments.ts";
 
-const scratch = newPlaces(64);
+const scratch = newPlaces(engineLimits.clustersNowMax);
 
 export class Reader {
   readonly #map: BlockMap;
@@ -29,10 +29,12 @@ export class Reader {
   read(offset: number, target: Buffer): Promise<void> | undefined {
     const first = Math.floor(offset / clusterBytes);
     const count = Math.ceil((offset + target.length) / clusterBytes) - first;
-    if (count > scratch.handles.length || this.#map.resolve(first, count, scratch) >= 0)
+    if (count > engineLimits.clustersNowMax || this.#map.resolve(first, count, scratch) >= 0)
       return this.#readSlowly(offset, target, first, count);
-    for (let i = 0; i < count; i++) {
-      if (!this.#fromMemory(scratch, i, offset, target, first)) return this.#readSlowly(offset, target, first, count);
+    for (let i = 0; i < count;) {
+      const taken = this.#fromMemory(scratch, i, count, offset, target, first);
+      if (taken === 0) return this.#readSlowly(offset, target, first, count);
+      i += taken;
     }
     return undefined;
   }
@@ -46,16 +48,23 @@ export class Reader {
     }
   }
 
-  #fromMemory(places: Places, i: number, offset: number, target: Buffer, first: number): boolean {
-    const start = (first + i) * clusterBytes;
-    const from = Math.max(offset, start);
-    const to = Math.min(offset + target.length, start + clusterBytes);
+  /** Fills target with clusters i and on, as many as one step can; returns how many, 0 when cluster i is not in memory. */
+  #fromMemory(places: Places, i: number, count: number, offset: number, target: Buffer, first: number): number {
+    const start = (first + i) * clusterBytes - offset;
     const handle = places.handles[i]!;
-    if (handle === 0) {
-      target.fill(0, from - offset, to - offset);
-      return true;
+    const whole = Math.min(count - i, Math.floor((target.length - start) / clusterBytes));
+    if (start < 0 || whole === 0) {
+      const from = Math.max(start, 0);
+      const to = Math.min(start + clusterBytes, target.length);
+      if (handle === 0) target.fill(0, from, to);
+      else if (!this.#cache.copyInto(handle, places.offsets[i]!, from - start, to - from, target, from)) return 0;
+      return 1;
     }
-    return this.#cache.copyInto(handle, places.offsets[i]!, from - start, to - from, target, from - offset);
+    if (handle !== 0) return this.#cache.copyRun(places.handles, places.offsets, i, i + whole, target, start);
+    let holes = 1;
+    while (holes < whole && places.handles[i + holes] === 0) holes++;
+    target.fill(0, start, start + holes * clusterBytes);
+    return holes;
   }
 
   async #readSlowly(offset: number, target: Buffer, first: number, count: number): Promise<void> {
@@ -74,8 +83,9 @@ export class Reader {
   async #readPlaces(places: Places, offset: number, target: Buffer, first: number, count: number): Promise<void> {
     const runs: Promise<void>[] = [];
     for (let i = 0; i < count;) {
-      if (this.#fromMemory(places, i, offset, target, first)) {
-        i++;
+      const taken = this.#fromMemory(places, i, count, offset, target, first);
+      if (taken > 0) {
+        i += taken;
         continue;
       }
       let end = i + 1;
