@@ -1,35 +1,31 @@
 // A local disk for tests: the machine's own, that can run full, fail its syncs, and lose what was not synced.
 //
-// Power loss keeps, of each file's unsynced tail, a random part in sectors of 512 bytes, and forgets names whose directory
-// was not synced. Files of the journal only ever grow, so a file's synced length says all.
+// Power loss keeps a random part of what was not synced of each file (unsynced-file.fixture.ts), and forgets names whose
+// directory was not synced.
 
-import { rmSync, statSync, truncateSync, writeFileSync, readFileSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Random } from "../common/random.ts";
 import type { DiskFile, LocalDisk, OpenMode } from "./local-disk.ts";
 import { nodeDisk } from "./node-disk.ts";
-
-const sectorBytes = 512;
-
-interface FileState {
-  syncedBytes: number;
-  named: boolean;
-}
+import { UnsyncedFile } from "./unsynced-file.fixture.ts";
 
 export class FaultDisk implements LocalDisk {
   /** Bytes that may still be written. */
   freeBytes = Number.POSITIVE_INFINITY;
   failSyncs = false;
   syncCount = 0;
+  /** Of them, those that had a new length of a file to keep. */
+  growingSyncs = 0;
   /** Syncs wait for this. */
   syncGate: Promise<void> = Promise.resolve();
-  readonly #files = new Map<string, FileState>();
+  readonly #files = new Map<string, UnsyncedFile>();
 
   open(path: string, mode: OpenMode): DiskFile {
     if (mode !== "existing" && this.freeBytes <= 0) throw systemError("ENOSPC", path);
     const file = nodeDisk.open(path, mode);
-    const length = file.lengthBytes();
-    const state = (mode === "existing" ? this.#files.get(path) : undefined) ?? { syncedBytes: length, named: mode !== "new" };
+    const known = mode === "existing" ? this.#files.get(path) : undefined;
+    const state = known ?? new UnsyncedFile(file.lengthBytes(), mode !== "new");
     this.#files.set(path, state);
     return new FaultFile(this, file, path, state);
   }
@@ -38,7 +34,9 @@ export class FaultDisk implements LocalDisk {
     await nodeDisk.rename(source, target);
     const state = this.#files.get(source);
     this.#files.delete(source);
-    if (state !== undefined) this.#files.set(target, { ...state, named: true });
+    if (state === undefined) return;
+    state.named = true;
+    this.#files.set(target, state);
   }
 
   async unlink(path: string): Promise<void> {
@@ -72,16 +70,7 @@ export class FaultDisk implements LocalDisk {
         this.#files.delete(path);
         continue;
       }
-      const length = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-      if (length <= state.syncedBytes) continue;
-      truncateSync(path, state.syncedBytes + random.below(length - state.syncedBytes + 1));
-      const bytes = readFileSync(path);
-      const kind = random.below(3);
-      for (let at = Math.ceil(state.syncedBytes / sectorBytes) * sectorBytes; at < bytes.length && kind > 0; at += sectorBytes) {
-        if (random.below(kind === 1 ? 2 : 20) === 0) bytes.fill(0, at, Math.min(at + sectorBytes, bytes.length));
-      }
-      writeFileSync(path, bytes);
-      state.syncedBytes = bytes.length;
+      state.losePower(path, random);
     }
   }
 
@@ -97,13 +86,16 @@ class FaultFile implements DiskFile {
   readonly #disk: FaultDisk;
   readonly #file: DiskFile;
   readonly #path: string;
-  readonly #state: FileState;
+  readonly #state: UnsyncedFile;
+  /** To see what a write replaces. */
+  readonly #fd: number;
 
-  constructor(disk: FaultDisk, file: DiskFile, path: string, state: FileState) {
+  constructor(disk: FaultDisk, file: DiskFile, path: string, state: UnsyncedFile) {
     this.#disk = disk;
     this.#file = file;
     this.#path = path;
     this.#state = state;
+    this.#fd = openSync(path, "r");
   }
 
   lengthBytes(): number {
@@ -121,26 +113,33 @@ class FaultFile implements DiskFile {
 
   writeNow(buffers: readonly Buffer[], offset: number): void {
     const all = Buffer.concat(buffers);
-    const fits = this.#disk.take(all.length);
+    const grown = Math.max(0, offset + all.length - this.#file.lengthBytes());
+    const fits = all.length - grown + this.#disk.take(grown);
+    this.#state.willChange(this.#fd, offset, offset + fits);
     if (fits > 0) this.#file.writeNow([all.subarray(0, fits)], offset);
     if (fits < all.length) throw systemError("ENOSPC", this.#path);
   }
 
   truncateNow(lengthBytes: number): void {
-    this.#disk.freeBytes += Math.max(0, this.#file.lengthBytes() - lengthBytes);
+    const present = this.#file.lengthBytes();
+    this.#disk.freeBytes += Math.max(0, present - lengthBytes);
+    this.#state.willChange(this.#fd, lengthBytes, present);
     this.#file.truncateNow(lengthBytes);
   }
 
   async sync(): Promise<void> {
     const length = this.#file.lengthBytes();
+    const sync = this.#state.syncBegins(length);
     this.#disk.syncCount++;
+    if (length > this.#state.syncedBytes) this.#disk.growingSyncs++;
     await this.#disk.syncGate;
     if (this.#disk.failSyncs) throw systemError("EIO", this.#path);
     await this.#file.sync();
-    this.#state.syncedBytes = Math.max(this.#state.syncedBytes, length);
+    this.#state.syncEnds(sync);
   }
 
   close(): Promise<void> {
+    closeSync(this.#fd);
     return this.#file.close();
   }
 }

@@ -3,12 +3,15 @@
 // - Records lie one behind the other from the header on; a failed append is cut off again, and its place and sequences
 //   are used anew. If even that fails, the file is not written again (the journal is poisoned).
 // - Bytes below `length` never change.
+// - The file may be filled ahead: zeroes lie behind `length` until records are written over them, and what they have of blocks
+//   is on disk already. It ends at `length` again when it is sealed.
+// Nobody but recovery looks behind `length`, where zeroes are no record.
 
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { IndexEntry, RecordKind } from "../format/segment.ts";
 import { encodeFooter, encodeHeader, encodeIndex, encodeRecord, recordKinds, recordPrefixBytes } from "../format/segment.ts";
-import { clusterBytes, KiB } from "../limits.ts";
+import { clusterBytes, KiB, MiB } from "../limits.ts";
 import type { LocalDisk } from "../local-disk.ts";
 import { systemCodeOf } from "../local-disk.ts";
 import { LocalFile } from "../local-file.ts";
@@ -32,6 +35,10 @@ export interface Placed {
 /** Batches up to this are written from the event loop: a hop to the thread pool costs more than the system call. */
 const syncWriteBytesMax = 256 * KiB;
 const noCrcs = new Uint32Array(0);
+/** One sync in so many bytes has blocks to allocate, when the file is filled ahead. */
+const fillBytes = MiB;
+const fillAlignBytes = 4 * KiB;
+const zeroes = Buffer.alloc(fillBytes + fillAlignBytes);
 
 export const appendBytes = (append: Append): number =>
   append.data === undefined ? recordPrefixBytes(0) : recordPrefixBytes(append.clusterCount) + append.data.length;
@@ -48,6 +55,9 @@ export class JournalFile {
   syncedLength = 0;
   lastSequence: number;
   #previousCrc: number;
+  /** Not less than `length` while there are zeroes behind it. */
+  #filledTo = 0;
+  #mayFill = true;
   readonly #entries: IndexEntry[] = [];
   #dataClusters = 0;
 
@@ -115,6 +125,23 @@ export class JournalFile {
     return placed;
   }
 
+  /**
+   * Lays zeroes behind the records, if there are none: the next sync allocates their blocks, and those after it write in place.
+   * Up to about byte `end` of the file. When it fails nothing is lost: what a disk is full of or fails with, appends will tell.
+   */
+  fillAhead(end: number): void {
+    if (!this.#mayFill || this.length < this.#filledTo) return;
+    const filledTo = Math.ceil(Math.min(this.length + fillBytes, end) / fillAlignBytes) * fillAlignBytes;
+    if (filledTo <= this.length) return;
+    try {
+      this.file.writeNow([zeroes.subarray(0, filledTo - this.length)], this.length);
+      this.#filledTo = filledTo;
+    } catch {
+      this.#mayFill = false;
+      this.#cutFailedFill();
+    }
+  }
+
   /** Writes index and footer and syncs: the file is a segment now. Rejects with the system's error; a failed sync poisons. */
   async seal(final: boolean): Promise<void> {
     const index = encodeIndex(this.#entries, this.firstSequence);
@@ -130,6 +157,8 @@ export class JournalFile {
       lastSequence: this.lastSequence,
     });
     await this.file.write([index, footer], this.length);
+    // Before the sync: a footer is looked for at the end of the file, and the backend gets the file as it is.
+    this.file.truncateNow(this.length + index.length + footer.length);
     try {
       await this.file.sync();
     } catch (error) {
@@ -147,10 +176,19 @@ export class JournalFile {
     } catch (error) {
       try {
         this.file.truncateNow(this.length);
+        this.#filledTo = 0;
       } catch (truncateError) {
         throw new AndironError("journal_poisoned", `cannot cut a failed append off ${this.file.path}`, { cause: truncateError });
       }
       throw journalError(error, `cannot write the journal ${this.file.path}`);
+    }
+  }
+
+  #cutFailedFill(): void {
+    try {
+      this.file.truncateNow(this.length);
+    } catch {
+      // Zeroes that stay are no record.
     }
   }
 

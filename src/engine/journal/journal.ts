@@ -6,6 +6,7 @@
 //
 // - Appends go one after the other; syncs run beside them and are shared by all who wait.
 // - The next file's name is on disk before the present one gets its footer: a missing file is never mistaken for the end.
+// - While flushes come often the current file is filled ahead: they need not wait for its length and its blocks.
 // - A failed fdatasync poisons the journal: every later append and flush is refused, none is tried again on that file.
 // - flushedSequence only ever names what a finished fdatasync of every file up to it has covered.
 
@@ -22,6 +23,7 @@ import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
 import type { Append, Placed } from "./journal-file.ts";
 import { appendBytes, createLocalFile, JournalFile, journalError } from "./journal-file.ts";
+import { SyncPace } from "./sync-pace.ts";
 
 export interface JournalOptions {
   readonly disk: LocalDisk;
@@ -69,6 +71,7 @@ export class Journal {
   #markedSequence = 0;
   #markTimer: Timer | undefined;
   #syncing: Promise<void> | undefined;
+  readonly #pace = new SyncPace();
   #poison: AndironError | undefined;
   #appendChain: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -213,6 +216,7 @@ export class Journal {
     }
     const placed = await current.append(appends, this.#flushedSequence);
     this.#sequence = current.lastSequence;
+    if (this.#pace.isOften(current.length - current.syncedLength)) current.fillAhead(this.#options.segmentBytes);
     if (current.length - current.syncedLength > earlySyncBytes && this.#syncing === undefined) {
       this.#syncTo(this.#sequence).catch(() => undefined);
     }
@@ -321,9 +325,12 @@ export class Journal {
       });
       throw this.#poison;
     }
+    let syncedBytes = 0;
     files.forEach((file, i) => {
+      syncedBytes += Math.max(0, lengths[i]! - file.syncedLength);
       file.syncedLength = Math.max(file.syncedLength, lengths[i]!);
     });
+    this.#pace.synced(syncedBytes);
     this.#flushedSequence = Math.max(this.#flushedSequence, sequence);
     this.#scheduleMark();
   }
