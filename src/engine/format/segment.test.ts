@@ -86,7 +86,8 @@ test("records come back as they were, and damaged ones not at all", () => {
       const clusterCrcs = kind === format.recordKinds.data ? Uint32Array.from(crcs.slice(0, clusterCount)) : new Uint32Array(0);
       const bytes = Buffer.alloc(offset + format.recordPrefixBytes(clusterCrcs.length));
       const all: RecordFields = { ...fields, kind, clusterCount };
-      const crc = format.encodeRecord(bytes, offset, all, clusterCrcs);
+      const among = Uint32Array.from([1, 2, ...clusterCrcs, 3]);
+      const crc = format.encodeRecord(bytes, offset, all, among, 2, clusterCrcs.length);
       const { salt, epoch: _epoch, ...rest } = all;
       assert.deepEqual(format.decodeRecord(bytes, offset, salt), { ...rest, crc, clusterCrcs });
       assert.equal(format.decodeRecord(bytes, offset, (salt + 1) % 2 ** 32), undefined, "of another use of the file");

@@ -11,7 +11,8 @@ export const segmentVersion = 1;
 export const headerBytes = 128;
 export const recordHeaderBytes = 56;
 export const footerBytes = 64;
-const indexEntryBytes = 28;
+/** Of an index entry without its checksums. */
+export const indexEntryBytes = 28;
 export const recordMagic = 0x72444e41;
 const headerMagic = Buffer.from("ANDRSEG1");
 const footerMagic = Buffer.from("ANDRIDX1");
@@ -121,8 +122,18 @@ export interface RecordFields {
   readonly previousCrc: number;
 }
 
-/** Writes header and checksums at `offset` of `target` (recordPrefixBytes long); returns the record's crc. */
-export function encodeRecord(target: Buffer, offset: number, fields: RecordFields, clusterCrcs: Uint32Array): number {
+/**
+ * Writes header and checksums (`count` of `crcs`, from `from` on) at `offset` of `target`, recordPrefixBytes(count) long;
+ * returns the record's crc.
+ */
+export function encodeRecord(
+  target: Buffer,
+  offset: number,
+  fields: RecordFields,
+  crcs: Uint32Array,
+  from: number,
+  count: number,
+): number {
   target.writeUInt32LE(recordMagic, offset);
   target.writeUInt32LE(fields.salt, offset + 4);
   writeSequence(target, fields.sequence, offset + 8);
@@ -131,13 +142,13 @@ export function encodeRecord(target: Buffer, offset: number, fields: RecordField
   target.writeUInt32LE(fields.firstCluster, offset + 28);
   target.writeUInt32LE(fields.clusterCount, offset + 32);
   target.writeUInt32LE(fields.kind, offset + 36);
-  target.writeUInt32LE(clusterCrcs.length * clusterBytes, offset + 40);
+  target.writeUInt32LE(count * clusterBytes, offset + 40);
   target.writeUInt32LE(0, offset + 44);
   target.writeUInt32LE(fields.previousCrc, offset + 48);
   let at = offset + recordHeaderBytes;
-  for (const crc of clusterCrcs) at = target.writeUInt32LE(crc, at);
+  for (let i = 0; i < count; i++) at = target.writeUInt32LE(crcs[from + i]!, at);
   let crc = crc32(target.subarray(offset, offset + 52));
-  if (clusterCrcs.length > 0) crc = crc32(target.subarray(offset + recordHeaderBytes, at), crc);
+  if (count > 0) crc = crc32(target.subarray(offset + recordHeaderBytes, at), crc);
   target.writeUInt32LE(crc, offset + 52);
   return crc;
 }

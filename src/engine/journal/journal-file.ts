@@ -10,7 +10,8 @@
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { IndexEntry, RecordKind } from "../format/segment.ts";
-import { encodeFooter, encodeHeader, encodeIndex, encodeRecord, recordKinds, recordPrefixBytes } from "../format/segment.ts";
+import { IndexWriter } from "../format/index-writer.ts";
+import { encodeFooter, encodeHeader, encodeRecord, recordKinds, recordPrefixBytes } from "../format/segment.ts";
 import { clusterBytes, KiB, MiB } from "../limits.ts";
 import type { LocalDisk } from "../local-disk.ts";
 import { systemCodeOf } from "../local-disk.ts";
@@ -25,16 +26,16 @@ export interface Append {
   readonly data?: Buffer;
 }
 
-/** Where an append landed. `payloadOffset` and `crcs` mean something for data records. */
+/** Where a batch landed. */
 export interface Placed {
-  readonly sequence: number;
-  readonly payloadOffset: number;
+  /** Of each append, in order: where its payload is, or would be. */
+  readonly payloadOffsets: readonly number[];
+  /** The checksums of all clusters of the batch, in order. */
   readonly crcs: Uint32Array;
 }
 
 /** Batches up to this are written from the event loop: a hop to the thread pool costs more than the system call. */
 const syncWriteBytesMax = 256 * KiB;
-const noCrcs = new Uint32Array(0);
 /** One sync in so many bytes has blocks to allocate, when the file is filled ahead. */
 const fillBytes = MiB;
 const fillAlignBytes = 4 * KiB;
@@ -58,8 +59,7 @@ export class JournalFile {
   /** Not less than `length` while there are zeroes behind it. */
   #filledTo = 0;
   #mayFill = true;
-  readonly #entries: IndexEntry[] = [];
-  #dataClusters = 0;
+  readonly #index: IndexWriter;
 
   /** Takes over an empty file that exists already (its directory entry is on disk) and writes the header. */
   constructor(options: {
@@ -76,6 +76,7 @@ export class JournalFile {
     this.salt = options.salt;
     this.firstSequence = options.firstSequence;
     this.lastSequence = options.firstSequence - 1;
+    this.#index = new IndexWriter(options.firstSequence);
     const header = encodeHeader({ ...options, generation: 0 });
     this.headerCrc = header.readUInt32LE(header.length - 4);
     this.#previousCrc = this.headerCrc;
@@ -83,9 +84,9 @@ export class JournalFile {
     this.length = header.length;
   }
 
-  /** Data and zero records so far, in order. Grows while the file is written. */
+  /** Data and zero records so far, in order, made anew for each who asks. */
   get entries(): readonly IndexEntry[] {
-    return this.#entries;
+    return this.#index.entries();
   }
 
   get isEmpty(): boolean {
@@ -93,35 +94,39 @@ export class JournalFile {
   }
 
   /** Appends all or nothing. Rejects with journal_full, or journal_poisoned when the file's state is not known any more. */
-  async append(appends: readonly Append[], flushedSequence: number): Promise<Placed[]> {
-    const prefixes = Buffer.allocUnsafe(appends.reduce((sum, append) => sum + recordPrefixBytes(crcCountOf(append)), 0));
+  async append(appends: readonly Append[], flushedSequence: number): Promise<Placed> {
+    const crcs = checksums(appends);
+    const prefixes = Buffer.allocUnsafe(appends.length * recordPrefixBytes(0) + crcs.length * 4);
     const buffers: Buffer[] = [];
-    const placed: Placed[] = [];
+    const payloadOffsets: number[] = [];
     let prefixAt = 0;
+    let crcAt = 0;
     let end = this.length;
     let previousCrc = this.#previousCrc;
     let sequence = this.lastSequence;
-    for (const append of appends) {
+    const { salt, segment } = this;
+    for (const { kind, firstCluster, clusterCount, data } of appends) {
       sequence++;
-      const crcs = checksumClusters(append.data);
-      const prefixBytes = recordPrefixBytes(crcs.length);
-      const fields = { salt: this.salt, epoch: this.segment.epoch, sequence, flushedSequence, previousCrc };
-      const { kind, firstCluster, clusterCount } = append;
-      previousCrc = encodeRecord(prefixes, prefixAt, { ...fields, kind, firstCluster, clusterCount }, crcs);
-      buffers.push(prefixes.subarray(prefixAt, prefixAt + prefixBytes));
-      prefixAt += prefixBytes;
-      end += prefixBytes;
-      placed.push({ sequence, payloadOffset: end, crcs });
-      if (append.data !== undefined) {
-        buffers.push(append.data);
-        end += append.data.length;
-      }
+      const crcCount = data === undefined ? 0 : clusterCount;
+      const prefixEnd = prefixAt + recordPrefixBytes(crcCount);
+      const { epoch } = segment;
+      const fields = { salt, epoch, kind, sequence, flushedSequence, firstCluster, clusterCount, previousCrc };
+      previousCrc = encodeRecord(prefixes, prefixAt, fields, crcs, crcAt, crcCount);
+      buffers.push(prefixes.subarray(prefixAt, prefixEnd));
+      end += prefixEnd - prefixAt;
+      prefixAt = prefixEnd;
+      crcAt += crcCount;
+      payloadOffsets.push(end);
+      if (data === undefined) continue;
+      buffers.push(data);
+      end += data.length;
     }
     await this.#write(buffers, end - this.length);
+    const placed = { payloadOffsets, crcs };
+    this.#remember(appends, placed);
     this.length = end;
     this.lastSequence = sequence;
     this.#previousCrc = previousCrc;
-    this.#remember(appends, placed);
     return placed;
   }
 
@@ -144,7 +149,7 @@ export class JournalFile {
 
   /** Writes index and footer and syncs: the file is a segment now. Rejects with the system's error; a failed sync poisons. */
   async seal(final: boolean): Promise<void> {
-    const index = encodeIndex(this.#entries, this.firstSequence);
+    const index = this.#index.bytes();
     const footer = encodeFooter({
       salt: this.salt,
       headerCrc: this.headerCrc,
@@ -152,8 +157,8 @@ export class JournalFile {
       indexOffset: this.length,
       indexBytes: index.length,
       indexCrc: crc32(index),
-      entryCount: this.#entries.length,
-      dataClusters: this.#dataClusters,
+      entryCount: this.#index.entryCount,
+      dataClusters: this.#index.dataClusters,
       lastSequence: this.lastSequence,
     });
     await this.file.write([index, footer], this.length);
@@ -192,22 +197,17 @@ export class JournalFile {
     }
   }
 
-  #remember(appends: readonly Append[], placed: readonly Placed[]): void {
-    appends.forEach((append, i) => {
-      if (append.kind === recordKinds.mark) return;
-      const { sequence, payloadOffset, crcs } = placed[i]!;
-      const { kind, firstCluster, clusterCount } = append;
-      this.#dataClusters += crcs.length;
-      this.#entries.push({
-        kind,
-        sequence,
-        firstCluster,
-        clusterCount,
-        originalOffset: payloadOffset,
-        presentOffset: payloadOffset,
-        clusterCrcs: crcs,
-      });
-    });
+  #remember(appends: readonly Append[], { payloadOffsets, crcs }: Placed): void {
+    let sequence = this.lastSequence;
+    let crcAt = 0;
+    for (let i = 0; i < appends.length; i++) {
+      const { kind, firstCluster, clusterCount, data } = appends[i]!;
+      sequence++;
+      if (kind === recordKinds.mark) continue;
+      const crcCount = data === undefined ? 0 : clusterCount;
+      this.#index.add(kind, sequence, firstCluster, clusterCount, payloadOffsets[i]!, crcs, crcAt, crcCount);
+      crcAt += crcCount;
+    }
   }
 }
 
@@ -226,11 +226,15 @@ export function createLocalFile(disk: LocalDisk, path: string): LocalFile {
   return new LocalFile(disk, path, "new");
 }
 
-const crcCountOf = (append: Append): number => (append.data === undefined ? 0 : append.clusterCount);
-
-function checksumClusters(data: Buffer | undefined): Uint32Array {
-  if (data === undefined) return noCrcs;
-  const crcs = new Uint32Array(data.length / clusterBytes);
-  for (let i = 0; i < crcs.length; i++) crcs[i] = crc32(data.subarray(i * clusterBytes, (i + 1) * clusterBytes));
+/** Of every cluster of all appends, in order. */
+function checksums(appends: readonly Append[]): Uint32Array {
+  let count = 0;
+  for (const { data, clusterCount } of appends) if (data !== undefined) count += clusterCount;
+  const crcs = new Uint32Array(count);
+  let at = 0;
+  for (const { data } of appends) {
+    if (data === undefined) continue;
+    for (let from = 0; from < data.length; from += clusterBytes) crcs[at++] = crc32(data.subarray(from, from + clusterBytes));
+  }
   return crcs;
 }

@@ -55,7 +55,7 @@ const sealRetryMs = 1000;
 
 export interface BatchPlaced {
   readonly file: JournalFile;
-  readonly placed: readonly Placed[];
+  readonly placed: Placed;
 }
 
 export class Journal {

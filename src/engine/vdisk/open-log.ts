@@ -157,7 +157,7 @@ export class OpenLog {
     await budget.slowDown();
   }
 
-  async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: readonly Placed[] }> {
+  async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: Placed }> {
     // It would be acknowledged, and nowhere.
     if (this.movedTo !== undefined) throw new AndironError("owner_changed", `the disk of log ${this.id} has another log by now`);
     const journal = this.#journal ?? (await this.#begin());
@@ -169,21 +169,23 @@ export class OpenLog {
     }
   }
 
-  #apply(appends: readonly Append[], file: JournalFile, placed: readonly Placed[]): void {
-    const { map, handle } = { map: this.map.active, handle: file.handle };
+  #apply(appends: readonly Append[], { handle }: JournalFile, { payloadOffsets, crcs }: Placed): void {
+    const { hints, cache } = this.#context;
+    const map = this.map.active;
+    let crcAt = 0;
     for (let i = 0; i < appends.length; i++) {
-      const append = appends[i]!;
-      this.onApplied?.(append.firstCluster, append.clusterCount);
-      if (append.kind === recordKinds.zero) {
-        map.zero(append.firstCluster, append.clusterCount);
+      const { kind, firstCluster, clusterCount, data } = appends[i]!;
+      this.onApplied?.(firstCluster, clusterCount);
+      if (kind === recordKinds.zero) {
+        map.zero(firstCluster, clusterCount);
         continue;
       }
-      const { payloadOffset, crcs } = placed[i]!;
-      for (let c = 0; c < append.clusterCount; c++) {
+      const payloadOffset = payloadOffsets[i]!;
+      for (let c = 0; c < clusterCount; c++) {
         const offset = payloadOffset + c * clusterBytes;
-        const replaced = map.put(append.firstCluster + c, handle, offset, crcs[c]!);
-        if (replaced !== 0 && replaced !== zeroHandle) this.#context.hints.died(replaced);
-        this.#context.cache.add(handle, offset, append.data!, c * clusterBytes);
+        const replaced = map.put(firstCluster + c, handle, offset, crcs[crcAt++]!);
+        if (replaced !== 0 && replaced !== zeroHandle) hints.died(replaced);
+        cache.add(handle, offset, data!, c * clusterBytes);
       }
     }
     this.checkpointer.wrote();
@@ -255,16 +257,18 @@ export class OpenLog {
   }
 
   #sealed(file: JournalFile): void {
-    const { segment, handle, entries, firstSequence, lastSequence } = file;
+    const { segment, handle, firstSequence, lastSequence, length } = file;
     this.locals.add({
       segment,
       handle,
       generation: 0,
       file: file.file,
-      bytes: file.length,
-      entries,
+      bytes: length,
       firstSequence,
       lastSequence,
+      get entries() {
+        return file.entries;
+      },
     });
     this.checkpointer.wrote();
   }

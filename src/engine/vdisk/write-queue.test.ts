@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { AndironError } from "../../common/errors.ts";
 import { seededRandom } from "../../common/random.ts";
 import { recordKinds } from "../format/segment.ts";
-import type { Append, JournalFile } from "../journal/journal-file.ts";
+import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import type { WriteTarget } from "./write-queue.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -25,11 +25,11 @@ class MemoryTarget implements WriteTarget {
     await this.room;
   }
 
-  async append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: [] }> {
+  async append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: Placed }> {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.appendError !== undefined) throw this.appendError;
     this.batchSizes.push(appends.length);
-    return { file: {} as JournalFile, placed: [] };
+    return { file: {} as JournalFile, placed: { payloadOffsets: [], crcs: new Uint32Array(0) } };
   }
 
   apply(appends: readonly Append[]): void {

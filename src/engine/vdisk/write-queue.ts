@@ -20,8 +20,8 @@ import { clusterBytes, engineLimits } from "../limits.ts";
 export interface WriteTarget {
   /** Resolves when there is room to write: delta, journal budget. Also where a checkpoint may freeze the map. */
   beforeBatch(): Promise<void>;
-  append(appends: readonly Append[]): Promise<{ readonly file: JournalFile; readonly placed: readonly Placed[] }>;
-  apply(appends: readonly Append[], file: JournalFile, placed: readonly Placed[]): void;
+  append(appends: readonly Append[]): Promise<{ readonly file: JournalFile; readonly placed: Placed }>;
+  apply(appends: readonly Append[], file: JournalFile, placed: Placed): void;
   flush(): Promise<void>;
   /** Reads whole clusters as they are now. */
   readClusters(first: number, target: Buffer): Promise<void>;
