@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../common/clock.ts";
 import { systemRandom } from "../common/random.ts";
 import { AndironError, errorCodeOf } from "../common/errors.ts";
@@ -151,6 +152,9 @@ test("a revoked export answers what is under way and is gone only then", timeout
     const writes = Array.from({ length: 64 }, (_, i) =>
       session.device.write(i * clusterBytes, numbered(i + 1), { fua: i % 7 === 0 }),
     );
+    // They are queued; a turn of the loop later they are under way, and no revocation stops them.
+    await setImmediate();
+    await setImmediate();
     await rig.atomically((tx) => rig.control.revokeExport(tx, exportId));
     let gone = false;
     const confirmed = rig.control.exportGone(exportId).then(() => (gone = true));
