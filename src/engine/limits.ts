@@ -27,6 +27,8 @@ export const engineLimits = {
   batchBytesMax: 8 * MiB,
   /** A MiB, wherever it begins: so much is looked up, and read from memory, within one call. */
   clustersNowMax: pageFanout + 1,
+  /** Records of more clusters do not go into the cache: it costs a third of their write, and the kernel has them cached too. */
+  cachedWriteClustersMax: 16,
   /** Waiting for the journal, all disks of a router together. */
   queuedBytesMax: 256 * MiB,
   /** Entries of one delta before writers wait for the fold. */

@@ -5,6 +5,7 @@
 // Without such a cut the head decides, by its committed checkpoint: what is younger than that is live (the delta in memory may
 // be lost with the power), and without a head nothing is.
 
+import { nextTurn } from "../../common/turn.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { recordKinds } from "../format/segment.ts";
@@ -21,6 +22,9 @@ export interface LiveSegment {
   readonly liveClusters: number;
   readonly dataClusters: number;
 }
+
+/** Entries in one turn of the event loop: about a millisecond's work. */
+const entriesPerTurn = 256;
 
 type Judge = { readonly kind: "map"; readonly map: BlockMap } | { readonly kind: "live" } | { readonly kind: "dead" };
 
@@ -39,7 +43,9 @@ export class Liveness {
     const kept: IndexEntry[] = [];
     let liveClusters = 0;
     let dataClusters = 0;
+    let looks = 0;
     for (const entry of index.entries) {
+      if (++looks % entriesPerTurn === 0) await nextTurn();
       if (entry.kind === recordKinds.zero) {
         kept.push(entry);
         continue;

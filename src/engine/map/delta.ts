@@ -136,13 +136,18 @@ export class Delta {
 
   /** All clusters with an entry, ascending. Costs a sort. */
   sortedClusters(): Uint32Array {
+    return this.clusters().sort();
+  }
+
+  /** All clusters with an entry, in no order. */
+  clusters(): Uint32Array {
     const clusters = new Uint32Array(this.#count);
     let at = 0;
     for (let slot = 0; slot <= this.#mask; slot++) {
       const handle = this.#handles[slot]!;
       if (handle !== emptySlot && handle !== deletedSlot) clusters[at++] = this.#clusters[slot]!;
     }
-    return clusters.sort();
+    return clusters;
   }
 
   #set(slot: number, cluster: number, handle: number, offset: number, crc: number): void {

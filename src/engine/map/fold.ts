@@ -2,17 +2,20 @@
 //
 // - The old tree and the delta are not changed; nothing is current until the caller commits the result.
 // - Work is bounded by what changed: a zeroed range that covers a page's whole span drops it without reading it.
+// - It works in pieces of a few leaves, with a turn of the event loop after each: requests are served meanwhile.
 // - Output leaves in objects of about mapObjectBytes; the last one ends in the checkpoint footer.
 // Pages go out leaves first, so every reference points to something written before it.
 
 import { crc32 } from "node:zlib";
 import { assert } from "../../common/assert.ts";
+import { nextTurn } from "../../common/turn.ts";
 import type { ObjectBackend } from "../backend/backend.ts";
 import type { CheckpointFooter, InnerPage, LeafPage, Lineage, PageRef, SegmentHandles } from "../format/page.ts";
 import { emptyLeaf, encodeCheckpointFooter, encodeInner, encodeLeaf } from "../format/page.ts";
 import { engineLimits, mapLevels, pageFanout } from "../limits.ts";
 import type { MapObjectId } from "../names.ts";
 import { mapObjectName } from "../names.ts";
+import { sortClusters } from "./cluster-sort.ts";
 import type { Delta } from "./delta.ts";
 import { zeroHandle } from "./delta.ts";
 import type { Pages } from "./pages.ts";
@@ -48,20 +51,25 @@ export interface FoldResult {
 /** Rejects with the backend's errors or map_damaged; then nothing has changed but for objects that no record names. */
 export async function fold(options: FoldOptions): Promise<FoldResult> {
   const writer = new MapWriter(options);
-  const folder = new Folder(options, writer);
+  const folder = new Folder(options, writer, await sortClusters(options.delta.clusters()));
   const root = await folder.foldInner(mapLevels - 1, 0, options.old.root, 0, folder.clusters.length);
   return writer.finish(root);
 }
 
+/** Leaves in one turn of the event loop: about a millisecond's work. */
+const leavesPerTurn = 16;
+
 class Folder {
+  /** Those of the delta, ascending. */
   readonly clusters: Uint32Array;
   readonly #options: FoldOptions;
   readonly #writer: MapWriter;
+  #leaves = 0;
 
-  constructor(options: FoldOptions, writer: MapWriter) {
+  constructor(options: FoldOptions, writer: MapWriter, clusters: Uint32Array) {
     this.#options = options;
     this.#writer = writer;
-    this.clusters = options.delta.sortedClusters();
+    this.clusters = clusters;
   }
 
   /** New reference for the inner page of `level` whose span begins at cluster `start`; it has entries [from, to) of clusters. */
@@ -103,6 +111,7 @@ class Folder {
   async #foldLeaf(start: number, old: PageRef | undefined, from: number, to: number): Promise<PageRef | undefined> {
     const zeroed = this.#zeroed(start, pageFanout);
     if (from === to && zeroed === "none") return old;
+    if (++this.#leaves % leavesPerTurn === 0) await nextTurn();
     const leaf = emptyLeaf();
     if (old !== undefined && zeroed !== "whole") {
       const page = await this.#options.pages.load(old, this.#options.pages.keyOf(old), 0, this.#options.old.lineage);

@@ -181,11 +181,12 @@ export class OpenLog {
         continue;
       }
       const payloadOffset = payloadOffsets[i]!;
+      const isCached = clusterCount <= engineLimits.cachedWriteClustersMax;
       for (let c = 0; c < clusterCount; c++) {
         const offset = payloadOffset + c * clusterBytes;
         const replaced = map.put(firstCluster + c, handle, offset, crcs[crcAt++]!);
         if (replaced !== 0 && replaced !== zeroHandle) hints.died(replaced);
-        cache.add(handle, offset, data!, c * clusterBytes);
+        if (isCached) cache.add(handle, offset, data!, c * clusterBytes);
       }
     }
     this.checkpointer.wrote();
