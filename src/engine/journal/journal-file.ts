@@ -24,6 +24,8 @@ export interface Append {
   readonly firstCluster: number;
   readonly clusterCount: number;
   readonly data?: Buffer;
+  /** The checksums of its clusters, when they are known already. */
+  readonly crcs?: Uint32Array;
 }
 
 /** Where a batch landed. */
@@ -232,9 +234,23 @@ function checksums(appends: readonly Append[]): Uint32Array {
   for (const { data, clusterCount } of appends) if (data !== undefined) count += clusterCount;
   const crcs = new Uint32Array(count);
   let at = 0;
-  for (const { data } of appends) {
+  for (const { data, clusterCount, crcs: known } of appends) {
     if (data === undefined) continue;
-    for (let from = 0; from < data.length; from += clusterBytes) crcs[at++] = crc32(data.subarray(from, from + clusterBytes));
+    if (known === undefined) checksumInto(crcs, at, data);
+    else crcs.set(known, at);
+    at += clusterCount;
   }
   return crcs;
+}
+
+/** The checksums of the clusters that `data` consists of. */
+export function checksumsOf(data: Buffer): Uint32Array {
+  const crcs = new Uint32Array(data.length / clusterBytes);
+  checksumInto(crcs, 0, data);
+  return crcs;
+}
+
+function checksumInto(crcs: Uint32Array, start: number, data: Buffer): void {
+  let at = start;
+  for (let from = 0; from < data.length; from += clusterBytes) crcs[at++] = crc32(data.subarray(from, from + clusterBytes));
 }

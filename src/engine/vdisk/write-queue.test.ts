@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import { seededRandom } from "../../common/random.ts";
 import { recordKinds } from "../format/segment.ts";
@@ -17,6 +18,7 @@ class MemoryTarget implements WriteTarget {
   appendError: AndironError | undefined;
   flushing: Promise<void> = Promise.resolve();
   batchSizes: number[] = [];
+  readonly applied: Append[] = [];
   readonly soon = (run: () => void): void => void setImmediate(run);
 
   room: Promise<void> = Promise.resolve();
@@ -33,6 +35,7 @@ class MemoryTarget implements WriteTarget {
   }
 
   apply(appends: readonly Append[]): void {
+    this.applied.push(...appends);
     for (const append of appends) {
       const start = append.firstCluster * clusterBytes;
       if (append.kind === recordKinds.zero) this.bytes.fill(0, start, start + append.clusterCount * clusterBytes);
@@ -53,6 +56,17 @@ class MemoryTarget implements WriteTarget {
     if (!this.owned) throw new AndironError("lease_lost", "not owned");
   }
 }
+
+test("a large write has its checksums when it is appended, record by record, and a small one not", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  const data = Buffer.from(Array.from({ length: 40 * clusterBytes }, (_, i) => (i * i) >> 3));
+  await Promise.all([queue.write(0, data, false), queue.write(50 * clusterBytes, data.subarray(0, clusterBytes), false)]);
+  const [large, small] = target.applied;
+  const expected = Array.from({ length: 40 }, (_, i) => crc32(data.subarray(i * clusterBytes, (i + 1) * clusterBytes)));
+  assert.deepEqual([...large!.crcs!], expected);
+  assert.equal(small!.crcs, undefined);
+});
 
 test("pieces of one cluster written at the same time are all there", async () => {
   for (const count of [2, 3, 8]) {

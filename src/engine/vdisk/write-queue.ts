@@ -11,8 +11,8 @@
 // - A queue that is held takes nothing new: what comes waits, and goes on here or in the queue of another log (disk-move.ts).
 
 import { AndironError } from "../../common/errors.ts";
-import type { Append, Placed } from "../journal/journal-file.ts";
-import type { JournalFile } from "../journal/journal-file.ts";
+import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
+import { checksumsOf } from "../journal/journal-file.ts";
 import { recordKinds } from "../format/segment.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 
@@ -292,6 +292,9 @@ export class WriteQueue {
   }
 }
 
+/** Records from this size on are checksummed when they come, which is while the batch before them is being written. */
+const largeClusters = 16;
+
 const revoked = (): AndironError => new AndironError("export_revoked", "the export was revoked");
 
 function dataAppends(first: number, data: Buffer): Append[] {
@@ -300,7 +303,8 @@ function dataAppends(first: number, data: Buffer): Append[] {
   for (let done = 0; done < count; done += engineLimits.recordClustersMax) {
     const clusterCount = Math.min(engineLimits.recordClustersMax, count - done);
     const part = data.subarray(done * clusterBytes, (done + clusterCount) * clusterBytes);
-    appends.push({ kind: recordKinds.data, firstCluster: first + done, clusterCount, data: part });
+    const append = { kind: recordKinds.data, firstCluster: first + done, clusterCount, data: part };
+    appends.push(clusterCount < largeClusters ? append : { ...append, crcs: checksumsOf(part) });
   }
   return appends;
 }
