@@ -245,7 +245,7 @@ export class Connection implements ByteSink {
         onQuiet: () => this.#closeSession(),
         onCut: (reason, detail) => this.cut(reason, detail),
       },
-      (onSent) => new ReplyQueue(this.#socket, pool, limits.slabBytes, onSent),
+      (onSent) => new ReplyQueue(this.#socket, { pool, ...limits, onSent }),
     );
     this.#transmission = transmission;
     agreement.session.onRevoked(() => this.cut("revoked"));

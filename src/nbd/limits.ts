@@ -27,6 +27,8 @@ export interface NbdLimits {
   readonly requestsInFlightMax: number;
   /** Payload of those requests and replies. One request may overshoot it, so memory is this plus one payload. */
   readonly bytesInFlightMax: number;
+  /** A READ is begun only while less than this waits for the kernel to take it: so much work for one client in a turn. */
+  readonly unsentBytesMax: number;
   /** Content of one chunk of a structured read. */
   readonly readChunkBytesMax: number;
   /** Structured reads from this size ask for the extents first, and send holes as holes. */
@@ -57,6 +59,7 @@ export const nbdLimits: NbdLimits = {
   payloadBytesMax: 32 * MiB,
   requestsInFlightMax: 512,
   bytesInFlightMax: 32 * MiB,
+  unsentBytesMax: 2 * MiB,
   readChunkBytesMax: 1 * MiB,
   sparseReadBytesMin: 64 * KiB,
   sparseReadExtentsMax: 64,

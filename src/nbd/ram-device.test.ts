@@ -21,6 +21,8 @@ export class RamDevice implements BlockDevice {
   readonly calls: string[] = [];
   active = 0;
   activeMax = 0;
+  /** Asked for by reads. */
+  readBytes = 0;
 
   constructor(sizeBytes: number) {
     this.bytes = Buffer.alloc(sizeBytes);
@@ -32,6 +34,7 @@ export class RamDevice implements BlockDevice {
   }
 
   read(offset: number, target: Buffer): Promise<void> | undefined {
+    this.readBytes += target.length;
     if (this.gate !== undefined || this.failure !== undefined || this.asynchronousReads) {
       return this.#when(() => void this.bytes.copy(target, 0, offset, offset + target.length));
     }

@@ -6,6 +6,8 @@
 //
 // - A read is made into the place it will be sent from: begin(), then commit() when it was done at once, or detach()
 //   and later push() when the device needs time; other replies overtake it.
+// - A read is made only while less than a bound waits to be sent (hasRoom): more would have left the processor's cache before it
+//   is sent, and one client's big reads would keep the thread from all others.
 // - Requests and bytes are counted in with the reply and counted out (onSent) when the kernel has taken it, so a client
 //   that does not read keeps its own requests in flight and nothing else grows.
 
@@ -24,12 +26,22 @@ interface Batch {
   readonly slabs: readonly Slab[];
   readonly requests: number;
   readonly bytes: number;
+  readonly sentBytes: number;
+}
+
+export interface ReplyQueueOptions {
+  readonly pool: SlabPool;
+  readonly slabBytes: number;
+  /** There is room while less than this waits to be sent. */
+  readonly unsentBytesMax: number;
+  readonly onSent: (requests: number, bytes: number) => void;
 }
 
 export class ReplyQueue {
   readonly #socket: ReplySocket;
   readonly #pool: SlabPool;
   readonly #slabBytes: number;
+  readonly #unsentBytesMax: number;
   readonly #onSent: (requests: number, bytes: number) => void;
   #slab: Slab;
   #runStart = 0;
@@ -39,15 +51,19 @@ export class ReplyQueue {
   #requests = 0;
   #bytes = 0;
   #sending: Batch[] = [];
+  /** Committed or pushed, and not taken by the kernel. */
+  #unsentBytes = 0;
+  #waiting: (() => void)[] = [];
   #flushScheduled = false;
   #disposed = false;
 
-  constructor(socket: ReplySocket, pool: SlabPool, slabBytes: number, onSent: (requests: number, bytes: number) => void) {
+  constructor(socket: ReplySocket, options: ReplyQueueOptions) {
     this.#socket = socket;
-    this.#pool = pool;
-    this.#slabBytes = slabBytes;
-    this.#onSent = onSent;
-    this.#slab = pool.take(slabBytes);
+    this.#pool = options.pool;
+    this.#slabBytes = options.slabBytes;
+    this.#unsentBytesMax = options.unsentBytesMax;
+    this.#onSent = options.onSent;
+    this.#slab = options.pool.take(options.slabBytes);
   }
 
   /** The buffer that begin() speaks of. */
@@ -57,6 +73,16 @@ export class ReplyQueue {
 
   get disposed(): boolean {
     return this.#disposed;
+  }
+
+  /** What is read now will not wait long to be sent. */
+  get hasRoom(): boolean {
+    return this.#disposed || (this.#unsentBytes < this.#unsentBytesMax && this.#waiting.length === 0);
+  }
+
+  /** Calls `run` when there is room, or when the queue is disposed. Those that came first go first. */
+  whenRoom(run: () => void): void {
+    this.#waiting.push(run);
   }
 
   /** Makes room for `count` bytes in one piece, at most a slab; gives where they begin in `buffer`. */
@@ -80,6 +106,7 @@ export class ReplyQueue {
   /** The `count` bytes at begin() are the next to be sent. */
   commit(count: number): void {
     this.#fill += count;
+    this.#unsentBytes += count;
     this.#scheduleFlush();
   }
 
@@ -97,6 +124,7 @@ export class ReplyQueue {
     this.#sealRun();
     this.#parts.push(slab.buffer.subarray(start, end));
     this.#partSlabs.push(slab);
+    this.#unsentBytes += end - start;
     this.#scheduleFlush();
   }
 
@@ -124,6 +152,9 @@ export class ReplyQueue {
     this.#parts = [];
     this.#partSlabs = [];
     this.#sending = [];
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) run();
   }
 
   /** A late answer: the slabs belong to others now, so it is written to a place of its own and forgotten. */
@@ -154,7 +185,9 @@ export class ReplyQueue {
     this.#sealRun();
     const parts = this.#parts;
     if (parts.length === 0 || !this.#socket.writable) return;
-    this.#sending.push({ slabs: this.#partSlabs, requests: this.#requests, bytes: this.#bytes });
+    let sentBytes = 0;
+    for (const part of parts) sentBytes += part.length;
+    this.#sending.push({ slabs: this.#partSlabs, requests: this.#requests, bytes: this.#bytes, sentBytes });
     this.#parts = [];
     this.#partSlabs = [];
     this.#requests = 0;
@@ -173,6 +206,9 @@ export class ReplyQueue {
     const batch = this.#sending.shift();
     assert(batch !== undefined, "a write ended that was never begun");
     for (const slab of batch.slabs) slab.release();
+    this.#unsentBytes -= batch.sentBytes;
     this.#onSent(batch.requests, batch.bytes);
+    while (this.#socket.writable && this.#unsentBytes < this.#unsentBytesMax && this.#waiting.length > 0)
+      this.#waiting.shift()!();
   };
 }

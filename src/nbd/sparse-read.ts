@@ -64,6 +64,8 @@ export async function readSparse(
       const done = offset + piece.lengthBytes === end;
       if (piece.hole) queue.append(encodeHole(request, done, offset, piece.lengthBytes));
       else {
+        // The first was let in by the caller.
+        if (offset > request.offset) while (!queue.hasRoom) await new Promise<void>((resolve) => queue.whenRoom(resolve));
         const reading = readPiece(request, device, options, queue, offset, piece.lengthBytes, done);
         if (reading !== undefined) await reading;
       }

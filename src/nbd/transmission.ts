@@ -172,6 +172,12 @@ export class Transmission implements ByteSink {
       : validateRequest(request, this.#device, this.#options.negotiated, this.#options.limits.payloadBytesMax);
     if (refusal !== errno.none) return this.#refuse(request, refusal, "refused");
     if (request.length === 0 && request.command !== command.flush) return this.#succeed(request);
+    if (request.command === command.read && !this.#queue.hasRoom) this.#queue.whenRoom(() => this.#start(request));
+    else this.#start(request);
+  }
+
+  #start(request: Request): void {
+    if (this.#disposed) return;
     try {
       this.#run(request);
     } catch (error) {

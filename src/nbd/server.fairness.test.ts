@@ -1,0 +1,60 @@
+// What one client gets of the server while others want it too, by counts.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../common/clock.ts";
+import { command } from "./constants.ts";
+import { encodeRequest } from "./request-codec.ts";
+import { startRig } from "./server-rig.test.ts";
+
+const MiB = 1024 * 1024;
+/** What the kernel takes of a socket that nobody reads, generously. */
+const socketBytesMax = MiB;
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await systemClock.sleep(2);
+}
+
+test("no more is read for a client than it takes; what it writes goes on meanwhile, and it gets all in the end", async (t) => {
+  const rig = await startRig(t, { unsentBytesMax: 2 * MiB });
+  const device = rig.directory.add("disk", 4 * MiB);
+  const raw = await rig.raw();
+  await raw.enter("disk");
+  raw.socket.pause();
+  const count = 20;
+  for (let index = 0; index < count; index++) raw.socket.write(encodeRequest(command.read, 0, index, index * 4096, MiB));
+  raw.socket.write(Buffer.concat([encodeRequest(command.write, 0, count, 0, 5), Buffer.from("hello")]));
+  await until(() => device.calls.includes("write 0 5"));
+  await systemClock.sleep(20);
+  assert.ok(device.readBytes <= 3 * MiB + socketBytesMax, `${device.readBytes} bytes were read for who takes none`);
+  let heard = 0;
+  raw.socket.removeAllListeners("data").on("data", (chunk) => (heard += chunk.length));
+  raw.socket.resume();
+  await until(() => heard === count * (16 + MiB) + 16);
+  assert.equal(device.readBytes, count * MiB);
+  raw.socket.destroy();
+});
+
+test("reads that wait for a client that is gone are never made, and its session ends", async (t) => {
+  const rig = await startRig(t, { unsentBytesMax: MiB, readChunkBytesMax: MiB / 4 });
+  const device = rig.directory.add("disk", 4 * MiB);
+  device.bytes.fill(1);
+  device.clusters.fill(1);
+  const client = await rig.client("disk");
+  const raw = await rig.raw();
+  await raw.enter("disk");
+  raw.socket.pause();
+  for (let index = 0; index < 20; index++) raw.socket.write(encodeRequest(command.read, 0, index, 0, MiB));
+  await until(() => device.readBytes > 0);
+  await systemClock.sleep(20);
+  const before = device.readBytes;
+  raw.socket.destroy();
+  await until(() => rig.directory.openSessions === 1);
+  assert.equal(device.readBytes, before);
+  // In chunks, with a client that is slow to take them.
+  const target = Buffer.alloc(4 * MiB);
+  await client.read(0, target);
+  assert.ok(target.every((byte) => byte === 1));
+  await client.disconnect();
+  await until(() => rig.directory.openSessions === 0);
+});
