@@ -2,6 +2,7 @@
 // with everybody else's work between them. The bytes may not change meanwhile.
 
 import { createHash } from "node:crypto";
+import { nextTurn } from "../common/turn.ts";
 
 const sliceBytes = 1024 * 1024;
 
@@ -25,7 +26,7 @@ export async function digestsOf(bytes: Buffer): Promise<Digests> {
 async function digest(bytes: Buffer, algorithms: readonly string[]): Promise<string[]> {
   const hashes = algorithms.map((name) => createHash(name));
   for (let start = 0; start < bytes.length; start += sliceBytes) {
-    if (start > 0) await new Promise((resolve) => setImmediate(resolve));
+    if (start > 0) await nextTurn();
     for (const hash of hashes) hash.update(bytes.subarray(start, start + sliceBytes));
   }
   return hashes.map((hash) => hash.digest("hex"));

@@ -95,8 +95,7 @@ export class Cleaner implements Service {
       const log = parseRecord<LogRecord>(entry.key, entry.value);
       logs.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) continue;
-      await this.#cleanLog(log, pass);
-      this.#cleanedAt.set(log.id, entry.modRevision);
+      if (await this.#cleanLog(log, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
     }
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
     if (!this.#stopped) {
@@ -117,26 +116,27 @@ export class Cleaner implements Service {
     );
   }
 
-  async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<void> {
+  /** False when there is more to be done. */
+  async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<boolean> {
     try {
-      if (log.owner !== null && log.owner !== this.#context.router) return;
+      if (log.owner !== null && log.owner !== this.#context.router) return false;
       const state = await readLogState(this.#context.registry, log.id);
       pass.logs++;
       if (await this.#collector.collectDead(state)) {
         pass.deadLogs++;
-        return;
+        return false;
       }
-      const { examined, compacted, dropped } = await this.#segments.clean(state);
+      const { examined, compacted, dropped, complete } = await this.#segments.clean(state);
       pass.examined += examined;
       pass.compacted += compacted;
       pass.dropped += dropped;
       pass.retiredMaps += await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
+      return complete;
     } catch (error) {
-      if (error instanceof AndironError && error.code === "transaction_conflict") {
-        this.#context.hints.rescan(log.id);
-        return;
-      }
-      if (!this.#stopped) this.#context.log.warning(`cannot clean log ${log.id}`, { error });
+      const known = error instanceof AndironError ? error : undefined;
+      const isChanged = known?.code === "transaction_conflict";
+      if (!isChanged && !this.#stopped) this.#context.log.warning(`cannot clean log ${log.id}`, { error });
+      return known?.kind === "data" && !isChanged;
     }
   }
 

@@ -1,26 +1,72 @@
-// What the write path tells the cleaner in passing, so that it need not look at every segment: counts since it last looked.
-// In memory only and never trusted: the cleaner finds out exactly (liveness.ts) before it touches anything.
+// What the write path tells the cleaner in passing, so that it need not look at every segment: how much of a segment was there
+// when it was made or last looked at, and how many of its clusters died since.
+//
+//     (unknown) ──looked──► known ──died, died──► may be dead enough ──looked──► known
+//     (new) ──made──────────►  │ ◄──────────────────────────────────────────────┘
+//     (unknown) ◄──forgotten── ┘   much of its log may have died at once (rescan)
+//
+// In memory only and never trusted: the cleaner finds out exactly (liveness.ts) before it touches anything. An unknown segment is
+// one to be looked at.
+
+interface Known {
+  readonly clusters: number;
+  readonly live: number;
+}
+
+const gone: Known = { clusters: 0, live: 0 };
 
 export class CleanerHints {
+  readonly #known = new Map<number, Known>();
   readonly #died = new Map<number, number>();
   readonly #rescan = new Set<string>();
+
+  /** The segment is new, and all its clusters live but for those that died() was told of. */
+  made(handle: number, clusters: number): void {
+    this.#known.set(handle, { clusters, live: clusters });
+  }
 
   /** One cluster of the segment was overwritten. */
   died(handle: number): void {
     this.#died.set(handle, (this.#died.get(handle) ?? 0) + 1);
   }
 
+  /** The cleaner has found `live` of `clusters`. */
+  looked(handle: number, clusters: number, live: number): void {
+    this.#known.set(handle, { clusters, live });
+    this.#died.delete(handle);
+  }
+
+  /** The segment was dropped: there is nothing to look at any more. */
+  dropped(handle: number): void {
+    this.#known.set(handle, gone);
+    this.#died.delete(handle);
+  }
+
+  isDropped(handle: number): boolean {
+    return this.#known.get(handle) === gone;
+  }
+
+  /** It has no clusters at all. */
+  isEmpty(handle: number): boolean {
+    return this.#known.get(handle)?.clusters === 0;
+  }
+
+  /** Nobody knows what of the segment lives. */
+  forget(handle: number): void {
+    if (!this.isDropped(handle)) this.#known.delete(handle);
+  }
+
+  /** Whether a look may find a share of at least `deadShare` dead, or nothing that lives. */
+  maybeDead(handle: number, deadShare: number): boolean {
+    const known = this.#known.get(handle);
+    if (known === undefined) return true;
+    const live = known.live - (this.#died.get(handle) ?? 0);
+    return live <= 0 || known.clusters - live >= known.clusters * deadShare;
+  }
+
   /** Much of the log may have died at once: a large trim, a deleted snapshot, a lost head. */
   rescan(log: string): void {
     this.#rescan.add(log);
-  }
-
-  diedIn(handle: number): number {
-    return this.#died.get(handle) ?? 0;
-  }
-
-  forget(handle: number): void {
-    this.#died.delete(handle);
   }
 
   wantsRescan(log: string): boolean {

@@ -1,16 +1,17 @@
 // One pass over the segments of a log: which to look at, what to do with each.
 //
-//     covered by the checkpoint, and (never looked at | hinted dead enough | rescan) ──► exact liveness
+//     covered by the checkpoint, and (unknown | hinted dead enough) ──► exact liveness
 //        ├─ too much dead ─► compacted     ├─ nothing live, nobody replays it ─► dropped     └─ else left
 //
 // - Segments that the head still replays are left alone: they are young, and may be local.
-// - A pass looks at a bounded number of segments; the next one goes on.
+// - A pass looks at a bounded number of segments; the next one goes on with the others.
+// - What may have killed much of the log at once (a rescan, a lost head) makes all its segments unknown.
 // - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
 
 import { AndironError } from "../../common/errors.ts";
+import { nextTurn } from "../../common/turn.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
-import { clusterBytes } from "../limits.ts";
 import type { SegmentId } from "../names.ts";
 import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
@@ -23,43 +24,64 @@ export interface SegmentPass {
   compacted: number;
   dropped: number;
   examined: number;
+  /** Nothing is left to look at. */
+  complete: boolean;
 }
 
 const examinedPerPassMax = 256;
 const trimmedPerPassMax = 40;
+/** Segments that are passed over in one turn of the event loop. */
+const segmentsPerTurn = 1000;
 
 export class SegmentCleaner {
   readonly #context: CleanerContext;
-  /** Segments that were looked at since the process started: handle to dead share then. */
-  readonly #examined = new Set<number>();
+  /** Logs that had no head when they were last cleaned. */
+  readonly #headless = new Set<string>();
 
   constructor(context: CleanerContext) {
     this.#context = context;
   }
 
   async clean(state: LogState): Promise<SegmentPass> {
-    const pass: SegmentPass = { compacted: 0, dropped: 0, examined: 0 };
-    const rescan = this.#context.hints.takeRescan(state.record.id);
+    const pass: SegmentPass = { compacted: 0, dropped: 0, examined: 0, complete: true };
+    if (this.#mayHaveDied(state)) await this.#forgetAll(state);
     const liveness = new Liveness(this.#context, state);
     const replayed = firstReplayed(state);
+    let seen = 0;
     for (const segment of cleanableSegments(state)) {
+      if (++seen % segmentsPerTurn === 0) await nextTurn();
+      if (!this.#wantsLook(segment, replayed)) continue;
       if (pass.examined >= examinedPerPassMax) {
-        if (rescan) this.#context.hints.rescan(state.record.id);
+        pass.complete = false;
         break;
       }
-      const handle = this.#context.segments.handleOf(segment);
-      if (!rescan && this.#examined.has(handle) && !this.#isHinted(handle)) continue;
       await this.#cleanOne(state, liveness, replayed, segment, pass);
-      this.#examined.add(handle);
-      this.#context.hints.forget(handle);
     }
     if (pass.dropped > 0) for (const epoch of state.epochs) await this.#trimEpoch(state, epoch);
     return pass;
   }
 
-  #isHinted(handle: number): boolean {
-    const clusters = this.#context.settings.segmentBytes / clusterBytes;
-    return this.#context.hints.diedIn(handle) >= clusters * this.#context.settings.cleanerDeadShare;
+  #mayHaveDied({ record, hasWishes }: LogState): boolean {
+    const isHeadless = record.vdisk === null && !hasWishes;
+    const lostHead = isHeadless && !this.#headless.has(record.id);
+    if (isHeadless) this.#headless.add(record.id);
+    return this.#context.hints.takeRescan(record.id) || lostHead;
+  }
+
+  async #forgetAll(state: LogState): Promise<void> {
+    let seen = 0;
+    for (const segment of cleanableSegments(state)) {
+      if (++seen % segmentsPerTurn === 0) await nextTurn();
+      this.#context.hints.forget(this.#context.segments.handleOf(segment));
+    }
+  }
+
+  #wantsLook(segment: SegmentId, replayed: LogPosition): boolean {
+    const { hints, segments, settings } = this.#context;
+    const handle = segments.handleOf(segment);
+    if (hints.isDropped(handle) || !hints.maybeDead(handle, settings.cleanerDeadShare)) return false;
+    // What is empty already can only be dropped.
+    return !hints.isEmpty(handle) || comparePositions(segment, replayed) < 0;
   }
 
   async #cleanOne(
@@ -69,7 +91,9 @@ export class SegmentCleaner {
     segment: SegmentId,
     pass: SegmentPass,
   ): Promise<void> {
-    if (await this.#isDropped(segment)) return;
+    const { hints } = this.#context;
+    const handle = this.#context.segments.handleOf(segment);
+    if (await this.#isDropped(segment)) return hints.dropped(handle);
     const index = await this.#context.segments.loadIndex(segment);
     if (index === undefined) {
       throw new AndironError(
@@ -78,17 +102,20 @@ export class SegmentCleaner {
       );
     }
     pass.examined++;
-    const handle = this.#context.segments.handleOf(segment);
     const live = await liveness.of(index, handle);
-    if (live.liveClusters === 0 && comparePositions(segment, replayed) < 0) {
+    const { dataClusters, liveClusters } = live;
+    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) {
       await dropSegment(this.#context, state, segment, index.generation);
       pass.dropped++;
-      return;
+      return hints.dropped(handle);
     }
-    const dead = live.dataClusters - live.liveClusters;
-    if (dead === 0 || dead < live.dataClusters * this.#context.settings.cleanerDeadShare) return;
+    const dead = dataClusters - liveClusters;
+    if (dead === 0 || dead < dataClusters * this.#context.settings.cleanerDeadShare) {
+      return hints.looked(handle, dataClusters, liveClusters);
+    }
     await compactSegment(this.#context, state, segment, index, live);
     pass.compacted++;
+    hints.looked(handle, liveClusters, liveClusters);
   }
 
   async #isDropped(segment: SegmentId): Promise<boolean> {

@@ -87,6 +87,10 @@ export class JournalFile {
   }
 
   /** Data and zero records so far, in order, made anew for each who asks. */
+  get dataClusters(): number {
+    return this.#index.dataClusters;
+  }
+
   get entries(): readonly IndexEntry[] {
     return this.#index.entries();
   }

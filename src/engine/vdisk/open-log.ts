@@ -259,6 +259,7 @@ export class OpenLog {
 
   #sealed(file: JournalFile): void {
     const { segment, handle, firstSequence, lastSequence, length } = file;
+    this.#context.hints.made(handle, file.dataClusters);
     this.locals.add({
       segment,
       handle,

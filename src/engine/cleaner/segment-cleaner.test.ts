@@ -1,0 +1,115 @@
+// What the cleaner looks at and what it leaves: counts of segments, and bytes on the backend.
+
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { seededRandom } from "../../common/random.ts";
+import type { ExportSession } from "../device.ts";
+import { EngineRig, type RigOptions, readRange, rigPool } from "../engine-rig.fixture.ts";
+import { clusterBytes, KiB, MiB } from "../limits.ts";
+import type { CleanerPass } from "./cleaner.ts";
+
+async function openRig(t: TestContext, settings: RigOptions["settings"]): Promise<EngineRig> {
+  const rig = await EngineRig.open({ settings: { cleanerDeadShare: 0.5, ...settings } });
+  t.after(() => rig.close());
+  return rig;
+}
+
+const clean = (rig: EngineRig): Promise<CleanerPass> => rig.router.cleaners.get(rigPool)!.pass();
+
+/** Everything written is in a checkpoint then. */
+async function checkpoint(rig: EngineRig, disk: string, session: ExportSession): Promise<ExportSession> {
+  await session.close();
+  await rig.detach(disk);
+  return rig.open(disk);
+}
+
+/** A few at a time: what arrives together is in one segment. */
+async function writeAll(session: ExportSession, clusters: readonly number[], byte: number): Promise<void> {
+  const data = Buffer.alloc(clusterBytes, byte);
+  const together = 4;
+  for (let at = 0; at < clusters.length; at += together) {
+    const some = clusters.slice(at, at + together);
+    await Promise.all(some.map((cluster) => session.device.write(cluster * clusterBytes, data, { fua: false })));
+  }
+}
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+async function storedBytes(rig: EngineRig): Promise<number> {
+  let bytes = 0;
+  for (const name of await rig.backend.list("")) bytes += (await rig.backend.size(name)) ?? 0;
+  return bytes;
+}
+
+test("what is written over at random again and again takes a bounded multiple of its bytes", async (t) => {
+  const rig = await openRig(t, { segmentBytes: 128 * KiB });
+  const clusters = 512;
+  const disk = await rig.createDisk(clusters * clusterBytes);
+  let session = await rig.open(disk);
+  const random = seededRandom(7);
+  await writeAll(session, range(clusters), 1);
+  for (let round = 0; round < 6; round++) {
+    const some = range(clusters).map(() => random.below(clusters));
+    await writeAll(session, some, round);
+    session = await checkpoint(rig, disk, session);
+    // The second pass deletes what the first one has retired.
+    for (let pass = 0; pass < 3; pass++) await clean(rig);
+  }
+  const ratio = (await storedBytes(rig)) / (clusters * clusterBytes);
+  assert.ok(ratio < 1.8, `${ratio} bytes on the backend for each that lives`);
+});
+
+test("segments that are new are not looked at before enough of them has died", async (t) => {
+  const rig = await openRig(t, { segmentBytes: 128 * KiB });
+  const clusters = 512;
+  const disk = await rig.createDisk(clusters * clusterBytes);
+  let session = await rig.open(disk);
+  await writeAll(session, range(clusters), 1);
+  session = await checkpoint(rig, disk, session);
+  assert.equal((await clean(rig)).examined, 0);
+  await writeAll(session, range(clusters / 2), 2);
+  session = await checkpoint(rig, disk, session);
+  const pass = await clean(rig);
+  assert.ok(pass.examined > 0 && pass.dropped > 0, JSON.stringify(pass));
+  assert.equal((await clean(rig)).examined, 0);
+  assert.equal((await readRange(session, 0, 1))[0], 2);
+});
+
+test("a log of more segments than one pass looks at is looked at up to its end after a trim", async (t) => {
+  const rig = await openRig(t, { segmentBytes: 32 * KiB });
+  const clusters = 3000;
+  const trimmed = 200;
+  const disk = await rig.createDisk(16 * MiB);
+  let session = await rig.open(disk);
+  await writeAll(session, range(clusters), 1);
+  session = await checkpoint(rig, disk, session);
+  await clean(rig);
+  await session.device.trim((clusters - trimmed) * clusterBytes, trimmed * clusterBytes, { fua: false });
+  await checkpoint(rig, disk, session);
+  const passes: CleanerPass[] = [];
+  while (passes.length < 10 && passes.at(-1)?.examined !== 0) passes.push({ ...(await clean(rig)) });
+  const sum = (count: (pass: CleanerPass) => number): number => passes.reduce((total, pass) => total + count(pass), 0);
+  assert.equal(passes.at(-1)?.examined, 0);
+  assert.ok(passes.length > 2 && sum((pass) => pass.examined) < clusters / 3, "each segment is looked at once");
+  assert.ok(sum((pass) => pass.dropped) >= trimmed / 10, "what was trimmed is dropped");
+});
+
+test("what came after the last snapshot goes with the disk, although none of it was written over", async (t) => {
+  const rig = await openRig(t, { segmentBytes: 128 * KiB });
+  const disk = await rig.createDisk(4 * MiB);
+  const session = await rig.open(disk);
+  await writeAll(session, range(64), 1);
+  await rig.snapshot(disk);
+  await writeAll(
+    session,
+    range(512).map((cluster) => cluster + 64),
+    2,
+  );
+  await session.close();
+  await rig.detach(disk);
+  await clean(rig);
+  const before = await storedBytes(rig);
+  await rig.atomically((tx) => rig.control.deleteVdisk(tx, disk));
+  for (let pass = 0; pass < 3; pass++) await clean(rig);
+  assert.ok((await storedBytes(rig)) < before / 3, `${await storedBytes(rig)} of ${before} bytes are left`);
+});
