@@ -86,11 +86,11 @@ export class JournalFile {
     this.length = header.length;
   }
 
-  /** Data and zero records so far, in order, made anew for each who asks. */
   get dataClusters(): number {
     return this.#index.dataClusters;
   }
 
+  /** Data and zero records so far, in order, made anew for each who asks. */
   get entries(): readonly IndexEntry[] {
     return this.#index.entries();
   }
