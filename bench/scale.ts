@@ -4,6 +4,7 @@
 import type { Row } from "./row.ts";
 import { controlRowNames, measureControl } from "./scale-control.ts";
 import type { ScaleScale } from "./scale-lab.ts";
+import { measureOpen, measureStart, openRowNames, startRowNames } from "./scale-start.ts";
 import { measureSpace, measureSteady, spaceRowNames, steadyRowNames } from "./scale-space.ts";
 
 interface Group {
@@ -15,6 +16,8 @@ const groups: readonly Group[] = [
   { names: controlRowNames, measure: measureControl },
   { names: spaceRowNames, measure: measureSpace },
   { names: steadyRowNames, measure: measureSteady },
+  { names: startRowNames, measure: measureStart },
+  { names: openRowNames, measure: measureOpen },
 ];
 
 export const scaleRowNames: readonly string[] = groups.flatMap(({ names }) => names);

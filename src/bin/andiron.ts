@@ -6,6 +6,7 @@ import { systemRandom } from "../common/random.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
 import { makeApiPart } from "./api-part.ts";
 import { endpointsPath, makeEnginePart } from "./engine-part.ts";
+import { watchEventLoop } from "./loop-metrics.ts";
 import type { ProcessSetup } from "./process-setup.ts";
 import { setUpProcess } from "./process-setup.ts";
 import { describeFailure, exitCodes, runServices } from "./service-run.ts";
@@ -53,6 +54,7 @@ async function main(setup: ProcessSetup): Promise<number> {
     signals: process,
     onServing: () => {
       serving = true;
+      watchEventLoop(metrics);
       announce().catch((error: unknown) => log.error("cannot write endpoints.json", { error }));
     },
   });

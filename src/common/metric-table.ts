@@ -79,6 +79,10 @@ export const gaugeTable = {
     help: "Records of the outbox that the publisher can't read (of another version). They stay where they are.",
     labels: [],
   },
+  andiron_event_loop_delay_seconds: {
+    help: "How late the main thread's event loop was, since it serves: quantiles up to 1, the longest. All requests waited so.",
+    labels: ["quantile"],
+  },
   andiron_cache_clusters: { help: "Clusters of 4 KiB in the read cache.", labels: [] },
   andiron_cache_hits: { help: "Look-ups in the read cache that found their cluster, since the start.", labels: [] },
   andiron_cache_misses: { help: "Look-ups in the read cache that did not find their cluster, since the start.", labels: [] },
