@@ -1,5 +1,5 @@
-// How late the event loop is: everything of this process waits for as long, requests of disks as well as heartbeats. Node measures
-// it outside of JavaScript, by a timer of its own.
+// How late the event loop is: everything of this process waits for as long, requests of disks as well as heartbeats. Node
+// measures it outside of JavaScript, by a timer of its own.
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Metrics } from "../common/metrics.ts";
