@@ -6,7 +6,8 @@
 //
 // - Appends go one after the other; syncs run beside them and are shared by all who wait.
 // - The next file's name is on disk before the present one gets its footer: a missing file is never mistaken for the end.
-// - While flushes come often the current file is filled ahead: they need not wait for its length and its blocks.
+// - While flushes come often the current file is filled ahead: they need not wait for its length and its blocks. While one comes
+//   after each append, its sync begins with the append.
 // - A failed fdatasync poisons the journal: every later append and flush is refused, none is tried again on that file.
 // - flushedSequence only ever names what a finished fdatasync of every file up to it has covered.
 
@@ -116,6 +117,7 @@ export class Journal {
 
   /** Resolves when everything appended before the call is on disk. */
   flush(): Promise<void> {
+    this.#pace.flushAsked();
     return this.#syncTo(this.#sequence);
   }
 
@@ -217,7 +219,9 @@ export class Journal {
     const placed = await current.append(appends, this.#flushedSequence);
     this.#sequence = current.lastSequence;
     if (this.#pace.isOften(current.length - current.syncedLength)) current.fillAhead(this.#options.segmentBytes);
-    if (current.length - current.syncedLength > earlySyncBytes && this.#syncing === undefined) {
+    this.#pace.appended();
+    const isEarly = this.#pace.isAfterEach || current.length - current.syncedLength > earlySyncBytes;
+    if (isEarly && this.#syncing === undefined) {
       this.#syncTo(this.#sequence).catch(() => undefined);
     }
     return { file: current, placed };

@@ -1,5 +1,5 @@
-// Files that are filled ahead: most syncs find nothing to allocate, and neither power loss nor a full disk nor damage makes
-// anything else of the zeroes behind the records than the end.
+// What makes flushes cheap: files that are filled ahead, so that most syncs find nothing to allocate, and syncs that begin before
+// they are asked for. Neither power loss nor a full disk nor damage makes anything of the zeroes but the end of the records.
 
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
@@ -31,6 +31,34 @@ test("small syncs make a journal one that is flushed often, large ones or silenc
   assert.ok(!pace.isOften(MiB));
   for (let i = 0; i < 20; i++) pace.synced(MiB);
   assert.ok(!pace.isOften(0));
+});
+
+test("a flush is expected after appends that each had one, until one has none", () => {
+  const pace = new SyncPace();
+  const append = (isFlushed: boolean): boolean => {
+    pace.appended();
+    const isExpected = pace.isAfterEach;
+    if (isFlushed) pace.flushAsked();
+    return isExpected;
+  };
+  const inTurn = (count: number): boolean[] => Array.from({ length: count }, () => append(true));
+  assert.deepEqual(inTurn(10).slice(7), [false, true, true]);
+  assert.equal(append(false), true); // nobody can know
+  assert.equal(append(true), false);
+  assert.deepEqual(inTurn(9).slice(6), [false, true, true]);
+});
+
+test("when each write is flushed its sync begins with the write, and none is made twice", async () => {
+  const written = await flushed(4 * MiB, 20);
+  const { disk } = written;
+  const before20 = disk.syncCount;
+  await written.write(1);
+  assert.equal(disk.syncCount, before20 + 1);
+  await written.journal.flush();
+  assert.equal(disk.syncCount, before20 + 1);
+  for (let i = 0; i < 5; i++) await written.write(1);
+  assert.equal(disk.syncCount, before20 + 2);
+  await written.journal.abandon();
 });
 
 test("when each write is flushed nearly all syncs write in place, also over several files", async () => {
