@@ -10,6 +10,8 @@ import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
+import { withReadCache } from "../engine/backend/read-cache.ts";
+import { BlockStore, storeBlockBytes } from "../engine/block-store.ts";
 import { withDeadline } from "../engine/backend/deadline.ts";
 import { openFileBackend } from "../engine/backend/file.ts";
 import { withMeter } from "../engine/backend/metered.ts";
@@ -47,6 +49,7 @@ export interface EnginePart {
 export async function openBackends(
   { config, registry }: Pick<EnginePartOptions, "config" | "registry">,
   metrics: Metrics | undefined,
+  store?: BlockStore,
 ): Promise<Map<string, ObjectBackend>> {
   const backends = new Map<string, ObjectBackend>();
   for (const [name, values] of config.backends) {
@@ -54,7 +57,8 @@ export async function openBackends(
     const isNew = (await registry.get(key)) === undefined;
     if (isNew) await makeDirectory(name, values);
     const file = await openFileBackend({ root: values.file_path, isNew });
-    backends.set(name, decorate(file, config, metrics));
+    const decorated = decorate(file, config, metrics);
+    backends.set(name, store === undefined ? decorated : withReadCache(decorated, { store, pool: name }));
     if (isNew) {
       const tools = { clock: systemClock, random: systemRandom };
       await atomically(registry, tools, async (tx) => tx.put(key, JSON.stringify({ v: 1 })));
@@ -80,7 +84,8 @@ export function engineSettings(config: Config): EngineSettings {
 }
 
 export async function makeEnginePart({ config, log, metrics, registry }: EnginePartOptions): Promise<EnginePart> {
-  const backends = await openBackends({ config, registry }, metrics);
+  const store = await openStore(config, log);
+  const backends = await openBackends({ config, registry }, metrics, store);
   let nbdPort = config.nbd.port;
   const router = new StorageRouter({
     registry,
@@ -103,6 +108,9 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
   metrics.gaugeFrom("andiron_cache_clusters", {}, () => router.cache.clusterCount);
   metrics.gaugeFrom("andiron_cache_hits", {}, () => router.cache.hits);
   metrics.gaugeFrom("andiron_cache_misses", {}, () => router.cache.misses);
+  metrics.gaugeFrom("andiron_read_cache_blocks", {}, () => store?.blockCount ?? 0);
+  metrics.gaugeFrom("andiron_read_cache_hits", {}, () => store?.hits ?? 0);
+  metrics.gaugeFrom("andiron_read_cache_misses", {}, () => store?.misses ?? 0);
   // The router tells others where clients reach it: the NBD server listens first.
   const listening: Service = {
     id: nbd.id,
@@ -114,6 +122,21 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
     stop: () => nbd.stop(),
   };
   return { backends, router, nbd, services: [listening, router] };
+}
+
+/** The read cache on the local SSD, if one is configured. */
+async function openStore({ engine }: Config, log: Logger): Promise<BlockStore | undefined> {
+  const { read_cache_path: directory, read_cache_bytes: bytes } = engine;
+  if (bytes === 0) return undefined;
+  if (bytes < storeBlockBytes)
+    throw new AndironError("config_invalid", `[engine] read_cache_bytes = ${bytes} is less than a block of ${storeBlockBytes}`);
+  const failed = (error: unknown): void => log.part("engine").warning(`the read cache in ${directory} is given up`, { error });
+  try {
+    await nodeDisk.makeDirectory(directory);
+    return await BlockStore.open({ disk: nodeDisk, path: join(directory, "blocks"), bytesMax: bytes, failed });
+  } catch (cause) {
+    throw new AndironError("config_invalid", `cannot make the read cache in ${directory} of [engine] read_cache_path`, { cause });
+  }
 }
 
 async function makeDirectory(name: string, { file_path }: BackendValues): Promise<void> {

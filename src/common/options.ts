@@ -247,6 +247,8 @@ export const optionGroups = {
       min: 64 * mebibyte,
     }),
     cache_bytes: int(256 * mebibyte, "Memory for the read cache.", { min: 4 * mebibyte }),
+    read_cache_path: path("$state_path/read-cache", "Directory of the read cache on a local SSD."),
+    read_cache_bytes: int(0, "Local SSD for blocks that were read of a slow backend. 0: none.", { min: 0 }),
     segment_bytes: int(16 * mebibyte, "Size at which a segment of a disk's log is sealed and stored on the backend.", {
       min: mebibyte,
       max: 256 * mebibyte,

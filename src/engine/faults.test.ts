@@ -2,18 +2,26 @@
 // Nothing that was acknowledged may be missing afterwards.
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../common/clock.ts";
 import type { AndironError } from "../common/errors.ts";
 import { errorCodeOf } from "../common/errors.ts";
 import { seededRandom } from "../common/random.ts";
+import type { ObjectBackend } from "./backend/backend.ts";
 import { FaultyBackend } from "./backend/faulty.ts";
 import type { Faults } from "./backend/faulty.ts";
+import { withReadCache } from "./backend/read-cache.ts";
+import { BlockStore } from "./block-store.ts";
 import type { BlockDevice } from "./device.ts";
 import type { RigOptions } from "./engine-rig.fixture.ts";
-import { EngineRig, readRange } from "./engine-rig.fixture.ts";
+import { EngineRig, readRange, rigPool } from "./engine-rig.fixture.ts";
 import { FaultDisk } from "./fault-disk.fixture.ts";
 import { KiB, MiB } from "./limits.ts";
+import type { LocalDisk } from "./local-disk.ts";
+import { nodeDisk } from "./node-disk.ts";
 
 const pieceBytes = 64 * KiB;
 const noFua = { fua: false };
@@ -301,4 +309,52 @@ test("a snapshot that is wished for on a poisoned disk is taken once the disk is
     disk.failSyncs = false;
     assert.equal((await rig.control.snapshot(await snapshot))?.state, "ready");
   });
+});
+
+test("a read cache whose disk gives wrong bytes costs a read of the backend, never the bytes", { timeout: 20_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), "andiron-wrong-cache-"));
+  let isWrong = false;
+  const disk: LocalDisk = {
+    ...nodeDisk,
+    open: (path, mode) => {
+      const file = nodeDisk.open(path, mode);
+      const read = file.read.bind(file);
+      file.read = async (offset, target) => {
+        const count = await read(offset, target);
+        if (isWrong) target[100]! ^= 1;
+        return count;
+      };
+      return file;
+    },
+  };
+  const store = await BlockStore.open({
+    disk,
+    path: join(folder, "blocks"),
+    bytesMax: MiB,
+    failed: () => assert.fail("no failure"),
+  });
+  const wrap = (inner: ObjectBackend): ObjectBackend => withReadCache(inner, { store, pool: rigPool });
+  const rig = await EngineRig.open({ wrap, settings: { cacheBytes: 64 * KiB } });
+  try {
+    const id = await rig.createDisk(MiB);
+    const session = await rig.open(id);
+    await writePieces(session.device, 0, 8);
+    await rig.detach(id);
+    const again = await rig.open(id);
+    const check = async (): Promise<void> => {
+      for (let number = 0; number < 8; number++) {
+        assert.ok((await readRange(again, number * pieceBytes, pieceBytes)).equals(piece(number)), `piece ${number}`);
+      }
+    };
+    await check();
+    while (store.blockCount < 4) await systemClock.sleep(1);
+    const hitsBefore = store.hits;
+    isWrong = true;
+    await check();
+    assert.ok(store.hits > hitsBefore, "nothing came from the cache: the test is no test");
+  } finally {
+    await rig.close();
+    await store.close();
+    await rm(folder, { recursive: true });
+  }
 });

@@ -87,10 +87,6 @@ export class Segments implements SegmentHandles {
     this.#state(handle).local = file;
   }
 
-  isLocal(handle: number): boolean {
-    return this.#state(handle).local !== undefined;
-  }
-
   /** A compaction was committed. */
   setGeneration(segment: SegmentId, generation: number): void {
     const state = this.#state(this.handleOf(segment));
@@ -98,7 +94,7 @@ export class Segments implements SegmentHandles {
   }
 
   /**
-   * Fills target with the bytes that generation 0 had at `offset`. `other` asks for a copy that is not the local one.
+   * Fills target with the bytes that generation 0 had at `offset`. `other` asks for a copy that is not a local one.
    * Rejects: segment_damaged, object_not_found when the segment should be there but is not, backend kinds.
    */
   async read(handle: number, offset: number, target: Buffer, other = false): Promise<void> {
@@ -107,7 +103,7 @@ export class Segments implements SegmentHandles {
       if (state.local !== undefined && !other) return state.local.read(offset, target);
       const generation = state.generation;
       try {
-        return await this.#readGeneration(handle, state, generation, offset, target);
+        return await this.#readGeneration(handle, state, generation, offset, target, other);
       } catch (error) {
         if (await this.#refresh(state, generation, error)) continue;
         if (asked) throw missing(state.id, generation, error);
@@ -139,9 +135,16 @@ export class Segments implements SegmentHandles {
     }
   }
 
-  async #readGeneration(handle: number, state: SegmentState, generation: number, offset: number, target: Buffer): Promise<void> {
+  async #readGeneration(
+    handle: number,
+    state: SegmentState,
+    generation: number,
+    offset: number,
+    target: Buffer,
+    fresh: boolean,
+  ): Promise<void> {
     const name = segmentObjectName(state.id, generation);
-    if (generation === 0) return this.#backend.read(name, offset, target);
+    if (generation === 0) return this.#backend.read(name, offset, target, { fresh });
     const entries = await this.#translation(handle, state, generation);
     let done = 0;
     while (done < target.length) {
@@ -151,7 +154,7 @@ export class Segments implements SegmentHandles {
         throw new AndironError("segment_damaged", `${name} lost the clusters at original offset ${wanted}`);
       const inside = wanted - entry.originalOffset;
       const length = Math.min(target.length - done, entry.clusterCount * clusterBytes - inside);
-      await this.#backend.read(name, entry.presentOffset + inside, target.subarray(done, done + length));
+      await this.#backend.read(name, entry.presentOffset + inside, target.subarray(done, done + length), { fresh });
       done += length;
     }
   }

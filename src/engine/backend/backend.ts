@@ -24,6 +24,11 @@ export interface ListOptions {
   readonly limit?: number;
 }
 
+export interface ReadOptions {
+  /** From the store itself, past whatever keeps copies of objects: what those said was found to be wrong. */
+  readonly fresh?: boolean;
+}
+
 export interface Capacity {
   readonly totalBytes: number;
   readonly freeBytes: number;
@@ -35,7 +40,7 @@ export interface ObjectBackend {
   /** The same from a local file whose content is already on disk (fdatasync); invalid_request when there is no such file. */
   putFile(name: string, path: string): Promise<void>;
   /** Fills `target` wholly from byte `offset`. Rejects: object_not_found, segment_damaged when the object ends before. */
-  read(name: string, offset: number, target: Buffer): Promise<void>;
+  read(name: string, offset: number, target: Buffer, options?: ReadOptions): Promise<void>;
   /** Length in bytes, or undefined when there is no such object. */
   size(name: string): Promise<number | undefined>;
   /** No error when there is no such object. */

@@ -116,10 +116,8 @@ export class Reader {
   async #readOther(places: Places, i: number, cluster: Buffer): Promise<void> {
     const handle = places.handles[i]!;
     const segment = this.#segments.segmentOf(handle);
-    if (this.#segments.isLocal(handle)) {
-      await this.#segments.read(handle, places.offsets[i]!, cluster, true).catch(() => undefined);
-      if (crc32(cluster) === places.crcs[i]!) return;
-    }
+    await this.#segments.read(handle, places.offsets[i]!, cluster, true).catch(() => undefined);
+    if (crc32(cluster) === places.crcs[i]!) return;
     throw new AndironError(
       "segment_damaged",
       `wrong checksum at offset ${places.offsets[i]!} of segment ${segment.epoch}-${segment.number} of log ${segment.log}`,
