@@ -10,8 +10,8 @@ import { assert } from "../common/assert.ts";
 import { AndironError } from "../common/errors.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { SegmentHandles } from "./format/page.ts";
-import type { IndexEntry, SegmentFooter, SegmentHeader } from "./format/segment.ts";
-import { decodeFooter, decodeHeader, decodeIndex, footerBytes, headerBytes, recordKinds } from "./format/segment.ts";
+import type { EncodedIndex, IndexEntry, SegmentFooter, SegmentHeader } from "./format/segment.ts";
+import { decodeFooter, decodeHeader, entriesOf, footerBytes, headerBytes, recordKinds } from "./format/segment.ts";
 import { crc32 } from "node:zlib";
 import { clusterBytes, engineLimits } from "./limits.ts";
 import type { LocalFile } from "./local-file.ts";
@@ -22,6 +22,8 @@ export interface SegmentIndex {
   readonly header: SegmentHeader;
   readonly footer: SegmentFooter;
   readonly entries: readonly IndexEntry[];
+  /** The same as they are on disk: to be kept, where many are. */
+  readonly encoded: EncodedIndex;
   readonly generation: number;
 }
 
@@ -220,7 +222,8 @@ export async function readIndex(
   const index = Buffer.allocUnsafe(footer.indexBytes);
   await read(footer.indexOffset, index);
   if (crc32(index) !== footer.indexCrc) throw new AndironError("segment_damaged", `the index of ${name} has a wrong checksum`);
-  return { header, footer, entries: decodeIndex(index, footer.entryCount, header.firstSequence), generation };
+  const encoded: EncodedIndex = { bytes: index, entryCount: footer.entryCount, firstSequence: header.firstSequence };
+  return { header, footer, entries: entriesOf(encoded), encoded, generation };
 }
 
 const missing = (segment: SegmentId, generation: number, cause: unknown): AndironError =>

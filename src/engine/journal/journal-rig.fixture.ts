@@ -8,7 +8,7 @@ import { after } from "node:test";
 import { systemClock } from "../../common/clock.ts";
 import { seededRandom } from "../../common/random.ts";
 import { FaultDisk } from "../fault-disk.fixture.ts";
-import { recordKinds } from "../format/segment.ts";
+import { entriesOf, recordKinds } from "../format/segment.ts";
 import { clusterBytes, KiB } from "../limits.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
@@ -74,7 +74,7 @@ export const recover = (written: Written): Promise<RecoveredEpoch> =>
   recoverEpoch({ disk: written.disk, directory: written.directory, log, epoch, first: 1, sequence: before });
 
 export const sequencesOf = (recovered: RecoveredEpoch): number[] =>
-  recovered.segments.flatMap((segment) => segment.entries.map((entry) => entry.sequence));
+  recovered.segments.flatMap((segment) => entriesOf(segment.index).map((entry) => entry.sequence));
 
 /** What recovery found must be found by a second one too, from what the first left. */
 export async function assertRepeatable(written: Written, first: RecoveredEpoch): Promise<void> {

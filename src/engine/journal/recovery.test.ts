@@ -7,8 +7,9 @@ import { test } from "node:test";
 import type { AndironError } from "../../common/errors.ts";
 import { seededRandom } from "../../common/random.ts";
 import type { FaultDisk } from "../fault-disk.fixture.ts";
-import { headerBytes, recordPrefixBytes } from "../format/segment.ts";
+import { entriesOf, headerBytes, recordPrefixBytes } from "../format/segment.ts";
 import { KiB } from "../limits.ts";
+import type { DiskFile, LocalDisk, OpenMode } from "../local-disk.ts";
 import type { Written } from "./journal-rig.fixture.ts";
 import { assertRepeatable, before, begin, epoch, log, pathOf, recover, sequencesOf } from "./journal-rig.fixture.ts";
 import { markPoisoned, recoverEpoch } from "./recovery.ts";
@@ -216,5 +217,46 @@ test("a record's place is found by its file alone: prefix and payload lie behind
   await written.write(3);
   await written.journal.abandon();
   const [segment] = (await recover(written)).segments;
-  assert.equal(segment!.entries[0]!.originalOffset, headerBytes + recordPrefixBytes(3));
+  assert.equal(entriesOf(segment!.index)[0]!.originalOffset, headerBytes + recordPrefixBytes(3));
 });
+
+test("of files that were flushed long ago only the ends are read, and what the last ones hold is checked", async () => {
+  const written = await begin();
+  for (let i = 0; i < 60; i++) {
+    await written.write(6);
+    if (i % 4 === 0) await written.journal.flush();
+  }
+  await written.journal.sealed();
+  await written.journal.abandon();
+  const files = readdirSync(`${written.directory}/${log}`).map((name) => statSync(`${written.directory}/${log}/${name}`).size);
+  const { disk, bytesRead } = countingReads(written.disk);
+  const recovered = await recoverEpoch({ disk, directory: written.directory, log, epoch, first: 1, sequence: before });
+  assert.deepEqual(
+    sequencesOf(recovered),
+    written.appends.map((append) => append.sequence),
+  );
+  const bytes = files.reduce((sum, size) => sum + size, 0);
+  assert.ok(files.length > 20 && bytesRead() < bytes / 4, `${bytesRead()} of ${bytes} bytes were read`);
+});
+
+/** The same disk, and how many bytes were read from it. */
+function countingReads(inner: LocalDisk): { readonly disk: LocalDisk; readonly bytesRead: () => number } {
+  let bytes = 0;
+  const disk = new Proxy(inner, {
+    get(target, name: keyof LocalDisk) {
+      if (name !== "open") return target[name].bind(target);
+      return (path: string, mode: OpenMode): DiskFile => {
+        const file = target.open(path, mode);
+        const read = async (offset: number, buffer: Buffer): Promise<number> => {
+          const count = await file.read(offset, buffer);
+          bytes += count;
+          return count;
+        };
+        return new Proxy(file, {
+          get: (of, verb: keyof DiskFile) => (verb === "read" ? read : of[verb].bind(of)),
+        });
+      };
+    },
+  });
+  return { disk, bytesRead: () => bytes };
+}

@@ -7,6 +7,8 @@
 //         and nothing follows on ....... it was the last; what lies behind a torn one is set aside, if it holds anything
 //
 // - All files are looked at before the first is changed: what is refused is left as it is.
+// - A sealed file is known by its footer and index alone where a later one says that it was flushed to its end: its clusters
+//   were on disk when that was written. Of the others, which are the last few, every cluster is checked.
 // - Refused, never cut: a break below a flushed sequence that any file names; a gap in numbers or sequences; a sealed file that
 //   is not final with none after it.
 // - The copy keeps offsets and is the next generation: whoever refers to a place in the old file finds it in the new one.
@@ -16,22 +18,23 @@
 
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
-import type { IndexEntry } from "../format/segment.ts";
-import { decodeHeader, encodeFooter, encodeHeader, encodeIndex, headerBytes, recordKinds } from "../format/segment.ts";
+import type { EncodedIndex, SegmentHeader } from "../format/segment.ts";
+import { decodeHeader, encodeFooter, encodeHeader, entriesOf, headerBytes, recordKinds } from "../format/segment.ts";
 import type { LocalDisk } from "../local-disk.ts";
 import { readWhole } from "../local-disk.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName, parseJournalFileName } from "../names.ts";
+import { readIndex } from "../segments.ts";
 import { journalError } from "./journal-file.ts";
 import type { ScannedFile } from "./scan.ts";
-import { scanJournal } from "./scan.ts";
+import { scanJournal, sealedFile } from "./scan.ts";
 
 export interface RecoveredSegment {
   readonly segment: SegmentId;
   readonly path: string;
   readonly generation: number;
   readonly bytes: number;
-  readonly entries: readonly IndexEntry[];
+  readonly index: EncodedIndex;
   readonly lastSequence: number;
 }
 
@@ -94,6 +97,7 @@ async function recoverFiles(options: RecoverOptions): Promise<RecoveredEpoch> {
     .map((segment) => segment!.number)
     .sort((a, b) => a - b);
   const walk = new EpochWalk(options, numbers);
+  await walk.readHeaders();
   for (const number of numbers) await walk.take(number, copyAll);
   walk.finish();
   await walk.carryOut();
@@ -111,7 +115,10 @@ class EpochWalk {
   readonly #setAside: string[] = [];
   readonly #leftovers: string[] = [];
   /** What changes the disk, in order: done when all files are found to be in order, not before. */
-  readonly #steps: (() => Promise<void>)[] = [];
+  readonly #steps: (() => Promise<void> | void)[] = [];
+  readonly #syncs: Promise<void>[] = [];
+  /** Of files that have a whole one, by number. */
+  readonly #headers = new Map<number, SegmentHeader>();
   #expected: number;
   #sequence: number;
   /** Set behind the first file that nothing follows: nothing after it counts. */
@@ -125,11 +132,20 @@ class EpochWalk {
     this.#sequence = options.sequence;
   }
 
+  async readHeaders(): Promise<void> {
+    for (const number of this.#numbers) {
+      const file = this.#options.disk.open(this.#pathOf(number), "existing");
+      const head = Buffer.alloc(headerBytes);
+      await file.read(0, head).finally(() => void file.close());
+      const header = decodeHeader(head);
+      if (header !== undefined) this.#headers.set(number, header);
+    }
+  }
+
   async take(number: number, copyAll: boolean): Promise<void> {
-    const segment: SegmentId = { log: this.#options.log, epoch: this.#options.epoch, number };
-    const path = `${this.#options.directory}/${journalFileName(segment)}`;
-    const bytes = await readWhole(this.#options.disk, path);
-    const scanned = scanJournal(bytes);
+    const segment: SegmentId = this.#segment(number);
+    const path = this.#pathOf(number);
+    const { scanned, isEmpty } = await this.#look(number, copyAll);
     // Behind its last file too, which an earlier recovery may have made of a torn one.
     this.#ended ||= this.#final;
     if (scanned.flushedEvidence > this.#sequence && (this.#ended || number !== this.#expected)) {
@@ -139,7 +155,7 @@ class EpochWalk {
       );
     }
     if (this.#ended) {
-      if (bytes.length > 0) this.#steps.push(() => this.#putAside(path));
+      if (!isEmpty) this.#steps.push(() => this.#putAside(path));
       else this.#leftovers.push(path); // the file that was prepared to be the next
       return;
     }
@@ -147,7 +163,7 @@ class EpochWalk {
     if (scanned.header !== undefined && scanned.header.firstSequence !== this.#sequence + 1) {
       throw this.#damage(number, `it begins at record ${scanned.header.firstSequence}, the one before ends at ${this.#sequence}`);
     }
-    const goesOn = scanned.sealed === undefined && (await this.#follows(number + 1, scanned));
+    const goesOn = scanned.sealed === undefined && this.#follows(number + 1, scanned);
     if (scanned.sealed === undefined && !goesOn) {
       const end = scanned.header === undefined ? this.#sequence : scanned.lastSequence;
       if (scanned.flushedEvidence > end)
@@ -167,13 +183,35 @@ class EpochWalk {
   }
 
   /** True when the file of that number begins with the record after this one's last. */
-  async #follows(number: number, scanned: ScannedFile): Promise<boolean> {
-    if (scanned.header === undefined || !this.#numbers.includes(number)) return false;
-    const { disk, directory, log, epoch } = this.#options;
-    const file = disk.open(`${directory}/${journalFileName({ log, epoch, number })}`, "existing");
-    const head = Buffer.alloc(headerBytes);
-    await file.read(0, head).finally(() => void file.close());
-    return decodeHeader(head)?.firstSequence === scanned.lastSequence + 1;
+  #follows(number: number, scanned: ScannedFile): boolean {
+    return scanned.header !== undefined && this.#headers.get(number)?.firstSequence === scanned.lastSequence + 1;
+  }
+
+  async #look(number: number, copyAll: boolean): Promise<{ readonly scanned: ScannedFile; readonly isEmpty: boolean }> {
+    const sealed = copyAll ? undefined : await this.#flushedFile(number);
+    if (sealed !== undefined) return { scanned: sealed, isEmpty: false };
+    const bytes = await readWhole(this.#options.disk, this.#pathOf(number));
+    return { scanned: scanJournal(bytes), isEmpty: bytes.length === 0 };
+  }
+
+  /** The file when it is sealed, and the header of a later one says that all its records were on disk. */
+  async #flushedFile(number: number): Promise<ScannedFile | undefined> {
+    let flushed = 0;
+    for (const [later, { flushedSequence }] of this.#headers) if (later > number) flushed = Math.max(flushed, flushedSequence);
+    if (flushed === 0) return undefined;
+    const path = this.#pathOf(number);
+    const file = this.#options.disk.open(path, "existing");
+    try {
+      const read = async (offset: number, target: Buffer): Promise<void> => void (await file.read(offset, target));
+      const { header, footer, encoded } = await readIndex(path, file.lengthBytes(), 0, read);
+      return footer.lastSequence <= flushed ? sealedFile(header, footer, encoded) : undefined;
+    } catch (error) {
+      // It is not sealed, or damaged: that is for a look at all of it to tell.
+      if (error instanceof AndironError && error.code === "segment_damaged") return undefined;
+      throw error;
+    } finally {
+      await file.close();
+    }
   }
 
   finish(): void {
@@ -183,6 +221,7 @@ class EpochWalk {
 
   async carryOut(): Promise<void> {
     for (const step of this.#steps) await step();
+    await Promise.all(this.#syncs);
   }
 
   result(): RecoveredEpoch {
@@ -195,12 +234,14 @@ class EpochWalk {
     };
   }
 
-  async #keep(segment: SegmentId, path: string, scanned: ScannedFile): Promise<void> {
+  #keep(segment: SegmentId, path: string, scanned: ScannedFile): void {
     const file = this.#options.disk.open(path, "existing");
     const bytes = file.lengthBytes();
-    await file.sync().finally(() => void file.close());
-    const { entries, lastSequence } = scanned;
-    this.#segments.push({ segment, path, generation: scanned.header!.generation, bytes, entries, lastSequence });
+    const sync = file.sync().finally(() => void file.close());
+    sync.catch(() => undefined); // looked at when all are under way
+    this.#syncs.push(sync);
+    const { index, lastSequence } = scanned;
+    this.#segments.push({ segment, path, generation: scanned.header!.generation, bytes, index, lastSequence });
   }
 
   async #copy(segment: SegmentId, path: string, scanned: ScannedFile, final: boolean): Promise<void> {
@@ -216,8 +257,8 @@ class EpochWalk {
     }
     await disk.rename(temporary, path);
     const bytes = copy.reduce((sum, part) => sum + part.length, 0);
-    const { entries, lastSequence } = scanned;
-    this.#segments.push({ segment, path, generation, bytes, entries, lastSequence });
+    const { index, lastSequence } = scanned;
+    this.#segments.push({ segment, path, generation, bytes, index, lastSequence });
   }
 
   async #putAside(path: string): Promise<void> {
@@ -225,8 +266,16 @@ class EpochWalk {
     this.#setAside.push(`${path}.aside`);
   }
 
+  #segment(number: number): SegmentId {
+    return { log: this.#options.log, epoch: this.#options.epoch, number };
+  }
+
+  #pathOf(number: number): string {
+    return `${this.#options.directory}/${journalFileName(this.#segment(number))}`;
+  }
+
   #damage(number: number, why: string): AndironError {
-    const name = journalFileName({ log: this.#options.log, epoch: this.#options.epoch, number });
+    const name = journalFileName(this.#segment(number));
     return new AndironError("journal_damaged", `journal file ${name}: ${why}`, {
       hint: "the log is left as it is: restore the journal directory",
     });
@@ -242,8 +291,8 @@ function sealedCopy(
   const old = scanned.header!;
   const generation = old.generation + 1;
   const header = encodeHeader({ ...old, generation });
-  const index = encodeIndex(scanned.entries, old.firstSequence);
-  const dataClusters = scanned.entries.reduce(
+  const { index } = scanned;
+  const dataClusters = entriesOf(index).reduce(
     (sum, entry) => sum + (entry.kind === recordKinds.data ? entry.clusterCount : 0),
     0,
   );
@@ -252,11 +301,11 @@ function sealedCopy(
     headerCrc: header.readUInt32LE(headerBytes - 4),
     final,
     indexOffset: scanned.endOffset,
-    indexBytes: index.length,
-    indexCrc: crc32(index),
-    entryCount: scanned.entries.length,
+    indexBytes: index.bytes.length,
+    indexCrc: crc32(index.bytes),
+    entryCount: index.entryCount,
     dataClusters,
     lastSequence: scanned.lastSequence,
   });
-  return { generation, copy: [header, bytes.subarray(headerBytes, scanned.endOffset), index, footer] };
+  return { generation, copy: [header, bytes.subarray(headerBytes, scanned.endOffset), index.bytes, footer] };
 }

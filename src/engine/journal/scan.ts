@@ -6,12 +6,13 @@
 //   that names a flushed sequence beyond the break proves that something which had been on disk is gone.
 
 import { crc32 } from "node:zlib";
-import type { IndexEntry, RecordHeader, SegmentHeader } from "../format/segment.ts";
+import { IndexWriter } from "../format/index-writer.ts";
+import type { EncodedIndex, RecordHeader, SegmentFooter, SegmentHeader } from "../format/segment.ts";
 import {
   decodeFooter,
   decodeHeader,
-  decodeIndex,
   decodeRecord,
+  entriesOf,
   footerBytes,
   headerBytes,
   recordHeaderBytes,
@@ -23,11 +24,11 @@ import { clusterBytes } from "../limits.ts";
 
 export interface ScannedFile {
   /** undefined when not even the header is whole. */
-  readonly header: (SegmentHeader & { readonly crc: number }) | undefined;
+  readonly header: SegmentHeader | undefined;
   /** Set when the file is sealed: footer, index and header fit together, and every cluster is as the index says. */
-  readonly sealed: { readonly final: boolean; readonly lastSequence: number } | undefined;
-  /** Data and zero records up to the break, in order. */
-  readonly entries: readonly IndexEntry[];
+  readonly sealed: { readonly final: boolean } | undefined;
+  /** Of data and zero records up to the break, in order. */
+  readonly index: EncodedIndex;
   /** Last sequence before the break, marks included; firstSequence - 1 when there is none. */
   readonly lastSequence: number;
   /** One past the last whole record. */
@@ -39,7 +40,7 @@ export interface ScannedFile {
 const nothing: ScannedFile = {
   header: undefined,
   sealed: undefined,
-  entries: [],
+  index: { bytes: Buffer.alloc(0), entryCount: 0, firstSequence: 0 },
   lastSequence: 0,
   endOffset: 0,
   flushedEvidence: 0,
@@ -51,7 +52,7 @@ export function scanJournal(bytes: Buffer): ScannedFile {
   if (header === undefined) return { ...nothing, flushedEvidence: evidenceBehind(bytes, 0) };
   const sealed = readSealed(bytes, header);
   if (sealed !== undefined) return sealed;
-  const entries: IndexEntry[] = [];
+  const index = new IndexWriter(header.firstSequence);
   let offset = headerBytes;
   let lastSequence = header.firstSequence - 1;
   let previousCrc = header.crc;
@@ -62,14 +63,14 @@ export function scanJournal(bytes: Buffer): ScannedFile {
     const payloadOffset = offset + recordPrefixBytes(record.clusterCrcs.length);
     const end = payloadOffset + record.clusterCrcs.length * clusterBytes;
     if (!clustersMatch(bytes, payloadOffset, record)) break;
-    if (record.kind !== recordKinds.mark) entries.push(entryOf(record, payloadOffset));
+    if (record.kind !== recordKinds.mark) addTo(index, record, payloadOffset);
     flushedEvidence = Math.max(flushedEvidence, record.flushedSequence);
     lastSequence = record.sequence;
     previousCrc = record.crc;
     offset = end;
   }
   flushedEvidence = Math.max(flushedEvidence, evidenceBehind(bytes, offset, header.salt));
-  return { header, sealed: undefined, entries, lastSequence, endOffset: offset, flushedEvidence };
+  return { header, sealed: undefined, index: index.encoded(), lastSequence, endOffset: offset, flushedEvidence };
 }
 
 function readSealed(bytes: Buffer, header: SegmentHeader & { readonly crc: number }): ScannedFile | undefined {
@@ -79,13 +80,18 @@ function readSealed(bytes: Buffer, header: SegmentHeader & { readonly crc: numbe
   if (footer.indexOffset + footer.indexBytes + footerBytes !== bytes.length) return undefined;
   const index = bytes.subarray(footer.indexOffset, footer.indexOffset + footer.indexBytes);
   if (crc32(index) !== footer.indexCrc) return undefined;
-  const entries = decodeIndex(index, footer.entryCount, header.firstSequence);
+  const encoded: EncodedIndex = { bytes: Buffer.from(index), entryCount: footer.entryCount, firstSequence: header.firstSequence };
   // Power may have gone before the sync: the footer can be there without what it speaks of.
-  if (!entries.every((entry) => clustersMatch(bytes, entry.presentOffset, entry))) return undefined;
+  if (!entriesOf(encoded).every((entry) => clustersMatch(bytes, entry.presentOffset, entry))) return undefined;
+  return sealedFile(header, footer, encoded);
+}
+
+/** A sealed file whose clusters are as its index says. */
+export function sealedFile(header: SegmentHeader, footer: SegmentFooter, index: EncodedIndex): ScannedFile {
   return {
     header,
-    sealed: { final: footer.final, lastSequence: footer.lastSequence },
-    entries,
+    sealed: { final: footer.final },
+    index,
     lastSequence: footer.lastSequence,
     endOffset: footer.indexOffset,
     flushedEvidence: header.flushedSequence,
@@ -101,15 +107,10 @@ function clustersMatch(bytes: Buffer, payloadOffset: number, { clusterCrcs }: Pi
   return true;
 }
 
-const entryOf = (record: RecordHeader, payloadOffset: number): IndexEntry => ({
-  kind: record.kind,
-  sequence: record.sequence,
-  firstCluster: record.firstCluster,
-  clusterCount: record.clusterCount,
-  originalOffset: payloadOffset,
-  presentOffset: payloadOffset,
-  clusterCrcs: record.clusterCrcs,
-});
+function addTo(index: IndexWriter, record: RecordHeader, payloadOffset: number): void {
+  const { kind, sequence, firstCluster, clusterCount, clusterCrcs } = record;
+  index.add(kind, sequence, firstCluster, clusterCount, payloadOffset, clusterCrcs, 0, clusterCrcs.length);
+}
 
 /** Highest flushed sequence in any valid record from there on; of any salt when none is given. */
 function evidenceBehind(bytes: Buffer, from: number, salt?: number): number {

@@ -7,10 +7,13 @@
 // - Each step can be done again by the next claim after a crash.
 
 import { AndironError } from "../../common/errors.ts";
+import { nextTurn } from "../../common/turn.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
+import type { EncodedIndex } from "../format/segment.ts";
+import { entriesOf } from "../format/segment.ts";
 import type { RecoveredSegment } from "../journal/recovery.ts";
 import { recoverEpoch } from "../journal/recovery.ts";
 import { systemCodeOf } from "../local-disk.ts";
@@ -180,46 +183,64 @@ class LogRecovery {
       );
     }
     for (const path of recovered.setAside) context.log.warning(`set aside ${path}: it lies behind a torn journal file`);
-    for (const segment of recovered.segments) this.#adopt(await this.#openRecovered(segment));
+    for (const segment of recovered.segments) {
+      await nextTurn();
+      this.#adopt(this.#openRecovered(segment));
+    }
     await this.#recordRelocations(recovered.segments);
     await this.#recordEnd(epoch, recovered.last, recovered.lastSequence);
     this.sequence = recovered.lastSequence;
     for (const path of recovered.leftovers) await context.disk.unlink(path);
   }
 
-  async #openRecovered(recovered: RecoveredSegment): Promise<LocalSegment> {
-    const local = await this.#openLocal(recovered.segment, recovered.path);
-    if (local === undefined) throw new AndironError("journal_damaged", `${recovered.path} vanished during recovery`);
-    return local;
+  #openRecovered({ segment, path, generation, index, bytes, lastSequence }: RecoveredSegment): LocalSegment {
+    const file = this.#openFile(path);
+    if (file === undefined) throw new AndironError("journal_damaged", `${path} vanished during recovery`);
+    return this.#localSegment(segment, file, generation, index, bytes, lastSequence);
   }
 
   async #openLocal(segment: SegmentId, path: string): Promise<LocalSegment | undefined> {
-    let file: LocalFile;
-    try {
-      file = new LocalFile(this.#context.disk, path, "existing");
-    } catch (error) {
-      if (systemCodeOf(error) === "ENOENT") return undefined;
-      throw new AndironError("journal_damaged", `cannot open ${path}`, { cause: error });
-    }
+    const file = this.#openFile(path);
+    if (file === undefined) return undefined;
     try {
       const bytes = file.length();
-      const index = await readIndex(path, bytes, 0, (offset, target) => file.read(offset, target));
-      const { generation, firstSequence } = index.header;
-      const handle = this.#context.segments.handleOf(segment);
-      return {
-        segment,
-        handle,
-        generation,
-        file,
-        bytes,
-        entries: index.entries,
-        firstSequence,
-        lastSequence: index.footer.lastSequence,
-      };
+      const { header, footer, encoded } = await readIndex(path, bytes, 0, (offset, target) => file.read(offset, target));
+      return this.#localSegment(segment, file, header.generation, encoded, bytes, footer.lastSequence);
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  #openFile(path: string): LocalFile | undefined {
+    try {
+      return new LocalFile(this.#context.disk, path, "existing");
+    } catch (error) {
+      if (systemCodeOf(error) === "ENOENT") return undefined;
+      throw new AndironError("journal_damaged", `cannot open ${path}`, { cause: error });
+    }
+  }
+
+  #localSegment(
+    segment: SegmentId,
+    file: LocalFile,
+    generation: number,
+    index: EncodedIndex,
+    bytes: number,
+    lastSequence: number,
+  ): LocalSegment {
+    return {
+      segment,
+      handle: this.#context.segments.handleOf(segment),
+      generation,
+      file,
+      bytes,
+      get entries() {
+        return entriesOf(index);
+      },
+      firstSequence: index.firstSequence,
+      lastSequence,
+    };
   }
 
   #adopt(local: LocalSegment): void {
