@@ -89,7 +89,8 @@ export class Lab {
   async filledDisks(target: Target, count: number, rangeBytes: number): Promise<readonly Disk[]> {
     const disks: Disk[] = [];
     while (disks.length < count) disks.push(await target.openDisk(1));
-    const fill = { pattern: "write", blockBytes: mebibyte, depth: 8 } as const;
+    // Our cache takes writes of up to 64 KiB.
+    const fill = { pattern: "write", blockBytes: 64 * 1024, depth: 32 } as const;
     await runFio(disks, fill, rangeBytes, { passes: fillPasses }, this.folder);
     await this.settle();
     return disks;
