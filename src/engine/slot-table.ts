@@ -12,7 +12,6 @@ import { assert } from "../common/assert.ts";
 
 const none = 0xffff_ffff;
 
-/** What is said of a slot in `#state`. */
 const slotStates = { free: 0, inHand: 1, held: 2 } as const;
 
 export class SlotTable {
@@ -55,6 +54,11 @@ export class SlotTable {
     return at < 0 ? -1 : this.#index[at]!;
   }
 
+  /** True when the slot holds that key. */
+  holds(slot: number, first: number, second: number): boolean {
+    return this.#first[slot] === first && this.#second[slot] === second && this.#states[slot] === slotStates.held;
+  }
+
   /** The slot was used: it survives the hand's next pass. */
   touch(slot: number): void {
     this.#used[slot] = 1;
@@ -81,7 +85,7 @@ export class SlotTable {
   }
 
   /** Takes a slot out; what it held is told to `evicted` and gone. -1 when there is none. */
-  take(evicted: (slot: number) => void): number {
+  take(evicted?: (slot: number) => void): number {
     const free = this.#free.pop() ?? (this.#untouched < this.#slotCount ? this.#untouched++ : undefined);
     if (free !== undefined) {
       this.#states[free] = slotStates.inHand;
@@ -96,7 +100,7 @@ export class SlotTable {
         this.#used[slot] = 0;
         continue;
       }
-      evicted(slot);
+      evicted?.(slot);
       this.#removeAt(this.#find(this.#first[slot]!, this.#second[slot]!));
       this.#heldCount--;
       this.#states[slot] = slotStates.inHand;
