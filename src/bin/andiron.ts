@@ -1,5 +1,6 @@
 // All of Andiron in one process: API, storage router and NBD server over one registry. What `npm start` runs.
 
+import "./thread-pool.ts"; // first: see there
 import { rename, rm, writeFile } from "node:fs/promises";
 import { systemClock } from "../common/clock.ts";
 import { systemRandom } from "../common/random.ts";

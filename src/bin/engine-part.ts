@@ -26,6 +26,7 @@ import { atomically } from "../registry/atomic.ts";
 import type { Registry } from "../registry/registry.ts";
 import { nbdMetrics } from "./nbd-metrics.ts";
 import { readPemFile } from "./pem-files.ts";
+import { threadsOfBackend } from "./thread-pool.ts";
 
 export interface EnginePartOptions {
   readonly config: Config;
@@ -56,7 +57,8 @@ export async function openBackends(
     const key = keys.pool(name);
     const isNew = (await registry.get(key)) === undefined;
     if (isNew) await makeDirectory(name, values);
-    const file = await openFileBackend({ root: values.file_path, isNew });
+    const concurrentOperationsMax = threadsOfBackend(config.backends.size);
+    const file = await openFileBackend({ root: values.file_path, isNew, concurrentOperationsMax });
     const decorated = decorate(file, config, metrics);
     backends.set(name, store === undefined ? decorated : withReadCache(decorated, { store, pool: name }));
     if (isNew) {

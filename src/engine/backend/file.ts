@@ -29,7 +29,7 @@ export interface FileBackendOptions {
   readonly root: string;
   /** False for a root that was one before: an empty directory there is then a file system that is not mounted. Default true. */
   readonly isNew?: boolean;
-  /** Default 2: half of libuv's four threads. */
+  /** Default 2: half of the four threads that libuv has unless told otherwise. */
   readonly concurrentOperationsMax?: number;
   /** Default 1024; more reject with backend_unavailable. */
   readonly queuedOperationsMax?: number;
