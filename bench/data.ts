@@ -20,9 +20,11 @@ export const dataRowNames: readonly string[] = [...measures.flatMap(({ rows }) =
 /** Measures the rows that are asked for. Throws when no row has such a name, or a program fails. */
 export async function measureData({ scale, only, say }: DataOptions): Promise<Row[]> {
   const isWanted = (name: string): boolean => only === undefined || name.toLowerCase().includes(only.toLowerCase());
-  const chosen = measures.filter(({ rows }) => rows.some(({ name }) => isWanted(name)));
+  const wanted = measures.filter(({ rows }) => rows.some(({ name }) => isWanted(name)));
+  const chosen = wanted.filter(({ needsRoot }) => needsRoot !== true || process.getuid?.() === 0);
+  for (const { rows } of wanted.filter((measure) => !chosen.includes(measure))) say(`left out, needs root: ${rows[0]?.name}`);
   const apiWanted = apiRowNames.some(isWanted);
-  if (chosen.length === 0 && !apiWanted) throw new Error(`no row is named like ${only}; there are:\n${dataRowNames.join("\n")}`);
+  if (wanted.length === 0 && !apiWanted) throw new Error(`no row is named like ${only}; there are:\n${dataRowNames.join("\n")}`);
   const lab = await openLab(scale, new Set<TargetName>(chosen.flatMap(({ peers }) => peers)));
   try {
     const rows: Row[] = [];

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { systemClock } from "../src/common/clock.ts";
 import { runOk } from "../test/harness/command.ts";
-import { prepareAndiron, type AndironProcess } from "../test/harness/service.ts";
+import { prepareAndiron, type AndironProcess, type ConfigGroups } from "../test/harness/service.ts";
 import { runFio } from "./fio.ts";
 import { openAndiron, openPeer, ourName, peerNames, type Disk, type Target, type TargetName } from "./target.ts";
 
@@ -22,6 +22,8 @@ export interface Scale {
   readonly warmUpMs: number;
   /** Of each target's main disk; all of it stays in the caches. */
   readonly rangeBytes: number;
+  /** Of a disk of which nothing is in a cache. */
+  readonly coldBytes: number;
   readonly copyBytes: number;
   readonly sparseGibibytes: number;
   /** 0: nothing is synced or waited for. */
@@ -34,6 +36,7 @@ export const fullScale: Scale = {
   runMs: 3000,
   warmUpMs: 1000,
   rangeBytes: 512 * mebibyte,
+  coldBytes: 4096 * mebibyte,
   copyBytes: 512 * mebibyte,
   sparseGibibytes: 8,
   settleMsMax: 10_000,
@@ -45,6 +48,7 @@ export const quickScale: Scale = {
   runMs: 150,
   warmUpMs: 0,
   rangeBytes: 64 * mebibyte,
+  coldBytes: 64 * mebibyte,
   copyBytes: 64 * mebibyte,
   sparseGibibytes: 1,
   settleMsMax: 0,
@@ -63,6 +67,7 @@ export class Lab {
   readonly service: AndironProcess;
   readonly targets: ReadonlyMap<TargetName, Target>;
   readonly #mainDisks = new Map<TargetName, Promise<Disk>>();
+  readonly #variants = new Map<string, Promise<Target>>();
 
   constructor(scale: Scale, service: AndironProcess, targets: readonly Target[]) {
     this.scale = scale;
@@ -85,13 +90,24 @@ export class Lab {
     return disk;
   }
 
-  /** New disks of 1 GiB, the first `rangeBytes` written as often as it takes to have touched all of the cache's memory. */
-  async filledDisks(target: Target, count: number, rangeBytes: number): Promise<readonly Disk[]> {
+  /** Another Andiron, configured otherwise and started by the first who asks, in place of ours; a peer is what it is. */
+  variant(target: Target, name: string, config: ConfigGroups): Promise<Target> {
+    if (target.name !== ourName) return Promise.resolve(target);
+    let variant = this.#variants.get(name);
+    if (variant === undefined) {
+      variant = startAndiron(config).then(({ target: other }) => other);
+      this.#variants.set(name, variant);
+    }
+    return variant;
+  }
+
+  /** New disks, the first `rangeBytes` written as often as it takes to have touched all of the cache's memory. */
+  async filledDisks(target: Target, count: number, rangeBytes: number, passes: number = fillPasses): Promise<readonly Disk[]> {
     const disks: Disk[] = [];
-    while (disks.length < count) disks.push(await target.openDisk(1));
+    while (disks.length < count) disks.push(await target.openDisk(Math.ceil(rangeBytes / 1024 / mebibyte)));
     // Our cache takes writes of up to 64 KiB.
     const fill = { pattern: "write", blockBytes: 64 * 1024, depth: 32 } as const;
-    await runFio(disks, fill, rangeBytes, { passes: fillPasses }, this.folder);
+    await runFio(disks, fill, rangeBytes, { passes }, this.folder);
     await this.settle();
     return disks;
   }
@@ -113,23 +129,30 @@ export class Lab {
 
   async dispose(): Promise<void> {
     for (const target of this.targets.values()) if (target.name !== ourName) await target.stop();
+    for (const variant of this.#variants.values()) await (await variant.catch(() => undefined))?.stop();
     await this.service.dispose();
+  }
+}
+
+/** An Andiron that listens on a socket of its own. */
+async function startAndiron(config: ConfigGroups): Promise<{ readonly service: AndironProcess; readonly target: Target }> {
+  const service = await prepareAndiron({
+    ...config,
+    nbd: { port: 0, unix_socket: "$state_path/nbd.sock", ...config["nbd"] },
+  });
+  try {
+    await service.start();
+    return { service, target: await openAndiron(service, join(service.statePath, "nbd.sock")) };
+  } catch (error) {
+    await service.dispose();
+    throw error;
   }
 }
 
 /** Starts Andiron, with a cache that holds the range twice, and the peers that are asked for. */
 export async function openLab(scale: Scale, wanted: ReadonlySet<TargetName>): Promise<Lab> {
-  const service = await prepareAndiron({
-    nbd: { port: 0, unix_socket: "$state_path/nbd.sock" },
-    engine: { cache_bytes: fillPasses * scale.rangeBytes },
-  });
-  try {
-    await service.start();
-    const targets = [await openAndiron(service, join(service.statePath, "nbd.sock"))];
-    for (const name of peerNames) if (wanted.has(name)) targets.push(openPeer(name, service.folder));
-    return new Lab(scale, service, targets);
-  } catch (error) {
-    await service.dispose();
-    throw error;
-  }
+  const { service, target } = await startAndiron({ engine: { cache_bytes: fillPasses * scale.rangeBytes } });
+  const targets = [target];
+  for (const name of peerNames) if (wanted.has(name)) targets.push(openPeer(name, service.folder));
+  return new Lab(scale, service, targets);
 }

@@ -25,6 +25,8 @@ export interface Measure {
   readonly peers: readonly PeerName[];
   /** Leaves dirty data behind. */
   readonly writes: boolean;
+  /** Only root can measure it. */
+  readonly needsRoot?: boolean;
   /** Called once for each target, before its warm-up. */
   prepare(lab: Lab, target: Target): Promise<Run>;
 }
@@ -61,6 +63,31 @@ function random(pattern: "randread" | "randwrite", depth: number, aims: Aims): M
         const { iops, requests } = await runFio([disk], workload, lab.scale.rangeBytes, { runMs }, lab.folder);
         const cpuUs = ((target.cpuSeconds() - before) * 1e6) / requests;
         return depth < 32 ? [iops] : [iops, Math.max(cpuUs, 0.1)];
+      };
+    },
+  };
+}
+
+/**
+ * Nothing is cached: neither by Andiron (whose cache is as small as can be) nor by the kernel (which is told to drop its pages
+ * before each run). The range is large, so that little of it is read twice in a run.
+ */
+function coldRead(aims: Aims): Measure {
+  const workload: Workload = { pattern: "randread", blockBytes: 4 * kibibyte, depth: 32 };
+  const name = "random read cold QD32";
+  return {
+    rows: [inOperations(name, aims), { ...inCpu(`server CPU per request, ${name}`), aims: {} }],
+    peers: filePeers,
+    writes: false,
+    needsRoot: true,
+    async prepare(lab, main) {
+      const target = await lab.variant(main, "cold", { engine: { cache_bytes: 4 * mebibyte } });
+      const [disk] = await lab.filledDisks(target, 1, lab.scale.coldBytes, 1);
+      return async (runMs) => {
+        await runOk("sh", ["-c", "sync && echo 3 > /proc/sys/vm/drop_caches"]);
+        const before = target.cpuSeconds();
+        const { iops, requests } = await runFio([disk!], workload, lab.scale.coldBytes, { runMs }, lab.folder);
+        return [iops, Math.max(((target.cpuSeconds() - before) * 1e6) / requests, 0.1)];
       };
     },
   };
@@ -200,6 +227,7 @@ export const measures: readonly Measure[] = [
   qemuClient("read", 1, aimsOf(2, 1, 1)),
   qemuClient("read", 32, aimsOf(3, 1.5, 1.3)),
   sequential("read", aimsOf(1.5, 1, 0.9)),
+  coldRead(aimsOf(0.9, 0)),
   random("randwrite", 1, aimsOf(2, 1, 0.9)),
   random("randwrite", 32, aimsOf(3, 1.2, 1)),
   qemuClient("write", 1, aimsOf(2, 1, 0.9)),

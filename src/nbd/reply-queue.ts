@@ -1,4 +1,5 @@
-// Replies on their way to the socket. Everything that was answered in one turn of the event loop leaves with one write:
+// Replies on their way to the socket. What was answered in one turn of the event loop leaves with one write (in a tick after what
+// was answered at once, at the turn's end what threads have read):
 // small replies lie one behind the other in a slab, big data is put between them by reference (one writev).
 //
 //      slab: [ sent, kernel has not taken it yet | run: answered, not sent | detached: a read in progress | free ]
@@ -55,6 +56,7 @@ export class ReplyQueue {
   #unsentBytes = 0;
   #waiting: (() => void)[] = [];
   #flushScheduled = false;
+  #lateFlushScheduled = false;
   #disposed = false;
 
   constructor(socket: ReplySocket, options: ReplyQueueOptions) {
@@ -121,11 +123,15 @@ export class ReplyQueue {
   /** The bytes `start` to `end` of `slab` are the next to be sent; the caller's hold passes to the queue. */
   push(slab: Slab, start: number, end: number): void {
     if (this.#disposed) return slab.release();
-    this.#sealRun();
-    this.#parts.push(slab.buffer.subarray(start, end));
-    this.#partSlabs.push(slab);
-    this.#unsentBytes += end - start;
+    this.#addPart(slab, start, end);
     this.#scheduleFlush();
+  }
+
+  /** As push(), for what a thread has read: sent together with what others have read by now. */
+  pushLate(slab: Slab, start: number, end: number): void {
+    if (this.#disposed) return slab.release();
+    this.#addPart(slab, start, end);
+    this.#scheduleLateFlush();
   }
 
   /** A small message that lies somewhere else; it is copied. */
@@ -139,7 +145,7 @@ export class ReplyQueue {
   answered(bytes: number): void {
     this.#requests += 1;
     this.#bytes += bytes;
-    this.#scheduleFlush();
+    if (!this.#lateFlushScheduled) this.#scheduleFlush();
   }
 
   /** Gives every slab back; to be called when the socket has closed, so that the kernel looks at none of them. */
@@ -165,6 +171,13 @@ export class ReplyQueue {
     return 0;
   }
 
+  #addPart(slab: Slab, start: number, end: number): void {
+    this.#sealRun();
+    this.#parts.push(slab.buffer.subarray(start, end));
+    this.#partSlabs.push(slab);
+    this.#unsentBytes += end - start;
+  }
+
   #sealRun(): void {
     if (this.#runStart === this.#fill) return;
     this.#parts.push(this.#slab.buffer.subarray(this.#runStart, this.#fill));
@@ -179,8 +192,16 @@ export class ReplyQueue {
     process.nextTick(this.#flush);
   }
 
+  /** What each thread has read comes with ticks of its own: all of it has been seen to only at the end of the loop's turn. */
+  #scheduleLateFlush(): void {
+    if (this.#flushScheduled || this.#lateFlushScheduled || this.#disposed) return;
+    this.#lateFlushScheduled = true;
+    setImmediate(this.#flush);
+  }
+
   readonly #flush = (): void => {
     this.#flushScheduled = false;
+    this.#lateFlushScheduled = false;
     if (this.#disposed) return;
     this.#sealRun();
     const parts = this.#parts;

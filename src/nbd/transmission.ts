@@ -248,7 +248,7 @@ export class Transmission implements ByteSink {
       () => {
         this.#leaveDevice();
         this.#writeReadHead(slab.buffer, at, request);
-        this.#queue.push(slab, at, at + totalBytes);
+        this.#queue.pushLate(slab, at, at + totalBytes);
         this.#answered(request, errno.none);
       },
       (error: unknown) => {
