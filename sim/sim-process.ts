@@ -26,6 +26,7 @@ const settings: EngineSettings = {
   checkpointEntries: 60,
   journalBytesMax: 2 * MiB,
   cacheBytes: 256 * KiB,
+  cacheDedupe: false,
   mapCacheBytes: 128 * KiB,
   cleanerDeadShare: 0.3,
   cleanerIntervalMs: 4000,

@@ -11,7 +11,7 @@ import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
 import { withReadCache } from "../engine/backend/read-cache.ts";
-import { BlockStore, storeBlockBytes } from "../engine/block-store.ts";
+import { BlockStore, storeBlockBytes } from "../engine/cache/block-store.ts";
 import { withDeadline } from "../engine/backend/deadline.ts";
 import { openFileBackend } from "../engine/backend/file.ts";
 import { withMeter } from "../engine/backend/metered.ts";
@@ -77,6 +77,7 @@ export function engineSettings(config: Config): EngineSettings {
     checkpointEntries: engine.checkpoint_entries,
     journalBytesMax: engine.journal_bytes_max,
     cacheBytes: engine.cache_bytes,
+    cacheDedupe: engine.cache_dedupe,
     mapCacheBytes: engine.map_cache_bytes,
     cleanerDeadShare: engine.cleaner_dead_percent / 100,
     cleanerIntervalMs: engine.cleaner_interval * 1000,

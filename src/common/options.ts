@@ -247,6 +247,10 @@ export const optionGroups = {
       min: 64 * mebibyte,
     }),
     cache_bytes: int(256 * mebibyte, "Memory for the read cache.", { min: 4 * mebibyte }),
+    cache_dedupe: bool(
+      false,
+      "Keep equal clusters of different disks once in cache_bytes: room for time. Clones share without it.",
+    ),
     read_cache_path: path("$state_path/read-cache", "Directory of the read cache on a local SSD."),
     read_cache_bytes: int(0, "Local SSD for blocks that were read of a slow backend. 0: none.", { min: 0 }),
     segment_bytes: int(16 * mebibyte, "Size at which a segment of a disk's log is sealed and stored on the backend.", {

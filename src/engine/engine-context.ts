@@ -5,7 +5,7 @@ import type { Random } from "../common/random.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { CleanerHints } from "./cleaner/hints.ts";
-import type { ClusterCache } from "./cluster-cache.ts";
+import type { ClusterCache } from "./cache/cluster-cache.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import type { Pages } from "./map/pages.ts";
 import type { Segments } from "./segments.ts";
@@ -27,6 +27,8 @@ export interface EngineSettings {
   readonly checkpointEntries: number;
   readonly journalBytesMax: number;
   readonly cacheBytes: number;
+  /** Equal clusters of the cache are kept once. */
+  readonly cacheDedupe: boolean;
   readonly mapCacheBytes: number;
   /** A segment is compacted when more than this share of its clusters is dead. */
   readonly cleanerDeadShare: number;

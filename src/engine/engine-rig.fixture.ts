@@ -43,6 +43,7 @@ export const smallSettings: EngineSettings = {
   checkpointEntries: 400,
   journalBytesMax: 64 * MiB,
   cacheBytes: MiB,
+  cacheDedupe: false,
   mapCacheBytes: MiB,
   cleanerDeadShare: 0.3,
   cleanerIntervalMs: 3_600_000,

@@ -14,7 +14,7 @@ import type { ObjectBackend } from "./backend/backend.ts";
 import { FaultyBackend } from "./backend/faulty.ts";
 import type { Faults } from "./backend/faulty.ts";
 import { withReadCache } from "./backend/read-cache.ts";
-import { BlockStore } from "./block-store.ts";
+import { BlockStore } from "./cache/block-store.ts";
 import type { BlockDevice } from "./device.ts";
 import type { RigOptions } from "./engine-rig.fixture.ts";
 import { EngineRig, readRange, rigPool } from "./engine-rig.fixture.ts";

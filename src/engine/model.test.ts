@@ -17,7 +17,7 @@ const rigSettings: readonly Partial<EngineSettings>[] = [
   {},
   { segmentBytes: 64 * KiB, checkpointBytes: 128 * KiB, checkpointEntries: 60, cacheBytes: 64 * KiB, mapCacheBytes: 64 * KiB },
   { segmentBytes: 1 * MiB, checkpointBytes: 64 * MiB, checkpointEntries: 1_000_000, cleanerDeadShare: 0.01 },
-  { segmentBytes: 32 * KiB, checkpointBytes: 2 * MiB, checkpointEntries: 100_000, cacheBytes: 256 * KiB },
+  { segmentBytes: 32 * KiB, checkpointBytes: 2 * MiB, checkpointEntries: 100_000, cacheBytes: 256 * KiB, cacheDedupe: true },
   { segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB, journalBytesMax: 1 * MiB, mapCacheBytes: 64 * KiB },
   { segmentBytes: 256 * KiB, checkpointBytes: 256 * KiB, checkpointEntries: 20, cleanerDeadShare: 0.6 },
 ];

@@ -15,7 +15,9 @@ import type { Entry, Registry } from "../registry/registry.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import { Cleaner } from "./cleaner/cleaner.ts";
 import { CleanerHints } from "./cleaner/hints.ts";
-import { ClusterCache } from "./cluster-cache.ts";
+import type { ClusterCache } from "./cache/cluster-cache.ts";
+import { ContentCache } from "./cache/content-cache.ts";
+import { PlaceCache } from "./cache/place-cache.ts";
 import type { SnapshotDirectory, SnapshotReader } from "./device.ts";
 import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
 import type { DiskMoves } from "./device.ts";
@@ -75,7 +77,9 @@ export class StorageRouter implements Service, SnapshotDirectory {
   constructor(options: RouterOptions) {
     this.#options = options;
     this.budget = new JournalBudget(options.settings.journalBytesMax, options.clock);
-    this.cache = new ClusterCache(options.settings.cacheBytes);
+    this.cache = options.settings.cacheDedupe
+      ? new ContentCache(options.settings.cacheBytes)
+      : new PlaceCache(options.settings.cacheBytes);
     this.openLogs = new OpenLogs(async (logId) => this.contextOf((await readLog(options.registry, logId)).pool), {
       mayRelease: (logId) => this.#mayRelease(logId),
       beforeRelease: (log) => this.#beforeRelease(log),

@@ -5,7 +5,7 @@
 // - It has a small cache of its own: a copy of a whole disk does not drive out what guests use.
 
 import { AndironError } from "../common/errors.ts";
-import { ClusterCache } from "./cluster-cache.ts";
+import { PlaceCache } from "./cache/place-cache.ts";
 import type { ChangeBatch, SnapshotReader } from "./device.ts";
 import type { PoolContext } from "./engine-context.ts";
 import { clusterBytes, MiB } from "./limits.ts";
@@ -35,7 +35,7 @@ export class SnapshotView {
     this.sizeBytes = record.sizeBytes;
     this.#side = side;
     this.#empty = empty;
-    this.#reader = new Reader(new BlockMap(side.tree, side.delta), context.segments, new ClusterCache(cacheBytes));
+    this.#reader = new Reader(new BlockMap(side.tree, side.delta), context.segments, new PlaceCache(cacheBytes));
   }
 
   /** Rejects with snapshot_not_found, vdisk_busy (it is pending), and what opening a disk rejects with. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { systemClock } from "../../common/clock.ts";
 import { seededRandom } from "../../common/random.ts";
-import { BlockStore, storeBlockBytes } from "../block-store.ts";
+import { BlockStore, storeBlockBytes } from "../cache/block-store.ts";
 import type { DiskFile, LocalDisk } from "../local-disk.ts";
 import { nodeDisk } from "../node-disk.ts";
 import type { ObjectBackend } from "./backend.ts";

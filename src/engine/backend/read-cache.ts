@@ -9,8 +9,8 @@
 // - The last piece of an object, which fills no block, is read each time from the backend.
 
 import { AndironError } from "../../common/errors.ts";
-import type { BlockStore } from "../block-store.ts";
-import { storeBlockBytes } from "../block-store.ts";
+import type { BlockStore } from "../cache/block-store.ts";
+import { storeBlockBytes } from "../cache/block-store.ts";
 import type { Capacity, ListOptions, ObjectBackend, ReadOptions } from "./backend.ts";
 
 /** Blocks that are asked for with one request of the backend. */

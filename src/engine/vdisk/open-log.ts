@@ -184,9 +184,10 @@ export class OpenLog {
       const isCached = clusterCount <= engineLimits.cachedWriteClustersMax;
       for (let c = 0; c < clusterCount; c++) {
         const offset = payloadOffset + c * clusterBytes;
-        const replaced = map.put(firstCluster + c, handle, offset, crcs[crcAt++]!);
+        const crc = crcs[crcAt++]!;
+        const replaced = map.put(firstCluster + c, handle, offset, crc);
         if (replaced !== 0 && replaced !== zeroHandle) hints.died(replaced);
-        if (isCached) cache.add(handle, offset, data!, c * clusterBytes);
+        if (isCached) cache.add(handle, offset, data!, c * clusterBytes, crc);
       }
     }
     this.checkpointer.wrote();

@@ -6,7 +6,7 @@
 
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
-import type { ClusterCache } from "../cluster-cache.ts";
+import type { ClusterCache } from "../cache/cluster-cache.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import type { BlockMap, Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
@@ -108,7 +108,7 @@ export class Reader {
       const at = (i - from) * clusterBytes;
       const cluster = clusters.subarray(at, at + clusterBytes);
       if (crc32(cluster) !== places.crcs[i]!) await this.#readOther(places, i, cluster);
-      this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0);
+      this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!);
     }
     if (!whole) clusters.copy(target, Math.max(start, 0), Math.max(-start, 0), Math.min(length, target.length - start));
   }

@@ -1,15 +1,15 @@
-// Clusters in RAM, by where they lie in a segment: what clones share is cached once, and nothing is ever stale, since a
-// place in a segment never changes its bytes.
+// The cluster cache by place: a slot for each cluster that is here (cluster-cache.ts has the contract).
 //
-// - One slab of 4 KiB slots over a table of them (slot-table.ts): a scan passes through without driving out what is used again.
+// - One slab of 4 KiB slots over a table of them (slot-table.ts).
 // - Fixed memory: the configured bytes and about 20 bytes a slot of table.
-// - Slots are filled one after the other: what is added together lies together, and is copied together.
+// - Slots are filled one after the other: what is added together lies together.
 
-import { assert } from "../common/assert.ts";
-import { clusterBytes } from "./limits.ts";
+import { assert } from "../../common/assert.ts";
+import { clusterBytes } from "../limits.ts";
+import type { ClusterCache } from "./cluster-cache.ts";
 import { SlotTable } from "./slot-table.ts";
 
-export class ClusterCache {
+export class PlaceCache implements ClusterCache {
   readonly #slab: Buffer;
   readonly #slotCount: number;
   readonly #slots: SlotTable;
@@ -27,7 +27,6 @@ export class ClusterCache {
     return this.#slots.heldCount;
   }
 
-  /** Copies [from, from + length) of the cluster into target at targetOffset; false when it is not here. */
   copyInto(handle: number, offset: number, from: number, length: number, target: Buffer, targetOffset: number): boolean {
     const slot = this.#slots.find(handle, offset);
     if (slot < 0) {
@@ -41,10 +40,6 @@ export class ClusterCache {
     return true;
   }
 
-  /**
-   * Copies the whole clusters at places [from, to) to target at targetOffset, as many as lie one behind the other here too: what
-   * was written or read together does. Returns how many; 0 when the first is not here.
-   */
   copyRun(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, target: Buffer, targetOffset: number): number {
     const slot = this.#slots.find(handles[from]!, offsets[from]!);
     if (slot < 0) {
@@ -66,7 +61,6 @@ export class ClusterCache {
     return this.#slots.find(handle, offset) >= 0;
   }
 
-  /** Remembers the cluster at `sourceOffset` of `source`. */
   add(handle: number, offset: number, source: Buffer, sourceOffset: number): void {
     if (this.#slots.find(handle, offset) >= 0) return;
     const slot = this.#slots.take();

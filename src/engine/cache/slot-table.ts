@@ -1,14 +1,14 @@
 // Which of a fixed number of slots holds what, by a key of two 32-bit numbers; and which slot goes when room is needed.
 //
-//     free ──take()──► in hand ──put()──► held ──(the clock's hand, unless pinned or used since it passed)──► in hand
-//                         └──────giveBack()──────► free ◄──────remove()──────┘
+//     free ──take()──► in hand ──put()──► held ──remove(), or the clock's hand unless it is pinned or was used──► free
+//                         └──────giveBack()──────► free
 //
 // - An open-addressing index in typed columns; about 20 bytes a slot, allocated at once.
 // - Second chance (CLOCK): what is new counts as unused, so a scan passes through without driving out what is used again.
 // - A pinned slot keeps its content until it is unpinned as often; when all are pinned there is nothing to take.
 // It knows nothing of contents.
 
-import { assert } from "../common/assert.ts";
+import { assert } from "../../common/assert.ts";
 
 const none = 0xffff_ffff;
 
@@ -84,13 +84,20 @@ export class SlotTable {
     return this.#second[slot]!;
   }
 
+  get hasFree(): boolean {
+    return this.#free.length > 0 || this.#untouched < this.#slotCount;
+  }
+
   /** Takes a slot out; what it held is told to `evicted` and gone. -1 when there is none. */
   take(evicted?: (slot: number) => void): number {
-    const free = this.#free.pop() ?? (this.#untouched < this.#slotCount ? this.#untouched++ : undefined);
-    if (free !== undefined) {
-      this.#states[free] = slotStates.inHand;
-      return free;
-    }
+    if (!this.hasFree && !this.evict(evicted)) return -1;
+    const slot = this.#free.pop() ?? this.#untouched++;
+    this.#states[slot] = slotStates.inHand;
+    return slot;
+  }
+
+  /** Frees the slot whose turn it is, after it was told to `evicted`. False when there is none. */
+  evict(evicted?: (slot: number) => void): boolean {
     // Twice around: once to clear the marks of use, once to find one without.
     for (let looks = 2 * this.#slotCount; looks > 0; looks--) {
       const slot = this.#hand;
@@ -101,12 +108,10 @@ export class SlotTable {
         continue;
       }
       evicted?.(slot);
-      this.#removeAt(this.#find(this.#first[slot]!, this.#second[slot]!));
-      this.#heldCount--;
-      this.#states[slot] = slotStates.inHand;
-      return slot;
+      this.remove(this.#first[slot]!, this.#second[slot]!);
+      return true;
     }
-    return -1;
+    return false;
   }
 
   /** The slot, which is in hand, holds the key from now on. No other slot may. */

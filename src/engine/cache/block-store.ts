@@ -6,8 +6,8 @@
 // - The bytes are not checked here: the engine's checksums are the judge (vdisk/reader.ts).
 // - The SSD is never needed: a failed read is a block that is not here; after a failed write nothing is kept any more.
 
-import { KiB } from "./limits.ts";
-import type { DiskFile, LocalDisk } from "./local-disk.ts";
+import { KiB } from "../limits.ts";
+import type { DiskFile, LocalDisk } from "../local-disk.ts";
 import { SlotTable } from "./slot-table.ts";
 
 export const storeBlockBytes = 64 * KiB;
