@@ -4,6 +4,7 @@
 import type { Row } from "./row.ts";
 import { controlRowNames, measureControl } from "./scale-control.ts";
 import type { ScaleScale } from "./scale-lab.ts";
+import { measureMemory, memoryRowNames } from "./scale-memory.ts";
 import { measureOpen, measureStart, openRowNames, startRowNames } from "./scale-start.ts";
 import { measureSpace, measureSteady, spaceRowNames, steadyRowNames } from "./scale-space.ts";
 
@@ -18,6 +19,7 @@ const groups: readonly Group[] = [
   { names: steadyRowNames, measure: measureSteady },
   { names: startRowNames, measure: measureStart },
   { names: openRowNames, measure: measureOpen },
+  { names: memoryRowNames, measure: measureMemory },
 ];
 
 export const scaleRowNames: readonly string[] = groups.flatMap(({ names }) => names);
