@@ -1,6 +1,6 @@
-// Resident memory of the whole process, with as little cache as can be configured: what is left is what it takes by itself, for one
-// disk, for many that are open and connected, and for a disk of 16 TiB whose map does not fit into the cache. Garbage that was not
-// collected yet counts: it is memory that is taken.
+// Resident memory of the whole process, with as little cache as can be configured: what is left is what it takes by itself, for
+// one disk, for many that are open and connected, and for a disk of 16 TiB whose map does not fit into the cache. Garbage that
+// was not collected yet counts: it is memory that is taken.
 
 import { systemClock } from "../src/common/clock.ts";
 import { NbdClient } from "../src/nbd/client.ts";

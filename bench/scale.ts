@@ -4,8 +4,10 @@
 import type { Row } from "./row.ts";
 import { controlRowNames, measureControl } from "./scale-control.ts";
 import type { ScaleScale } from "./scale-lab.ts";
+import { chainRowNames, measureChain, measureSnapshots, snapshotRowNames } from "./scale-history.ts";
 import { measureMemory, memoryRowNames } from "./scale-memory.ts";
 import { measureOpen, measureStart, openRowNames, startRowNames } from "./scale-start.ts";
+import { measureStalls, stallRowNames } from "./scale-stall.ts";
 import { measureSpace, measureSteady, spaceRowNames, steadyRowNames } from "./scale-space.ts";
 
 interface Group {
@@ -19,7 +21,10 @@ const groups: readonly Group[] = [
   { names: steadyRowNames, measure: measureSteady },
   { names: startRowNames, measure: measureStart },
   { names: openRowNames, measure: measureOpen },
+  { names: snapshotRowNames, measure: measureSnapshots },
+  { names: chainRowNames, measure: measureChain },
   { names: memoryRowNames, measure: measureMemory },
+  { names: stallRowNames, measure: measureStalls },
 ];
 
 export const scaleRowNames: readonly string[] = groups.flatMap(({ names }) => names);
