@@ -108,6 +108,9 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
   metrics.gaugeFrom("andiron_open_disks", {}, () => router.openLogs.openCount);
   metrics.gaugeFrom("andiron_nbd_sessions", {}, () => router.exports.sessionCount);
   metrics.gaugeFrom("andiron_journal_bytes", {}, () => router.budget.bytes);
+  metrics.gaugeFrom("andiron_journal_flushes", {}, () => router.journalCounts.flushes);
+  metrics.gaugeFrom("andiron_journal_syncs", {}, () => router.journalCounts.syncs);
+  metrics.gaugeFrom("andiron_journal_filled_bytes", {}, () => router.journalCounts.filledBytes);
   metrics.gaugeFrom("andiron_cache_clusters", {}, () => router.cache.clusterCount);
   metrics.gaugeFrom("andiron_cache_hits", {}, () => router.cache.hits);
   metrics.gaugeFrom("andiron_cache_misses", {}, () => router.cache.misses);

@@ -62,6 +62,15 @@ export const gaugeTable = {
     help: "Local disk taken by sealed journal files that no checkpoint covers. Writers wait at journal_bytes_max.",
     labels: [],
   },
+  andiron_journal_flushes: { help: "Flushes and FUA writes that journals were asked for, since the start.", labels: [] },
+  andiron_journal_syncs: {
+    help: "Syncs of journal files for them, since the start; several flushes may share one.",
+    labels: [],
+  },
+  andiron_journal_filled_bytes: {
+    help: "Zeroes laid ahead of the records in journal files that are flushed often, since the start.",
+    labels: [],
+  },
   andiron_jobs: {
     help: "Long jobs by state, of all processes. Watch stuck, and unknown (of a newer version).",
     labels: ["state"],

@@ -6,6 +6,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { CleanerHints } from "./cleaner/hints.ts";
 import type { ClusterCache } from "./cache/cluster-cache.ts";
+import type { JournalCounts } from "./journal/journal-counts.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import type { Pages } from "./map/pages.ts";
 import type { Segments } from "./segments.ts";
@@ -48,6 +49,7 @@ export interface PoolContext {
   readonly cache: ClusterCache;
   readonly live: LiveLogs;
   readonly budget: JournalBudget;
+  readonly journalCounts: JournalCounts;
   readonly hints: CleanerHints;
   readonly settings: EngineSettings;
   readonly clock: Clock;

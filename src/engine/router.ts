@@ -23,6 +23,8 @@ import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts
 import type { DiskMoves } from "./device.ts";
 import { RouterDiskMove } from "./disk-move.ts";
 import { Exports } from "./exports.ts";
+import type { JournalCounts } from "./journal/journal-counts.ts";
+import { newJournalCounts } from "./journal/journal-counts.ts";
 import { removeLeftovers } from "./journal/leftovers.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import { readWhole, systemCodeOf } from "./local-disk.ts";
@@ -66,6 +68,7 @@ export class StorageRouter implements Service, SnapshotDirectory {
   readonly openLogs: OpenLogs;
   readonly exports: Exports;
   readonly budget: JournalBudget;
+  readonly journalCounts: JournalCounts = newJournalCounts();
   readonly cache: ClusterCache;
   #wishes: Wishes | undefined;
   #followers: Follower[] = [];
@@ -159,7 +162,18 @@ export class StorageRouter implements Service, SnapshotDirectory {
       const segments = new Segments(backend, generationOf, (segment) => this.openLogs.liveSegment(segment), handles);
       const pages = new Pages({ backend, handles: segments, bytesMax: Math.floor(settings.mapCacheBytes / backends.size) });
       const hints = new CleanerHints();
-      const shared = { live: this.openLogs, budget: this.budget, hints, settings, clock, random, log, disk, journalDirectory };
+      const shared = {
+        live: this.openLogs,
+        budget: this.budget,
+        journalCounts: this.journalCounts,
+        hints,
+        settings,
+        clock,
+        random,
+        log,
+        disk,
+        journalDirectory,
+      };
       const identity = { router: this.#routerId, journalId: this.#journalId, assertLease: () => this.#lease.assertHeld() };
       this.#contexts.set(pool, { pool, registry, backend, pages, segments, cache: this.cache, ...shared, ...identity });
     }

@@ -69,6 +69,9 @@ test("when each write is flushed nearly all syncs write in place, also over seve
   // Until it is seen, then one for each piece that is filled, and of each file the one that seals it.
   assert.ok(written.disk.growingSyncs < 30, `${written.disk.growingSyncs} of ${written.disk.syncCount}`);
   assert.ok(written.disk.syncCount >= 1500);
+  assert.equal(written.counts.flushes, 1500);
+  assert.equal(written.counts.syncs, 1500);
+  assert.ok(written.counts.filledBytes > 5 * MiB);
   await written.journal.abandon();
 });
 

@@ -138,18 +138,21 @@ export class JournalFile {
 
   /**
    * Lays zeroes behind the records, if there are none: the next sync allocates their blocks, and those after it write in place.
-   * Up to about byte `end` of the file. When it fails nothing is lost: what a disk is full of or fails with, appends will tell.
+   * Up to about byte `end` of the file. Returns how many. When it fails nothing is lost: what a disk is full of or fails with,
+   * appends will tell.
    */
-  fillAhead(end: number): void {
-    if (!this.#mayFill || this.length < this.#filledTo) return;
+  fillAhead(end: number): number {
+    if (!this.#mayFill || this.length < this.#filledTo) return 0;
     const filledTo = Math.ceil(Math.min(this.length + fillBytes, end) / fillAlignBytes) * fillAlignBytes;
-    if (filledTo <= this.length) return;
+    if (filledTo <= this.length) return 0;
     try {
       this.file.writeNow([zeroes.subarray(0, filledTo - this.length)], this.length);
       this.#filledTo = filledTo;
+      return filledTo - this.length;
     } catch {
       this.#mayFill = false;
       this.#cutFailedFill();
+      return 0;
     }
   }
 

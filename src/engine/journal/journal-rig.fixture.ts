@@ -12,6 +12,8 @@ import { entriesOf, recordKinds } from "../format/segment.ts";
 import { clusterBytes, KiB } from "../limits.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
+import type { JournalCounts } from "./journal-counts.ts";
+import { newJournalCounts } from "./journal-counts.ts";
 import { Journal } from "./journal.ts";
 import type { RecoveredEpoch } from "./recovery.ts";
 import { recoverEpoch } from "./recovery.ts";
@@ -27,6 +29,7 @@ export interface Written {
   readonly directory: string;
   readonly disk: FaultDisk;
   readonly journal: Journal;
+  readonly counts: JournalCounts;
   /** Last sequence and file of each append, in order. */
   readonly appends: { readonly sequence: number; readonly number: number; readonly end: number }[];
   write(clusters: number): Promise<void>;
@@ -40,6 +43,7 @@ export async function begin(segmentBytes = 64 * KiB): Promise<Written> {
   const disk = new FaultDisk();
   await disk.makeDirectory(`${directory}/${log}`);
   let handles = 0;
+  const counts = newJournalCounts();
   const journal = new Journal({
     disk,
     directory,
@@ -50,6 +54,7 @@ export async function begin(segmentBytes = 64 * KiB): Promise<Written> {
     handles: { handleOf: () => ++handles, segmentOf: (): SegmentId => ({ log, epoch, number: 1 }) },
     clock: { ...systemClock, after: () => ({ cancel: () => undefined }) },
     random: seededRandom(directories),
+    counts,
     onCreated: () => undefined,
     onFull: () => undefined,
     onSealed: () => undefined,
@@ -64,7 +69,7 @@ export async function begin(segmentBytes = 64 * KiB): Promise<Written> {
     ]);
     appends.push({ sequence: journal.sequence, number: file.segment.number, end: file.length });
   };
-  return { directory, disk, journal, appends, write };
+  return { directory, disk, journal, counts, appends, write };
 }
 
 export const pathOf = (written: Written, number: number): string =>

@@ -22,6 +22,7 @@ import type { LocalDisk } from "../local-disk.ts";
 import type { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
+import type { JournalCounts } from "./journal-counts.ts";
 import type { Append, Placed } from "./journal-file.ts";
 import { appendBytes, createLocalFile, JournalFile, journalError } from "./journal-file.ts";
 import { SyncPace } from "./sync-pace.ts";
@@ -38,6 +39,7 @@ export interface JournalOptions {
   readonly handles: SegmentHandles;
   readonly clock: Clock;
   readonly random: Random;
+  readonly counts: JournalCounts;
   /** A file takes no more records; it will be sealed, unless the journal is given up. */
   readonly onFull: (file: JournalFile) => void;
   /** A file became a segment: sealed and synced. In order. */
@@ -76,7 +78,6 @@ export class Journal {
   #poison: AndironError | undefined;
   #appendChain: Promise<unknown> = Promise.resolve();
   #closed = false;
-  fdatasyncs = 0;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -117,6 +118,7 @@ export class Journal {
 
   /** Resolves when everything appended before the call is on disk. */
   flush(): Promise<void> {
+    this.#options.counts.flushes++;
     this.#pace.flushAsked();
     return this.#syncTo(this.#sequence);
   }
@@ -218,7 +220,9 @@ export class Journal {
     }
     const placed = await current.append(appends, this.#flushedSequence);
     this.#sequence = current.lastSequence;
-    if (this.#pace.isOften(current.length - current.syncedLength)) current.fillAhead(this.#options.segmentBytes);
+    if (this.#pace.isOften(current.length - current.syncedLength)) {
+      this.#options.counts.filledBytes += current.fillAhead(this.#options.segmentBytes);
+    }
     this.#pace.appended();
     const isEarly = this.#pace.isAfterEach || current.length - current.syncedLength > earlySyncBytes;
     if (isEarly && this.#syncing === undefined) {
@@ -320,7 +324,7 @@ export class Journal {
     const files = this.liveFiles().filter((file) => file.syncedLength < file.length);
     const lengths = files.map((file) => file.length);
     try {
-      this.fdatasyncs += files.length;
+      this.#options.counts.syncs += files.length;
       await Promise.all(files.map((file) => file.file.sync()));
     } catch (error) {
       this.#poison ??= new AndironError("journal_poisoned", "fdatasync of the journal failed: what it covered may be lost", {

@@ -226,6 +226,7 @@ export class OpenLog {
       handles: this.#context.segments,
       clock: this.#context.clock,
       random: this.#context.random,
+      counts: this.#context.journalCounts,
       onCreated: (file) => this.#context.segments.setLocal(file.handle, file.file),
       onFull: (file) => this.locals.full(file.handle, file.length),
       onSealed: (file) => this.#sealed(file),
