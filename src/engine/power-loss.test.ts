@@ -19,7 +19,9 @@ function stamped(number: number): Buffer {
 
 const settings: Partial<EngineSettings> = { segmentBytes: 96 * KiB, checkpointBytes: 256 * KiB, checkpointEntries: 60 };
 
-test("what was flushed survives power loss after power loss, and no cluster is torn", { timeout: 120_000 }, async () => {
+/** Resolves with the zeroes that were laid ahead of records. */
+async function loseAndLook(losses: number, stepsMax: number, writesPerFlush: number): Promise<number> {
+  let filledBytes = 0;
   const disk = new FaultDisk();
   const rig = await EngineRig.open({ disk, settings });
   try {
@@ -29,18 +31,19 @@ test("what was flushed survives power loss after power loss, and no cluster is t
     const flushed: number[] = Array(clusters).fill(0);
     const written: number[] = Array(clusters).fill(0);
     let number = 0;
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= losses; seed++) {
       const random = seededRandom(seed);
-      for (let step = random.below(60); step > 0; step--) {
+      for (let step = random.below(stepsMax); step > 0; step--) {
         const cluster = random.below(clusters);
         const fua = random.below(12) === 0;
         await session.device.write(cluster * clusterBytes, stamped(++number), { fua });
         written[cluster] = number;
         if (fua) flushed[cluster] = number;
-        if (random.below(10) > 0) continue;
+        if (random.below(writesPerFlush) > 0) continue;
         await session.device.flush();
         written.forEach((value, i) => (flushed[i] = value));
       }
+      filledBytes += rig.router.journalCounts.filledBytes;
       await rig.crash(() => disk.losePower(random));
       session = await rig.reopen(id);
       const bytes = await readRange(session, 0, clusters * clusterBytes);
@@ -57,7 +60,16 @@ test("what was flushed survives power loss after power loss, and no cluster is t
         written[i] = found;
       }
     }
+    return filledBytes;
   } finally {
     await rig.close();
   }
+}
+
+test("what was flushed survives power loss after power loss, and no cluster is torn", { timeout: 120_000 }, async () => {
+  await loseAndLook(40, 60, 10);
+});
+
+test("so it does when flushes come so often that journal files are written over zeroes", { timeout: 120_000 }, async () => {
+  assert.ok((await loseAndLook(30, 120, 2)) > MiB);
 });
