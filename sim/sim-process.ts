@@ -28,6 +28,7 @@ const settings: EngineSettings = {
   cacheBytes: 256 * KiB,
   cacheDedupe: false,
   mapCacheBytes: 128 * KiB,
+  readAheadBytes: 32 * KiB,
   cleanerDeadShare: 0.3,
   cleanerIntervalMs: 4000,
   retiredGraceMs: 12_000,

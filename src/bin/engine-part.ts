@@ -79,6 +79,7 @@ export function engineSettings(config: Config): EngineSettings {
     cacheBytes: engine.cache_bytes,
     cacheDedupe: engine.cache_dedupe,
     mapCacheBytes: engine.map_cache_bytes,
+    readAheadBytes: engine.read_ahead_bytes,
     cleanerDeadShare: engine.cleaner_dead_percent / 100,
     cleanerIntervalMs: engine.cleaner_interval * 1000,
     retiredGraceMs: engine.retired_grace * 1000,

@@ -261,6 +261,14 @@ export const optionGroups = {
       min: 5,
       max: 95,
     }),
+    read_ahead_bytes: int(
+      4 * mebibyte,
+      "What is read ahead of a client that reads in order and misses the read cache; 0: nothing.",
+      {
+        min: 0,
+        max: 64 * mebibyte,
+      },
+    ),
     map_cache_bytes: int(64 * mebibyte, "Memory for pages of the disks' maps.", { min: 4 * mebibyte }),
     checkpoint_bytes: int(256 * mebibyte, "Sealed journal of a disk beyond which a checkpoint is made.", { min: mebibyte }),
     checkpoint_entries: int(262_144, "Map entries of a disk in memory beyond which a checkpoint is made.", {

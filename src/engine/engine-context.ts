@@ -11,6 +11,7 @@ import type { LocalDisk } from "./local-disk.ts";
 import type { Pages } from "./map/pages.ts";
 import type { Segments } from "./segments.ts";
 import type { LiveLogs } from "./view.ts";
+import type { AheadBudget } from "./vdisk/read-ahead.ts";
 import type { JournalBudget } from "./vdisk/journal-budget.ts";
 
 /** The part of a logger that the engine uses. */
@@ -31,6 +32,8 @@ export interface EngineSettings {
   /** Equal clusters of the cache are kept once. */
   readonly cacheDedupe: boolean;
   readonly mapCacheBytes: number;
+  /** Of one stream of reads in order. */
+  readonly readAheadBytes: number;
   /** A segment is compacted when more than this share of its clusters is dead. */
   readonly cleanerDeadShare: number;
   readonly cleanerIntervalMs: number;
@@ -50,6 +53,7 @@ export interface PoolContext {
   readonly live: LiveLogs;
   readonly budget: JournalBudget;
   readonly journalCounts: JournalCounts;
+  readonly ahead: AheadBudget;
   readonly hints: CleanerHints;
   readonly settings: EngineSettings;
   readonly clock: Clock;

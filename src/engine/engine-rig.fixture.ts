@@ -45,6 +45,7 @@ export const smallSettings: EngineSettings = {
   cacheBytes: MiB,
   cacheDedupe: false,
   mapCacheBytes: MiB,
+  readAheadBytes: 64 * KiB,
   cleanerDeadShare: 0.3,
   cleanerIntervalMs: 3_600_000,
   retiredGraceMs: 0,

@@ -35,6 +35,7 @@ import type { ExportRecord, LogRecord, RelocationRecord, RouterRecord, VdiskReco
 import { keys, parseRecord } from "./records.ts";
 import { RouterLease } from "./router-lease.ts";
 import { newHandleTable, Segments } from "./segments.ts";
+import { AheadBudget } from "./vdisk/read-ahead.ts";
 import { JournalBudget } from "./vdisk/journal-budget.ts";
 import type { OpenLog } from "./vdisk/open-log.ts";
 import { readLog } from "./view.ts";
@@ -70,6 +71,7 @@ export class StorageRouter implements Service, SnapshotDirectory {
   readonly budget: JournalBudget;
   readonly journalCounts: JournalCounts = newJournalCounts();
   readonly cache: ClusterCache;
+  readonly ahead: AheadBudget;
   #wishes: Wishes | undefined;
   #followers: Follower[] = [];
   readonly #cleaners = new Map<string, Cleaner>();
@@ -83,6 +85,7 @@ export class StorageRouter implements Service, SnapshotDirectory {
     this.cache = options.settings.cacheDedupe
       ? new ContentCache(options.settings.cacheBytes)
       : new PlaceCache(options.settings.cacheBytes);
+    this.ahead = new AheadBudget(options.settings.cacheBytes, options.settings.readAheadBytes);
     this.openLogs = new OpenLogs(async (logId) => this.contextOf((await readLog(options.registry, logId)).pool), {
       mayRelease: (logId) => this.#mayRelease(logId),
       beforeRelease: (log) => this.#beforeRelease(log),
@@ -166,6 +169,7 @@ export class StorageRouter implements Service, SnapshotDirectory {
         live: this.openLogs,
         budget: this.budget,
         journalCounts: this.journalCounts,
+        ahead: this.ahead,
         hints,
         settings,
         clock,

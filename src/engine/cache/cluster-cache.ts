@@ -21,6 +21,9 @@ export interface ClusterCache {
    * Returns how many; 0 when the first is not here.
    */
   copyRun(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, target: Buffer, targetOffset: number): number;
-  /** Remembers the cluster at `sourceOffset` of `source`, whose checksum is `crc`. */
-  add(handle: number, offset: number, source: Buffer, sourceOffset: number, crc: number): void;
+  /**
+   * Remembers the cluster at `sourceOffset` of `source`, whose checksum is `crc`. `ahead`: nobody has asked for it yet, and the
+   * first to do so does not count.
+   */
+  add(handle: number, offset: number, source: Buffer, sourceOffset: number, crc: number, ahead?: boolean): void;
 }

@@ -82,7 +82,7 @@ export class ContentCache implements ClusterCache {
     return count;
   }
 
-  add(handle: number, offset: number, source: Buffer, sourceOffset: number, crc: number): void {
+  add(handle: number, offset: number, source: Buffer, sourceOffset: number, crc: number, ahead = false): void {
     if (this.has(handle, offset)) return;
     const entry = this.#entries.take(this.#released);
     const slot = this.#contents.find(crc, 0);
@@ -90,7 +90,7 @@ export class ContentCache implements ClusterCache {
     else if (this.#isEqual(slot, source, sourceOffset)) this.#slotOf[entry] = slot;
     else return this.#entries.giveBack(entry);
     this.#uses[this.#slotOf[entry]!]!++;
-    this.#entries.put(entry, handle, offset);
+    this.#entries.put(entry, handle, offset, ahead);
   }
 
   #addContent(source: Buffer, sourceOffset: number, crc: number): number {

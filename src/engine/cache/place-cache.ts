@@ -61,10 +61,10 @@ export class PlaceCache implements ClusterCache {
     return this.#slots.find(handle, offset) >= 0;
   }
 
-  add(handle: number, offset: number, source: Buffer, sourceOffset: number): void {
+  add(handle: number, offset: number, source: Buffer, sourceOffset: number, _crc: number, ahead = false): void {
     if (this.#slots.find(handle, offset) >= 0) return;
     const slot = this.#slots.take();
     source.copy(this.#slab, slot * clusterBytes, sourceOffset, sourceOffset + clusterBytes);
-    this.#slots.put(slot, handle, offset);
+    this.#slots.put(slot, handle, offset, ahead);
   }
 }

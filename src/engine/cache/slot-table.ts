@@ -13,6 +13,8 @@ import { assert } from "../../common/assert.ts";
 const none = 0xffff_ffff;
 
 const slotStates = { free: 0, inHand: 1, held: 2 } as const;
+/** `awaited`: put before anybody asked; the first use makes it unused. */
+const uses = { unused: 0, used: 1, awaited: 2 } as const;
 
 export class SlotTable {
   readonly #slotCount: number;
@@ -61,7 +63,7 @@ export class SlotTable {
 
   /** The slot was used: it survives the hand's next pass. */
   touch(slot: number): void {
-    this.#used[slot] = 1;
+    this.#used[slot] = this.#used[slot] === uses.awaited ? uses.unused : uses.used;
   }
 
   pin(slot: number): void {
@@ -103,8 +105,8 @@ export class SlotTable {
       const slot = this.#hand;
       this.#hand = slot + 1 === this.#slotCount ? 0 : slot + 1;
       if (this.#states[slot] !== slotStates.held || this.#pins[slot]! > 0) continue;
-      if (this.#used[slot] === 1) {
-        this.#used[slot] = 0;
+      if (this.#used[slot] === uses.used) {
+        this.#used[slot] = uses.unused;
         continue;
       }
       evicted?.(slot);
@@ -114,12 +116,12 @@ export class SlotTable {
     return false;
   }
 
-  /** The slot, which is in hand, holds the key from now on. No other slot may. */
-  put(slot: number, first: number, second: number): void {
+  /** The slot, which is in hand, holds the key from now on. No other slot may. `awaited`: its first use was foreseen. */
+  put(slot: number, first: number, second: number, awaited = false): void {
     assert(this.#states[slot] === slotStates.inHand && this.#find(first, second) < 0, "one slot in hand for one new key");
     this.#first[slot] = first;
     this.#second[slot] = second;
-    this.#used[slot] = 0;
+    this.#used[slot] = awaited ? uses.awaited : uses.unused;
     this.#states[slot] = slotStates.held;
     this.#heldCount++;
     let at = this.#home(first, second);

@@ -58,7 +58,7 @@ export class OpenLog {
     this.lineage = claimed.lineage;
     this.#startSequence = claimed.sequence;
     this.locals = new LocalSegments(context);
-    this.reader = new Reader(this.map, context.segments, context.cache);
+    this.reader = new Reader(this.map, context.segments, context.cache, context.ahead);
     this.queue = new WriteQueue({
       soon: (run) => void setImmediate(run),
       beforeBatch: () => this.#beforeBatch(),

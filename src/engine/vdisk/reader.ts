@@ -1,28 +1,47 @@
 // Reading: map, RAM cache, local segment, backend; every cluster that comes from a file is checked against the map's checksum.
 //
 // - What is all in memory is answered at once, without a promise.
-// - Clusters that lie one behind the other in a segment are read with one call, straight into the caller's buffer.
+// - Where somebody reads in order and misses, what comes next is read ahead into the cache (read-ahead.ts); who wants it
+//   meanwhile waits for that. Its first use does not count as one: a scan does not drive out what is used again.
+// - Clusters that lie one behind the other in a segment are read with one call, with the heads of records between them; straight
+//   into the caller's buffer where there is nothing between.
 // - A wrong checksum: the other copy is tried, then the read fails. Wrong bytes are never returned.
 
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { ClusterCache } from "../cache/cluster-cache.ts";
-import { clusterBytes, engineLimits } from "../limits.ts";
+import { clusterBytes, engineLimits, pageFanout } from "../limits.ts";
 import type { BlockMap, Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
 import type { Segments } from "../segments.ts";
+import type { ClusterRange } from "./read-ahead.ts";
+import { AheadBudget, ReadAhead } from "./read-ahead.ts";
 
+/** What is read into the cache is read in pieces of this. */
+const fetchClusters = pageFanout;
 const scratch = newPlaces(engineLimits.clustersNowMax);
+
+interface Fetch {
+  readonly first: number;
+  readonly end: number;
+  readonly ended: Promise<void>;
+}
 
 export class Reader {
   readonly #map: BlockMap;
   readonly #segments: Segments;
   readonly #cache: ClusterCache;
+  readonly #budget: AheadBudget;
+  readonly #ahead: ReadAhead;
+  readonly #fetches = new Set<Fetch>();
 
-  constructor(map: BlockMap, segments: Segments, cache: ClusterCache) {
+  /** Without a budget nothing is read ahead. */
+  constructor(map: BlockMap, segments: Segments, cache: ClusterCache, budget?: AheadBudget) {
     this.#map = map;
     this.#segments = segments;
     this.#cache = cache;
+    this.#budget = budget ?? new AheadBudget(0, 0);
+    this.#ahead = new ReadAhead(this.#budget.windowMax);
   }
 
   /** Fills target from byte `offset`; undefined when that is already done. */
@@ -30,22 +49,70 @@ export class Reader {
     const first = Math.floor(offset / clusterBytes);
     const count = Math.ceil((offset + target.length) / clusterBytes) - first;
     if (count > engineLimits.clustersNowMax || this.#map.resolve(first, count, scratch) >= 0)
-      return this.#readSlowly(offset, target, first, count);
+      return this.#readMissed(offset, target, first, count);
     for (let i = 0; i < count;) {
       const taken = this.#fromMemory(scratch, i, count, offset, target, first);
-      if (taken === 0) return this.#readSlowly(offset, target, first, count);
+      if (taken === 0) return this.#readMissed(offset, target, first, count);
       i += taken;
     }
+    if (this.#ahead.isActive) this.#fetchAhead(this.#ahead.note(first, count, false));
     return undefined;
   }
 
   /** Reads whole clusters into the cache. */
   async cache(first: number, count: number): Promise<void> {
-    const step = 64;
-    for (let done = 0; done < count; done += step) {
-      const clusters = Math.min(step, count - done);
-      await this.#readSlowly((first + done) * clusterBytes, Buffer.allocUnsafe(clusters * clusterBytes), first + done, clusters);
+    for (let done = 0; done < count; done += fetchClusters) {
+      await this.#fetch(first + done, Math.min(fetchClusters, count - done), false);
     }
+  }
+
+  #readMissed(offset: number, target: Buffer, first: number, count: number): Promise<void> {
+    const under = [...this.#fetches].filter((fetch) => fetch.first < first + count && fetch.end > first);
+    this.#fetchAhead(this.#ahead.note(first, count, true));
+    if (under.length === 0) return this.#readSlowly(offset, target, first, count);
+    return Promise.all(under.map(({ ended }) => ended)).then(() => this.#readSlowly(offset, target, first, count));
+  }
+
+  /** Piece by piece, all at once; not when enough is on its way to the cache already. Who reads there hears of what fails. */
+  #fetchAhead(range: ClusterRange | undefined): void {
+    if (range === undefined) return;
+    const rangeEnd = range.first + range.count;
+    for (let first = range.first; first < rangeEnd; first += fetchClusters) {
+      const count = Math.min(fetchClusters, rangeEnd - first);
+      if (!this.#budget.take(count)) return;
+      const ended = this.#fetch(first, count, true)
+        .catch(() => undefined)
+        .finally(() => {
+          this.#budget.give(count);
+          this.#fetches.delete(fetch);
+        });
+      const fetch = { first, end: first + count, ended };
+      this.#fetches.add(fetch);
+    }
+  }
+
+  async #fetch(first: number, count: number, ahead: boolean): Promise<void> {
+    const places = await this.#map.resolveLoading(first, count);
+    const runs: Promise<void>[] = [];
+    for (let i = 0; i < count;) {
+      const end = this.#missingRun(places, i, count);
+      if (end > i) {
+        const clusters = Buffer.allocUnsafe((end - i) * clusterBytes);
+        runs.push(this.#readRun(places, i, end, (first + i) * clusterBytes, clusters, first, ahead));
+      }
+      i = Math.max(end, i + 1);
+    }
+    await settledAll(runs);
+  }
+
+  /** The end of the run of clusters that begins at i, lies in one piece and is not in memory; i when that one is. */
+  #missingRun(places: Places, i: number, count: number): number {
+    const missing = (at: number): boolean => !this.#cache.has(places.handles[at]!, places.offsets[at]!);
+    if (places.handles[i] === 0 || !missing(i)) return i;
+    const gapBytesMax = this.#segments.isAsWritten(places.handles[i]!) ? clusterBytes - 1 : 0;
+    let end = i + 1;
+    while (end < count && follows(places, end, gapBytesMax) && missing(end)) end++;
+    return end;
   }
 
   /** Fills target with clusters i and on, as many as one step can; returns how many, 0 when cluster i is not in memory. */
@@ -88,29 +155,37 @@ export class Reader {
         i += taken;
         continue;
       }
-      let end = i + 1;
-      while (end < count && follows(places, end) && !this.#cache.has(places.handles[end]!, places.offsets[end]!)) end++;
-      runs.push(this.#readRun(places, i, end, offset, target, first));
+      const end = Math.max(this.#missingRun(places, i, count), i + 1);
+      runs.push(this.#readRun(places, i, end, offset, target, first, false));
       i = end;
     }
-    // All of them end before anybody may use the buffer again.
-    for (const run of await Promise.allSettled(runs)) if (run.status === "rejected") throw run.reason;
+    await settledAll(runs);
   }
 
   /** Clusters [from, to) of places, which lie one behind the other in one segment. */
-  async #readRun(places: Places, from: number, to: number, offset: number, target: Buffer, first: number): Promise<void> {
+  async #readRun(
+    places: Places,
+    from: number,
+    to: number,
+    offset: number,
+    target: Buffer,
+    first: number,
+    ahead: boolean,
+  ): Promise<void> {
     const start = (first + from) * clusterBytes - offset;
-    const length = (to - from) * clusterBytes;
-    const whole = start >= 0 && start + length <= target.length;
-    const clusters = whole ? target.subarray(start, start + length) : Buffer.allocUnsafe(length);
-    await this.#segments.read(places.handles[from]!, places.offsets[from]!, clusters);
+    const end = start + (to - from) * clusterBytes;
+    const spanBytes = places.offsets[to - 1]! + clusterBytes - places.offsets[from]!;
+    const direct = start >= 0 && end <= target.length && spanBytes === end - start;
+    const span = direct ? target.subarray(start, end) : Buffer.allocUnsafe(spanBytes);
+    await this.#segments.read(places.handles[from]!, places.offsets[from]!, span);
     for (let i = from; i < to; i++) {
-      const at = (i - from) * clusterBytes;
-      const cluster = clusters.subarray(at, at + clusterBytes);
+      const at = places.offsets[i]! - places.offsets[from]!;
+      const cluster = span.subarray(at, at + clusterBytes);
       if (crc32(cluster) !== places.crcs[i]!) await this.#readOther(places, i, cluster);
-      this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!);
+      this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!, ahead);
+      const goal = start + (i - from) * clusterBytes;
+      if (!direct) cluster.copy(target, Math.max(goal, 0), Math.max(-goal, 0), Math.min(clusterBytes, target.length - goal));
     }
-    if (!whole) clusters.copy(target, Math.max(start, 0), Math.max(-start, 0), Math.min(length, target.length - start));
   }
 
   async #readOther(places: Places, i: number, cluster: Buffer): Promise<void> {
@@ -126,7 +201,14 @@ export class Reader {
   }
 }
 
-const follows = (places: Places, i: number): boolean =>
-  places.handles[i] !== 0 &&
-  places.handles[i] === places.handles[i - 1] &&
-  places.offsets[i] === places.offsets[i - 1]! + clusterBytes;
+/** All of them end, before anybody may use their buffers again. */
+async function settledAll(runs: readonly Promise<void>[]): Promise<void> {
+  for (const run of await Promise.allSettled(runs)) if (run.status === "rejected") throw run.reason;
+}
+
+/** True when the cluster lies behind the one before it in the same segment, with no more between them than heads of records. */
+function follows(places: Places, i: number, gapBytesMax: number): boolean {
+  if (places.handles[i] !== places.handles[i - 1]) return false;
+  const gapBytes = places.offsets[i]! - places.offsets[i - 1]! - clusterBytes;
+  return gapBytes >= 0 && gapBytes <= gapBytesMax;
+}
