@@ -28,6 +28,7 @@ import { ReplyQueue } from "./reply-queue.ts";
 import type { Slab, SlabPool } from "./slab.ts";
 import { readDeciphered, SocketInput, type ByteSink } from "./socket-input.ts";
 import { rejectionOf, upgradeServerSocket, type ServerTlsContext } from "./tls.ts";
+import type { TurnShares } from "./turn-shares.ts";
 import { Transmission } from "./transmission.ts";
 
 export interface ConnectionOptions {
@@ -35,6 +36,7 @@ export interface ConnectionOptions {
   readonly clock: Clock;
   readonly limits: NbdLimits;
   readonly pool: SlabPool;
+  readonly shares: TurnShares;
   readonly logger: Logger;
   readonly metrics: NbdMetrics;
   readonly tlsMode: TlsMode;
@@ -234,12 +236,13 @@ export class Connection implements ByteSink {
   }
 
   #transmit(agreement: Agreement, slab: Slab): void {
-    const { limits, pool, logger, metrics } = this.#options;
+    const { limits, pool, logger, metrics, shares } = this.#options;
+    const share = shares.of(agreement.exportName);
     this.#phase = "transmission";
     this.#deadline?.cancel();
     const transmission = new Transmission(
       {
-        ...{ device: agreement.session.device, negotiated: agreement.negotiated, limits, pool, logger, metrics },
+        ...{ device: agreement.session.device, negotiated: agreement.negotiated, limits, pool, share, logger, metrics },
         onResume: () => this.#socket.resume(),
         onIdle: () => this.#finish(),
         onQuiet: () => this.#closeSession(),

@@ -27,6 +27,9 @@ export interface NbdLimits {
   readonly requestsInFlightMax: number;
   /** Payload of those requests and replies. One request may overshoot it, so memory is this plus one payload. */
   readonly bytesInFlightMax: number;
+  /** What one export may begin in one turn of the event loop, in bytes of payload; a request costs the second at least. */
+  readonly turnBytesMax: number;
+  readonly requestCostBytesMin: number;
   /** A READ is begun only while less than this waits for the kernel to take it: so much work for one client in a turn. */
   readonly unsentBytesMax: number;
   /** Content of one chunk of a structured read. */
@@ -59,6 +62,8 @@ export const nbdLimits: NbdLimits = {
   payloadBytesMax: 32 * MiB,
   requestsInFlightMax: 512,
   bytesInFlightMax: 32 * MiB,
+  turnBytesMax: 256 * KiB,
+  requestCostBytesMin: 4 * KiB,
   unsentBytesMax: 2 * MiB,
   readChunkBytesMax: 1 * MiB,
   sparseReadBytesMin: 64 * KiB,

@@ -39,6 +39,7 @@ export interface NegotiationOptions {
 }
 
 export interface Agreement {
+  readonly exportName: string;
   readonly session: ExportSession;
   readonly negotiated: Negotiated;
 }
@@ -185,7 +186,7 @@ export class Negotiation {
       structuredReplies: this.#structuredReplies,
       blockStatus: this.#contextExportName === exportName,
     };
-    return { replies, then: "transmit", agreement: { session, negotiated } };
+    return { replies, then: "transmit", agreement: { exportName, session, negotiated } };
   }
 }
 

@@ -23,6 +23,8 @@ export class RamDevice implements BlockDevice {
   activeMax = 0;
   /** Asked for by reads. */
   readBytes = 0;
+  /** Told of each read. */
+  onRead: () => void = () => {};
 
   constructor(sizeBytes: number) {
     this.bytes = Buffer.alloc(sizeBytes);
@@ -35,6 +37,7 @@ export class RamDevice implements BlockDevice {
 
   read(offset: number, target: Buffer): Promise<void> | undefined {
     this.readBytes += target.length;
+    this.onRead();
     if (this.gate !== undefined || this.failure !== undefined || this.asynchronousReads) {
       return this.#when(() => void this.bytes.copy(target, 0, offset, offset + target.length));
     }

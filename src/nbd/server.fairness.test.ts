@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { systemClock } from "../common/clock.ts";
 import { command } from "./constants.ts";
 import { encodeRequest } from "./request-codec.ts";
+import { TurnShares } from "./turn-shares.ts";
 import { startRig } from "./server-rig.test.ts";
 
 const MiB = 1024 * 1024;
@@ -57,4 +58,68 @@ test("reads that wait for a client that is gone are never made, and its session 
   assert.ok(target.every((byte) => byte === 1));
   await client.disconnect();
   await until(() => rig.directory.openSessions === 0);
+});
+
+test("between two requests of an export that has one under way, one with hundreds has few", async (t) => {
+  // 16 requests of 4 KiB.
+  const rig = await startRig(t, { turnBytesMax: 64 * 1024 });
+  const noisy = rig.directory.add("noisy", 4 * MiB);
+  const quiet = rig.directory.add("quiet", 4 * MiB);
+  const between: number[] = [];
+  let count = 0;
+  noisy.onRead = () => count++;
+  quiet.onRead = () => {
+    between.push(count);
+    count = 0;
+  };
+  // Two connections share what one export has.
+  const loads = [await rig.raw(), await rig.raw()];
+  const read = encodeRequest(command.read, 0, 1, 0, 4096);
+  const flood = Buffer.concat(Array.from({ length: 256 }, () => read));
+  for (const load of loads) {
+    await load.enter("noisy");
+    let heard = 0;
+    load.socket.removeAllListeners("data").on("data", (chunk) => {
+      heard += chunk.length;
+      // Always between 128 and 256 under way.
+      for (; heard >= 128 * (16 + 4096); heard -= 128 * (16 + 4096)) load.socket.write(flood.subarray(0, 128 * read.length));
+    });
+    load.socket.write(flood);
+  }
+  const raw = await rig.raw();
+  await raw.enter("quiet");
+  for (let i = 0; i < 100; i++) {
+    raw.socket.write(read);
+    await raw.take(16 + 4096);
+  }
+  for (const load of loads) load.socket.destroy();
+  raw.socket.destroy();
+  // The client shares the loop: its own turn may lie between two of the server's.
+  const most = Math.max(...between.slice(2));
+  assert.ok(most <= 3 * 16, `${most} requests between two: ${between.join(" ")}`);
+  assert.ok(between.some((requests) => requests > 0));
+});
+
+test("a share is whole again in the next turn, and who waits goes on in order, those that had nothing first", () => {
+  const turns: (() => void)[] = [];
+  const shares = new TurnShares(100, (run) => turns.push(run));
+  const [share, other] = [shares.of("a"), shares.of("b")];
+  const ran: string[] = [];
+  const client = (name: string) => (): void => {
+    while (share.mayBegin) {
+      ran.push(name);
+      share.spend(50);
+    }
+    share.whenNext(client(name));
+  };
+  client("x")();
+  client("y")();
+  client("z")();
+  assert.equal(other.mayBegin, true);
+  for (let turn = 0; turn < 4; turn++) turns.shift()!();
+  assert.deepEqual(ran.join(""), "xxxxyyzzxx");
+  assert.equal(turns.length, 1, "one callback a turn");
+  share.done();
+  other.done();
+  assert.equal(shares.exportCount, 0);
 });

@@ -15,6 +15,7 @@ import { listenAt, type ListenAddress } from "./listening.ts";
 import type { TlsMode } from "./negotiation.ts";
 import { noMetrics, silentLogger, type Logger, type NbdMetrics } from "./observer.ts";
 import { SlabPool } from "./slab.ts";
+import { TurnShares } from "./turn-shares.ts";
 import { loadServerTls, type ServerTls } from "./tls.ts";
 
 export interface NbdServerOptions {
@@ -57,6 +58,7 @@ export class NbdServer implements Service {
       clock: options.clock,
       limits: this.#limits,
       pool: new SlabPool(this.#limits.pooledBytesMax),
+      shares: new TurnShares(this.#limits.turnBytesMax),
       logger: this.#logger,
       metrics: options.metrics ?? noMetrics,
       tlsMode,

@@ -29,6 +29,7 @@ import type { ReplyQueue } from "./reply-queue.ts";
 import { RequestParser, type Request } from "./request-codec.ts";
 import { validateRequest, type Negotiated } from "./request-validation.ts";
 import type { Slab, SlabPool } from "./slab.ts";
+import type { Share } from "./turn-shares.ts";
 import type { ByteSink } from "./socket-input.ts";
 import { readSparse } from "./sparse-read.ts";
 
@@ -37,6 +38,8 @@ export interface TransmissionOptions {
   readonly negotiated: Negotiated;
   readonly limits: NbdLimits;
   readonly pool: SlabPool;
+  /** Of the export, in each turn of the loop. */
+  readonly share: Share;
   readonly logger: Logger;
   readonly metrics: NbdMetrics;
   /** The socket may be read again. */
@@ -63,6 +66,7 @@ export class Transmission implements ByteSink {
   #bytesInFlight = 0;
   #inDevice = 0;
   #blocked = false;
+  #waitsForTurn = false;
   #ended = false;
   #draining = false;
   #isDisconnected = false;
@@ -123,6 +127,8 @@ export class Transmission implements ByteSink {
 
   /** The socket is gone: drops what is queued. Requests inside the device go on, unanswered. */
   dispose(): void {
+    if (this.#disposed) return;
+    this.#options.share.done();
     this.#disposed = true;
     this.#ended = true;
     this.#parser.dispose();
@@ -134,10 +140,24 @@ export class Transmission implements ByteSink {
     const { requestsInFlightMax, bytesInFlightMax } = this.#options.limits;
     while (!this.#ended) {
       this.#blocked = this.#requestsInFlight >= requestsInFlightMax || this.#bytesInFlight >= bytesInFlightMax;
-      if (this.#blocked) return false;
+      if (this.#blocked || !this.#mayBegin()) return false;
       const request = this.#parser.next();
       if (request === undefined) return true;
       this.#accept(request);
+    }
+    return false;
+  }
+
+  /** False when the export's share of this turn is used up; goes on in the next. */
+  #mayBegin(): boolean {
+    const { share } = this.#options;
+    if (share.mayBegin) return true;
+    if (!this.#waitsForTurn) {
+      this.#waitsForTurn = true;
+      share.whenNext(() => {
+        this.#waitsForTurn = false;
+        if (!this.#ended) this.#resume();
+      });
     }
     return false;
   }
@@ -167,6 +187,7 @@ export class Transmission implements ByteSink {
     }
     this.#requestsInFlight += 1;
     this.#bytesInFlight += costOf(request);
+    this.#options.share.spend(Math.max(costOf(request), this.#options.limits.requestCostBytesMin));
     const refusal = this.#draining
       ? errno.ESHUTDOWN
       : validateRequest(request, this.#device, this.#options.negotiated, this.#options.limits.payloadBytesMax);
