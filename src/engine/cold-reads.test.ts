@@ -7,13 +7,20 @@ import { seededRandom } from "../common/random.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { ExportSession } from "./device.ts";
 import { EngineRig, readRange } from "./engine-rig.fixture.ts";
-import { clusterBytes, MiB } from "./limits.ts";
+import { clusterBytes, engineLimits, MiB } from "./limits.ts";
 
 const diskClusters = (4 * MiB) / clusterBytes;
 
+interface Reads {
+  count: number;
+  bytes: number;
+  /** Reads of segments wait for it. */
+  gate: Promise<void> | undefined;
+}
+
 /** A rig whose backend counts the reads of segments. */
-async function openRig(t: TestContext, cacheBytes: number): Promise<{ rig: EngineRig; reads: { count: number; bytes: number } }> {
-  const reads = { count: 0, bytes: 0 };
+async function openRig(t: TestContext, cacheBytes: number): Promise<{ rig: EngineRig; reads: Reads }> {
+  const reads: Reads = { count: 0, bytes: 0, gate: undefined };
   const wrap = (backend: ObjectBackend): ObjectBackend =>
     new Proxy(backend, {
       get(target, name: keyof ObjectBackend) {
@@ -21,6 +28,9 @@ async function openRig(t: TestContext, cacheBytes: number): Promise<{ rig: Engin
           if (name === "read" && /\/s-/.test(String(args[0]))) {
             reads.count++;
             reads.bytes += (args[2] as Buffer).length;
+            const { gate } = reads;
+            if (gate !== undefined)
+              return gate.then(() => (target[name] as (...given: unknown[]) => unknown).apply(target, args));
           }
           return (target[name] as (...given: unknown[]) => unknown).apply(target, args);
         };
@@ -67,7 +77,7 @@ test("a disk that is read at random costs a read for each cluster and nothing be
   // Never near the one before.
   const order = Array.from({ length: 8 }, (_, i) => ((i * 5) % 8) * (diskClusters / 8) + random.below(16) * 8);
   for (const cluster of order) await readCluster(session, cluster);
-  assert.deepEqual(reads, { count: order.length, bytes: order.length * clusterBytes });
+  assert.deepEqual([reads.count, reads.bytes], [order.length, order.length * clusterBytes]);
 });
 
 test("a scan of more than the cache leaves what is used again", async (t) => {
@@ -101,4 +111,25 @@ test("what a clone shares with another disk is in the cache once: the second to 
   const before = reads.count;
   for (let cluster = 0; cluster < diskClusters; cluster += 3) await readCluster(second, cluster);
   assert.equal(reads.count, before);
+});
+
+test("a disk with many reads under way leaves room for the one of another", async (t) => {
+  const { rig, reads } = await openRig(t, 8 * MiB);
+  const ids = [await coldDisk(rig), await coldDisk(rig)];
+  const [noisy, quiet] = [await rig.open(ids[0]!), await rig.open(ids[1]!)];
+  // The maps are in memory now: what is counted are reads of data.
+  for (const session of [noisy, quiet]) await readCluster(session, 0);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  reads.gate = promise;
+  reads.count = 0;
+  const loads = Array.from({ length: 128 }, (_, i) => readCluster(noisy, ((i * 37) % 128) * 8 + 5));
+  await Promise.resolve();
+  for (let turns = 0; turns < 10; turns++) await new Promise((done) => setImmediate(done));
+  assert.equal(reads.count, engineLimits.diskReadsInFlightMax);
+  const single = readCluster(quiet, 400);
+  for (let turns = 0; turns < 10; turns++) await new Promise((done) => setImmediate(done));
+  assert.equal(reads.count, engineLimits.diskReadsInFlightMax + 1);
+  reads.gate = undefined;
+  resolve();
+  await Promise.all([...loads, single]);
 });

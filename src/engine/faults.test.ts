@@ -119,7 +119,7 @@ test("while syncs hang writers wait at the journal's limit, though no file could
     const writer = (async () => {
       for (; done < 80; done++) await session.device.write(done * pieceBytes, piece(done), noFua);
     })();
-    while (!rig.router.budget.isFull && done < 80) await systemClock.sleep(10);
+    while (!rig.router.budget.isUnderPressure && done < 80) await systemClock.sleep(10);
     await systemClock.sleep(200);
     const before = done;
     release();

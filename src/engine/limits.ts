@@ -29,7 +29,9 @@ export const engineLimits = {
   clustersNowMax: pageFanout + 1,
   /** Records of more clusters do not go into the cache: it costs a third of their write, and the kernel has them cached too. */
   cachedWriteClustersMax: 16,
-  /** Waiting for the journal, all disks of a router together. */
+  /** Of one disk, below its cache: so that others find threads and backends free. */
+  diskReadsInFlightMax: 32,
+  /** Waiting for the journal, of one disk. */
   queuedBytesMax: 256 * MiB,
   /** Entries of one delta before writers wait for the fold. */
   deltaEntriesMax: 1_000_000,
@@ -44,7 +46,6 @@ export const engineLimits = {
   openVdisksMax: 10_000,
   openFilesMax: 1024,
   uploadsInFlightMax: 4,
-  backendReadsInFlightMax: 64,
   vdiskNameCharsMax: 128,
   /** Trims below this go into the delta cluster by cluster, larger ones as a range. */
   zeroEntriesInlineMax: 64,

@@ -96,12 +96,12 @@ export class LocalSegments {
 
   #count(bytes: number): void {
     this.#bytes += bytes;
-    this.#context.budget.take(bytes);
+    this.#context.budget.take(this, bytes);
   }
 
   #uncount(bytes: number): void {
     this.#bytes -= bytes;
-    this.#context.budget.give(bytes);
+    this.#context.budget.give(this, bytes);
   }
 
   #forget(local: LocalSegment): void {

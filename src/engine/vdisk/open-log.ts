@@ -149,12 +149,12 @@ export class OpenLog {
   /** What frees the journal is a checkpoint, and only this loop can begin one of this log: it must not just wait. */
   async #journalRoom(): Promise<void> {
     const { budget } = this.#context;
-    while (budget.isFull) {
+    while (budget.isFullFor(this.locals)) {
       await this.checkpointer.freezeForRoom();
       if (this.failure !== undefined) throw this.failure;
-      if (budget.isFull) await budget.given();
+      if (budget.isFullFor(this.locals)) await budget.given();
     }
-    await budget.slowDown();
+    await budget.slowDown(this.locals);
   }
 
   async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: Placed }> {

@@ -34,6 +34,8 @@ export class Reader {
   readonly #budget: AheadBudget;
   readonly #ahead: ReadAhead;
   readonly #fetches = new Set<Fetch>();
+  #readsInFlight = 0;
+  readonly #readsWaiting: (() => void)[] = [];
 
   /** Without a budget nothing is read ahead. */
   constructor(map: BlockMap, segments: Segments, cache: ClusterCache, budget?: AheadBudget) {
@@ -177,7 +179,7 @@ export class Reader {
     const spanBytes = places.offsets[to - 1]! + clusterBytes - places.offsets[from]!;
     const direct = start >= 0 && end <= target.length && spanBytes === end - start;
     const span = direct ? target.subarray(start, end) : Buffer.allocUnsafe(spanBytes);
-    await this.#segments.read(places.handles[from]!, places.offsets[from]!, span);
+    await this.#readSegment(places.handles[from]!, places.offsets[from]!, span);
     for (let i = from; i < to; i++) {
       const at = places.offsets[i]! - places.offsets[from]!;
       const cluster = span.subarray(at, at + clusterBytes);
@@ -185,6 +187,19 @@ export class Reader {
       this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!, ahead);
       const goal = start + (i - from) * clusterBytes;
       if (!direct) cluster.copy(target, Math.max(goal, 0), Math.max(-goal, 0), Math.min(clusterBytes, target.length - goal));
+    }
+  }
+
+  /** So many at a time, the rest in order. */
+  async #readSegment(handle: number, offset: number, target: Buffer): Promise<void> {
+    if (this.#readsInFlight < engineLimits.diskReadsInFlightMax) this.#readsInFlight++;
+    else await new Promise<void>((resolve) => this.#readsWaiting.push(resolve));
+    try {
+      await this.#segments.read(handle, offset, target);
+    } finally {
+      const next = this.#readsWaiting.shift();
+      if (next === undefined) this.#readsInFlight--;
+      else next();
     }
   }
 
