@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { systemClock } from "../common/clock.ts";
 import { seededRandom } from "../common/random.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { ExportSession } from "./device.ts";
@@ -113,6 +114,12 @@ test("what a clone shares with another disk is in the cache once: the second to 
   assert.equal(reads.count, before);
 });
 
+/** Waits until it is so, and a while longer for what should not come. */
+async function settles(condition: () => boolean): Promise<void> {
+  while (!condition()) await systemClock.sleep(1);
+  await systemClock.sleep(20);
+}
+
 test("a disk with many reads under way leaves room for the one of another", async (t) => {
   const { rig, reads } = await openRig(t, 8 * MiB);
   const ids = [await coldDisk(rig), await coldDisk(rig)];
@@ -123,11 +130,10 @@ test("a disk with many reads under way leaves room for the one of another", asyn
   reads.gate = promise;
   reads.count = 0;
   const loads = Array.from({ length: 128 }, (_, i) => readCluster(noisy, ((i * 37) % 128) * 8 + 5));
-  await Promise.resolve();
-  for (let turns = 0; turns < 10; turns++) await new Promise((done) => setImmediate(done));
+  await settles(() => reads.count >= engineLimits.diskReadsInFlightMax);
   assert.equal(reads.count, engineLimits.diskReadsInFlightMax);
   const single = readCluster(quiet, 400);
-  for (let turns = 0; turns < 10; turns++) await new Promise((done) => setImmediate(done));
+  await settles(() => reads.count > engineLimits.diskReadsInFlightMax);
   assert.equal(reads.count, engineLimits.diskReadsInFlightMax + 1);
   reads.gate = undefined;
   resolve();
