@@ -3,7 +3,8 @@
 
 import { apiRowNames, measureApi } from "./api-latency.ts";
 import { openLab, type Lab, type Scale } from "./lab.ts";
-import { measures, type Measure, type Run } from "./measure.ts";
+import { allMeasures } from "./all-measures.ts";
+import type { Measure, Run } from "./measure.ts";
 import { makeRow, type Row } from "./row.ts";
 import { ourName, type TargetName } from "./target.ts";
 
@@ -15,12 +16,17 @@ export interface DataOptions {
 }
 
 /** Names of all rows, in the order in which they are measured. */
-export const dataRowNames: readonly string[] = [...measures.flatMap(({ rows }) => rows.map(({ name }) => name)), ...apiRowNames];
+export const dataRowNames: readonly string[] = [
+  ...allMeasures.flatMap(({ rows }) => rows.map(({ name }) => name)),
+  ...apiRowNames,
+];
 
 /** Measures the rows that are asked for. Throws when no row has such a name, or a program fails. */
 export async function measureData({ scale, only, say }: DataOptions): Promise<Row[]> {
   const isWanted = (name: string): boolean => only === undefined || name.toLowerCase().includes(only.toLowerCase());
-  const wanted = measures.filter(({ rows }) => rows.some(({ name }) => isWanted(name)));
+  const isMeant = ({ condition }: Measure): boolean =>
+    only === undefined || condition === undefined || only.toLowerCase().includes(condition.toLowerCase());
+  const wanted = allMeasures.filter((measure) => isMeant(measure) && measure.rows.some(({ name }) => isWanted(name)));
   const chosen = wanted.filter(({ needsRoot }) => needsRoot !== true || process.getuid?.() === 0);
   for (const { rows } of wanted.filter((measure) => !chosen.includes(measure))) say(`left out, needs root: ${rows[0]?.name}`);
   const apiWanted = apiRowNames.some(isWanted);
@@ -43,7 +49,8 @@ export async function measureData({ scale, only, say }: DataOptions): Promise<Ro
 }
 
 async function compare(lab: Lab, measure: Measure): Promise<Row[]> {
-  const { rounds, runMs, warmUpMs } = lab.scale;
+  const { runMs, warmUpMs } = lab.scale;
+  const rounds = Math.min(lab.scale.rounds, measure.roundsMax ?? Infinity);
   const contenders: { readonly run: Run; readonly results: (readonly number[])[] }[] = [];
   for (const name of [ourName, ...measure.peers] as const) {
     const run = await measure.prepare(lab, lab.targets.get(name)!);

@@ -6,6 +6,7 @@
 //   measures what somebody else left behind.
 // - dispose() ends all processes and removes all files.
 
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../src/common/clock.ts";
 import { runOk } from "../test/harness/command.ts";
@@ -24,6 +25,8 @@ export interface Scale {
   readonly rangeBytes: number;
   /** Of a disk of which nothing is in a cache. */
   readonly coldBytes: number;
+  /** Written before steady state is measured: at least four times the journal of that Andiron. */
+  readonly steadyBytes: number;
   readonly copyBytes: number;
   readonly sparseGibibytes: number;
   /** 0: nothing is synced or waited for. */
@@ -37,6 +40,7 @@ export const fullScale: Scale = {
   warmUpMs: 1000,
   rangeBytes: 512 * mebibyte,
   coldBytes: 4096 * mebibyte,
+  steadyBytes: 1024 * mebibyte,
   copyBytes: 512 * mebibyte,
   sparseGibibytes: 8,
   settleMsMax: 10_000,
@@ -49,6 +53,7 @@ export const quickScale: Scale = {
   warmUpMs: 0,
   rangeBytes: 64 * mebibyte,
   coldBytes: 64 * mebibyte,
+  steadyBytes: 64 * mebibyte,
   copyBytes: 64 * mebibyte,
   sparseGibibytes: 1,
   settleMsMax: 0,
@@ -62,11 +67,17 @@ const fillPasses = 2;
 const idleShare = 0.1;
 const idleWindowMs = 100;
 
+const steadyDirtyBytes = 256 * mebibyte;
+const dirtyLimitFiles = ["dirty_ratio", "dirty_background_ratio", "dirty_bytes", "dirty_background_bytes"].map(
+  (name) => `/proc/sys/vm/${name}`,
+);
+
 export class Lab {
   readonly scale: Scale;
   readonly service: AndironProcess;
   readonly targets: ReadonlyMap<TargetName, Target>;
-  readonly #mainDisks = new Map<TargetName, Promise<Disk>>();
+  readonly #mainDisks = new Map<Target, Promise<Disk>>();
+  #dirtyLimits: readonly { readonly path: string; readonly before: string }[] | undefined;
   readonly #variants = new Map<string, Promise<Target>>();
 
   constructor(scale: Scale, service: AndironProcess, targets: readonly Target[]) {
@@ -82,10 +93,10 @@ export class Lab {
 
   /** The target's filled disk; the first caller waits for it to be filled. */
   mainDisk(target: Target): Promise<Disk> {
-    let disk = this.#mainDisks.get(target.name);
+    let disk = this.#mainDisks.get(target);
     if (disk === undefined) {
       disk = this.filledDisks(target, 1, this.scale.rangeBytes).then(([first]) => first!);
-      this.#mainDisks.set(target.name, disk);
+      this.#mainDisks.set(target, disk);
     }
     return disk;
   }
@@ -99,6 +110,24 @@ export class Lab {
       this.#variants.set(name, variant);
     }
     return variant;
+  }
+
+  /** A target besides those of the lab, opened by the first who asks and stopped with the lab. */
+  addTarget(name: string, open: () => Target): Promise<Target> {
+    let target = this.#variants.get(name);
+    if (target === undefined) {
+      target = Promise.resolve(open());
+      this.#variants.set(name, target);
+    }
+    return target;
+  }
+
+  /** The system writes what is dirty at once, and holds writers up soon. Put back by dispose(). Root only. */
+  lowerDirtyLimits(): void {
+    if (this.#dirtyLimits !== undefined) return;
+    this.#dirtyLimits = dirtyLimitFiles.map((path) => ({ path, before: readFileSync(path, "utf8") }));
+    for (const path of dirtyLimitFiles.slice(-2))
+      writeFileSync(path, String(steadyDirtyBytes / (path.includes("background") ? 2 : 1)));
   }
 
   /** New disks, the first `rangeBytes` written as often as it takes to have touched all of the cache's memory. */
@@ -131,6 +160,8 @@ export class Lab {
     for (const target of this.targets.values()) if (target.name !== ourName) await target.stop();
     for (const variant of this.#variants.values()) await (await variant.catch(() => undefined))?.stop();
     await this.service.dispose();
+    // Of a pair, the ratio and the bytes, the one that was written last counts: zero says that it is the other.
+    for (const { path, before } of this.#dirtyLimits ?? []) if (before.trim() !== "0") writeFileSync(path, before);
   }
 }
 

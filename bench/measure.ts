@@ -25,8 +25,12 @@ export interface Measure {
   readonly peers: readonly PeerName[];
   /** Leaves dirty data behind. */
   readonly writes: boolean;
+  /** Under which the same as another row is measured: its rows are picked by words that say so, and not by that other's name. */
+  readonly condition?: string;
   /** Only root can measure it. */
   readonly needsRoot?: boolean;
+  /** Measured in no more rounds than this. */
+  readonly roundsMax?: number;
   /** Called once for each target, before its warm-up. */
   prepare(lab: Lab, target: Target): Promise<Run>;
 }

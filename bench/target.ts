@@ -24,6 +24,8 @@ export type TargetName = typeof ourName | PeerName;
 export interface Disk {
   readonly socketPath: string;
   readonly exportName: string;
+  /** The export is to be had with TLS only. */
+  readonly tls?: boolean;
 }
 
 export interface Target {
@@ -35,7 +37,15 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-export const uriOf = ({ socketPath, exportName }: Disk): string => `nbd+unix:///${exportName}?socket=${socketPath}`;
+/** A client that verifies would check a name, which a Unix socket has not: libnbd takes any certificate there. */
+export const uriOf = ({ socketPath, exportName, tls }: Disk): string =>
+  `${tls === true ? "nbds" : "nbd"}+unix:///${exportName}?socket=${socketPath}`;
+
+/** The same, whose disks are to be had with TLS. */
+export const withTls = (target: Target): Target => ({
+  ...target,
+  openDisk: async (gibibytes) => ({ ...(await target.openDisk(gibibytes)), tls: true }),
+});
 
 const ticksPerSecond = 100; // USER_HZ, what /proc counts in on every Linux of today
 const startTimeoutMs = 10_000;
@@ -73,8 +83,14 @@ const commands: Readonly<Record<PeerName, Start>> = {
   "nbdkit memory": (_path, socketPath, bytes) => ["nbdkit", "-f", "-e", "disk", "-U", socketPath, "memory", String(bytes)],
 };
 
-/** A peer with its sockets, files and logs in `folder`. */
-export function openPeer(name: PeerName, folder: string): Target {
+/** What makes a peer insist on TLS, with the certificates in a folder. */
+const tlsOptions = (name: PeerName, tlsFolder: string): readonly string[] =>
+  name === "qemu-nbd"
+    ? ["--object", `tls-creds-x509,id=tls0,endpoint=server,verify-peer=off,dir=${tlsFolder}`, "--tls-creds", "tls0"]
+    : ["--tls=require", `--tls-certificates=${tlsFolder}`];
+
+/** A peer with its sockets, files and logs in `folder`; with TLS when there is a folder with certificates. */
+export function openPeer(name: PeerName, folder: string, tlsFolder?: string): Target {
   const processes: ChildProcess[] = [];
   return {
     name,
@@ -84,10 +100,12 @@ export function openPeer(name: PeerName, folder: string): Target {
       const socketPath = `${stem}.sock`;
       const bytes = gibibytes * 2 ** 30;
       if (name !== "nbdkit memory") await makeFile(`${stem}.raw`, bytes);
-      const child = await startPeer(commands[name](`${stem}.raw`, socketPath, bytes), `${stem}.log`);
+      const [program, ...options] = commands[name](`${stem}.raw`, socketPath, bytes);
+      const tls = tlsFolder === undefined ? [] : tlsOptions(name, tlsFolder);
+      const child = await startPeer([program!, ...tls, ...options], `${stem}.log`);
       processes.push(child);
       await waitForSocket(child, socketPath, `${stem}.log`);
-      return { socketPath, exportName: "disk" };
+      return { socketPath, exportName: "disk", tls: tlsFolder !== undefined };
     },
     async stop() {
       for (const child of processes) {
