@@ -27,8 +27,10 @@ export interface NbdLimits {
   readonly requestsInFlightMax: number;
   /** Payload of those requests and replies. One request may overshoot it, so memory is this plus one payload. */
   readonly bytesInFlightMax: number;
-  /** What one export may begin in one turn of the event loop, in bytes of payload; a request costs the second at least. */
+  /** What one export may begin in one turn of the event loop; a request costs requestCostBytesMin at least. */
   readonly turnBytesMax: number;
+  /** The same while others are at work, too. */
+  readonly besideTurnBytesMax: number;
   readonly requestCostBytesMin: number;
   /** A READ is begun only while less than this waits for the kernel to take it: so much work for one client in a turn. */
   readonly unsentBytesMax: number;
@@ -63,6 +65,7 @@ export const nbdLimits: NbdLimits = {
   requestsInFlightMax: 512,
   bytesInFlightMax: 32 * MiB,
   turnBytesMax: 256 * KiB,
+  besideTurnBytesMax: 32 * KiB,
   requestCostBytesMin: 4 * KiB,
   unsentBytesMax: 2 * MiB,
   readChunkBytesMax: 1 * MiB,

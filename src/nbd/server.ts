@@ -58,7 +58,7 @@ export class NbdServer implements Service {
       clock: options.clock,
       limits: this.#limits,
       pool: new SlabPool(this.#limits.pooledBytesMax),
-      shares: new TurnShares(this.#limits.turnBytesMax),
+      shares: new TurnShares({ aloneBytes: this.#limits.turnBytesMax, besideOthersBytes: this.#limits.besideTurnBytesMax }),
       logger: this.#logger,
       metrics: options.metrics ?? noMetrics,
       tlsMode,

@@ -3,21 +3,37 @@
 //
 //     mayBegin ──yes──► spend ──► ... ──► share used up ──► whenNext(run) ──end of the turn──► whole again; who waited goes on
 //
+// - Beside others a share is small; one that is alone at work has a large one, which only makes turns shorter.
 // - A request of any size may be begun while something of the share is left.
 // - Who waits goes on in the order of waiting; who found the share used up again goes first in the turn after that.
-// It knows no disks and no bytes, and with one export at work it only makes turns shorter.
+// It knows no disks and no bytes.
 
 import { assert } from "../common/assert.ts";
 
+export interface ShareSizes {
+  readonly aloneBytes: number;
+  readonly besideOthersBytes: number;
+}
+
+/** Turns for which another export's work is remembered: one with a single request under way is not at work in each. */
+const rememberedTurns = 8;
+
 export class TurnShares {
-  readonly #shareBytes: number;
+  readonly #sizes: ShareSizes;
   readonly #soon: (run: () => void) => void;
   readonly #shares = new Map<string, Share>();
   #touched: Share[] = [];
+  #last: Share | undefined;
+  #turnsBeside = 0;
+  readonly #events: ShareEvents = {
+    touched: (share) => this.#touch(share),
+    unused: (share) => this.#shares.delete(share.exportName),
+    bytesMax: () => (this.#turnsBeside > 0 ? this.#sizes.besideOthersBytes : this.#sizes.aloneBytes),
+  };
 
   /** `soon` calls back at the end of the loop's present turn. */
-  constructor(shareBytes: number, soon: (run: () => void) => void = setImmediate) {
-    this.#shareBytes = shareBytes;
+  constructor(sizes: ShareSizes, soon: (run: () => void) => void = setImmediate) {
+    this.#sizes = sizes;
     this.#soon = soon;
   }
 
@@ -29,8 +45,7 @@ export class TurnShares {
   of(exportName: string): Share {
     let share = this.#shares.get(exportName);
     if (share === undefined) {
-      const touched = (): void => this.#touch(share!);
-      share = new Share(this.#shareBytes, { touched, unused: () => this.#shares.delete(exportName) });
+      share = new Share(exportName, this.#events);
       this.#shares.set(exportName, share);
     }
     share.users++;
@@ -38,6 +53,8 @@ export class TurnShares {
   }
 
   #touch(share: Share): void {
+    if (this.#last !== undefined && this.#last !== share) this.#turnsBeside = rememberedTurns;
+    this.#last = share;
     this.#touched.push(share);
     if (this.#touched.length === 1) this.#soon(() => this.#endTurn());
   }
@@ -45,28 +62,35 @@ export class TurnShares {
   #endTurn(): void {
     const touched = this.#touched;
     this.#touched = [];
+    if (this.#turnsBeside > 0) this.#turnsBeside--;
     for (const share of touched) share.renew();
   }
 }
 
+interface ShareEvents {
+  touched(share: Share): void;
+  unused(share: Share): void;
+  bytesMax(): number;
+}
+
 export class Share {
+  readonly exportName: string;
   users = 0;
-  readonly #bytesMax: number;
-  readonly #on: { readonly touched: () => void; readonly unused: () => void };
+  readonly #on: ShareEvents;
   #spentBytes = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(bytesMax: number, on: { readonly touched: () => void; readonly unused: () => void }) {
-    this.#bytesMax = bytesMax;
+  constructor(exportName: string, on: ShareEvents) {
+    this.exportName = exportName;
     this.#on = on;
   }
 
   get mayBegin(): boolean {
-    return this.#spentBytes < this.#bytesMax;
+    return this.#spentBytes < this.#on.bytesMax();
   }
 
   spend(bytes: number): void {
-    if (this.#spentBytes === 0) this.#on.touched();
+    if (this.#spentBytes === 0) this.#on.touched(this);
     this.#spentBytes += bytes;
   }
 
@@ -87,6 +111,6 @@ export class Share {
 
   done(): void {
     this.users--;
-    if (this.users === 0) this.#on.unused();
+    if (this.users === 0) this.#on.unused(this);
   }
 }
