@@ -69,7 +69,9 @@ export class SimProcess {
       drainMsMax: 600_000,
     });
     const pools = new Map([...backends].map(([pool, backend]) => [pool, () => backend.capacity()]));
-    this.control = new RecordControl({ ...shared, pools });
+    // Cuts are taken at once by some, and wished for by others, as when the verbs and the router are two processes.
+    const cuts = world.fork().below(2) === 0 ? { cuts: this.router } : {};
+    this.control = new RecordControl({ ...shared, pools, ...cuts });
   }
 
   async start(): Promise<void> {

@@ -28,6 +28,7 @@ async function main(setup: ProcessSetup): Promise<number> {
     exports: engine.router.exports,
     snapshots: engine.router,
     moves: engine.router.moves,
+    cuts: engine.router,
     version,
     unfitReason: () => (serving ? undefined : "starting"),
   });

@@ -16,6 +16,7 @@ import type { Service } from "../common/service.ts";
 import { RouterDiskMoves } from "../copying/disk-moves.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
 import type { DiskMoves, ExportDirectory, SnapshotDirectory } from "../engine/device.ts";
+import type { LiveCuts } from "../engine/live-cuts.ts";
 import { RecordControl } from "../engine/record-control.ts";
 import type { Registry } from "../registry/registry.ts";
 import { makeBackupPart } from "./backup-part.ts";
@@ -36,6 +37,7 @@ export interface ApiPartOptions {
   readonly exports: ExportDirectory;
   readonly snapshots: SnapshotDirectory;
   readonly moves: DiskMoves;
+  readonly cuts: LiveCuts;
   readonly version: string;
   readonly unfitReason: () => string | undefined;
 }
@@ -52,7 +54,7 @@ export async function makeApiPart(options: ApiPartOptions): Promise<ApiPart> {
   const { config, log, metrics, registry, backends, snapshots } = options;
   const shared = { registry, clock: systemClock, random: systemRandom };
   const capacities = new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()]));
-  const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities });
+  const control = new RecordControl({ ...shared, log: log.part("engine"), pools: capacities, cuts: options.cuts });
   const keystone = makeKeystonePart(config, log);
   const images = makeImagePart({ config, ...keystone, directory: options.exports });
   const backups = await makeBackupPart({ config, registry, session: keystone.session, exports: options.exports, snapshots });

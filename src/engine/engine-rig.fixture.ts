@@ -30,6 +30,8 @@ export interface RigOptions {
   readonly wrap?: (backend: ObjectBackend) => ObjectBackend;
   /** The disk of the journal, in place of the machine's. */
   readonly disk?: LocalDisk;
+  /** The verbs take cuts of the router's open logs themselves. */
+  readonly liveCuts?: boolean;
   /** Wraps the registry that the router sees. */
   readonly wrapRegistry?: (registry: Registry) => Registry;
 }
@@ -78,6 +80,7 @@ export class EngineRig {
       random: systemRandom,
       log: quiet,
       pools: new Map([...backends].map(([name, backend]) => [name, () => backend.capacity()])),
+      ...(options.liveCuts === true ? { cuts: { cutOf: (log) => this.router.cutOf(log) } } : {}),
     });
     this.router = this.#newRouter();
   }

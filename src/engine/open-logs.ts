@@ -62,6 +62,12 @@ export class OpenLogs implements LiveLogs {
     return [...this.#slots.values()].flatMap((slot) => (slot.log === undefined ? [] : [slot.log]));
   }
 
+  /** The log if it is open, and not about to be closed; it is not held open. */
+  find(logId: string): OpenLog | undefined {
+    const slot = this.#slots.get(logId);
+    return slot === undefined || slot.closing || slot.abandoning !== undefined ? undefined : slot.log;
+  }
+
   /** Claims anew what was given up and nobody has asked for since, so that it can be drained. Rejects with the first failure. */
   async reclaimAbandoned(): Promise<void> {
     for (const logId of [...this.#abandoned]) {

@@ -1,6 +1,7 @@
 // The verbs of control.ts on the registry's records: works in any process, with or without a router in it.
 //
-// - What nobody owns is changed here and now, in the caller's transaction; for what is owned a wish is left to the owner.
+// - What nobody owns is changed here and now, in the caller's transaction; for what is owned a wish is left to the owner, unless
+//   the owner is at hand (live-cuts.ts).
 // - Pool sums, router lists and settled records come from followers of the registry.
 
 import { AndironError } from "../common/errors.ts";
@@ -27,6 +28,7 @@ import type {
 import type { EngineLog } from "./engine-context.ts";
 import * as inventory from "./inventory.ts";
 import { clusterBytes, diskBytesMax, engineLimits } from "./limits.ts";
+import { type LiveCuts, viewNow } from "./live-cuts.ts";
 import { moveVdisk } from "./move-edits.ts";
 import * as edits from "./record-edits.ts";
 import type { ExportRecord, LogRecord, RouterRecord, SnapshotRecord, VdiskRecord, View } from "./records.ts";
@@ -41,6 +43,8 @@ export interface ControlOptions {
   readonly log: EngineLog;
   /** Free and total bytes of each vPool this process can see. */
   readonly pools: ReadonlyMap<string, () => Promise<{ readonly totalBytes: number; readonly freeBytes: number }>>;
+  /** Of the router in this process, if there is one. */
+  readonly cuts?: LiveCuts;
 }
 
 type CreateExport = Parameters<Control["createExport"]>[1];
@@ -115,7 +119,7 @@ export class RecordControl implements Control {
   }
 
   createSnapshot(tx: Tx, request: SnapshotRequest): Promise<RecordState> {
-    return requestSnapshot(tx, request);
+    return requestSnapshot(tx, request, this.#options.cuts);
   }
 
   createSnapshots(tx: Tx, id: string, requests: readonly SnapshotRequest[]): Promise<RecordState> {
@@ -276,8 +280,9 @@ export class RecordControl implements Control {
     edits.refuseUnready(vdisk);
     refuseOtherPool(vdisk.pool, pool);
     const log = await edits.getLog(tx, vdisk.log);
-    if (log.owner !== null) return { view: null, sizeBytes: vdisk.sizeBytes, owned: log };
-    return { view: edits.viewOfReleased(log), sizeBytes: vdisk.sizeBytes };
+    const view = await viewNow(log, this.#options.cuts);
+    const { sizeBytes } = vdisk;
+    return view === undefined ? { view: null, sizeBytes, owned: log } : { view, sizeBytes };
   }
 
   async #routerFor(tx: Tx, pool: string): Promise<RouterRecord> {

@@ -58,12 +58,12 @@ export async function takeName(tx: Tx, pool: string, wish: string, vdiskId: stri
 
 /** The view of a log that nobody owns, as it is now; null when it is all zeroes and stands on nothing. */
 export function viewOfReleased(log: LogRecord): View | null {
-  return shortestView({ log: log.id, checkpoint: log.checkpoint, cut: log.sequence }, log);
+  return viewOf(log, log.sequence);
 }
 
-/** A view of a log in which nothing was written is its parent's: chains of untouched clones stay short. */
-function shortestView(view: View, log: LogRecord): View | null {
-  return view.cut === 0 ? log.parent : view;
+/** The view at a cut; of a log in which nothing was written it is its parent's: chains of untouched clones stay short. */
+export function viewOf(log: LogRecord, cut: number): View | null {
+  return cut === 0 ? log.parent : { log: log.id, checkpoint: log.checkpoint, cut };
 }
 
 /** Notes that `holder` needs the cut of `view`. */

@@ -26,6 +26,7 @@ import { Exports } from "./exports.ts";
 import type { JournalCounts } from "./journal/journal-counts.ts";
 import { newJournalCounts } from "./journal/journal-counts.ts";
 import { removeLeftovers } from "./journal/leftovers.ts";
+import type { LiveCuts } from "./live-cuts.ts";
 import type { LocalDisk } from "./local-disk.ts";
 import { readWhole, systemCodeOf } from "./local-disk.ts";
 import { Pages } from "./map/pages.ts";
@@ -60,8 +61,10 @@ export interface RouterOptions {
 }
 
 const releaseSweepMs = 2000;
+/** A disk whose syncs take longer must not hold up who else waits for the transaction. */
+const cutMsMax = 100;
 
-export class StorageRouter implements Service, SnapshotDirectory {
+export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
   readonly id = "storage-router";
   readonly #options: RouterOptions;
   readonly #contexts = new Map<string, PoolContext>();
@@ -128,6 +131,17 @@ export class StorageRouter implements Service, SnapshotDirectory {
   /** Of the vPools that this router serves; owns nothing. */
   openSnapshot(id: string, sinceId: string | null): Promise<SnapshotReader> {
     return openSnapshotReader((pool) => this.contextOf(pool), this.#options.registry, id, sinceId);
+  }
+
+  async cutOf({ id, owner, epoch }: LogRecord): Promise<number | undefined> {
+    const log = owner === this.#routerId ? this.openLogs.find(id) : undefined;
+    if (log === undefined || log.epoch !== epoch || log.movedTo !== undefined) return undefined;
+    const cut = log.sequence;
+    const flushed = log.flush().then(
+      () => cut,
+      () => undefined,
+    );
+    return Promise.race([flushed, this.#options.clock.sleep(cutMsMax).then(() => undefined)]);
   }
 
   /** By vPool; after start(). */

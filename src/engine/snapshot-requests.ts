@@ -1,12 +1,14 @@
-// Asking for snapshots, of one vDisk or of several at one instant. What no router owns is snapshot here and now: the transaction
-// guards the logs' records, so that they hold together. As soon as one of several is owned, all of them are wished for.
+// Asking for snapshots, of one vDisk or of several at one instant. What no router owns is snapshot here and now, and what is open
+// in this process too, when it is asked for alone: the transaction guards the logs' records, so that they hold together. As soon
+// as one of several is owned, all of them are wished for.
 
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
 import type { RecordState, SnapshotRequest } from "./control.ts";
 import { engineLimits } from "./limits.ts";
+import { type LiveCuts, viewNow } from "./live-cuts.ts";
 import * as edits from "./record-edits.ts";
-import type { LogRecord, VdiskRecord, WishGroup } from "./records.ts";
+import type { LogRecord, VdiskRecord, View, WishGroup } from "./records.ts";
 import { keys } from "./records.ts";
 
 interface Asked {
@@ -15,10 +17,10 @@ interface Asked {
   readonly log: LogRecord;
 }
 
-export async function requestSnapshot(tx: Tx, request: SnapshotRequest): Promise<RecordState> {
+export async function requestSnapshot(tx: Tx, request: SnapshotRequest, cuts: LiveCuts | undefined): Promise<RecordState> {
   const asked = await read(tx, request);
-  if (asked.log.owner === null) return takeNow(tx, asked);
-  return wishFor(tx, asked, undefined);
+  const view = await viewNow(asked.log, cuts);
+  return view === undefined ? wishFor(tx, asked, undefined) : takeNow(tx, asked, view);
 }
 
 export async function requestSnapshots(tx: Tx, id: string, requests: readonly SnapshotRequest[]): Promise<RecordState> {
@@ -32,7 +34,7 @@ export async function requestSnapshots(tx: Tx, id: string, requests: readonly Sn
   const asked: Asked[] = [];
   for (const request of requests) asked.push(await read(tx, request));
   if (asked.every(({ log }) => log.owner === null)) {
-    for (const one of asked) await takeNow(tx, one);
+    for (const one of asked) await takeNow(tx, one, edits.viewOfReleased(one.log));
     return "ready";
   }
   const together: WishGroup = { id, members: asked.map(({ log, request }) => ({ log: log.id, target: request.id })) };
@@ -62,8 +64,7 @@ async function read(tx: Tx, request: SnapshotRequest): Promise<Asked> {
   return { request, vdisk, log: await edits.getLog(tx, vdisk.log) };
 }
 
-async function takeNow(tx: Tx, asked: Asked): Promise<RecordState> {
-  const view = edits.viewOfReleased(asked.log);
+async function takeNow(tx: Tx, asked: Asked, view: View | null): Promise<RecordState> {
   edits.putSnapshot(tx, { ...recordOf(asked), state: "ready", view });
   if (view !== null) await edits.addCut(tx, view, { kind: "snapshot", id: asked.request.id });
   return "ready";
