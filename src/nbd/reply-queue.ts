@@ -25,8 +25,8 @@ export interface ReplySocket {
 
 interface Batch {
   readonly slabs: readonly Slab[];
-  readonly requests: number;
-  readonly bytes: number;
+  requests: number;
+  bytes: number;
   readonly sentBytes: number;
 }
 
@@ -205,7 +205,8 @@ export class ReplyQueue {
     if (this.#disposed) return;
     this.#sealRun();
     const parts = this.#parts;
-    if (parts.length === 0 || !this.#socket.writable) return;
+    if (!this.#socket.writable) return;
+    if (parts.length === 0) return this.#countOut();
     let sentBytes = 0;
     for (const part of parts) sentBytes += part.length;
     this.#sending.push({ slabs: this.#partSlabs, requests: this.#requests, bytes: this.#bytes, sentBytes });
@@ -221,6 +222,18 @@ export class ReplyQueue {
     this.#socket.write(parts[last]!, this.#written);
     if (last > 0) this.#socket.uncork();
   };
+
+  /** What was answered by replies that have left already. */
+  #countOut(): void {
+    const { requests, bytes } = { requests: this.#requests, bytes: this.#bytes };
+    if (requests === 0) return;
+    this.#requests = 0;
+    this.#bytes = 0;
+    const batch = this.#sending.at(-1);
+    if (batch === undefined) return this.#onSent(requests, bytes);
+    batch.requests += requests;
+    batch.bytes += bytes;
+  }
 
   readonly #written = (): void => {
     if (this.#disposed) return;

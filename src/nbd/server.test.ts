@@ -168,6 +168,21 @@ test("requests in flight are answered before a DISC or a hang-up ends the connec
   }
 });
 
+test("a large read that is answered at once, as the last of all, does not keep the connection from its end", async (t) => {
+  const rig = await startRig(t);
+  const device = rig.directory.add("disk", MiB);
+  Object.defineProperties(device, {
+    extents: { value: (_offset: number, lengthBytes: number) => [{ lengthBytes, allocated: true }] },
+    read: { value: (_offset: number, target: Buffer): void => void target.fill(3) },
+  });
+  const client = await rig.client("disk");
+  const target = Buffer.alloc(64 * 1024);
+  await client.read(0, target);
+  await client.disconnect();
+  await until(() => rig.directory.openSessions === 0);
+  assert.ok(target.every((byte) => byte === 3));
+});
+
 test("the device is told at once of a client that is cut off with requests in flight", async (t) => {
   const rig = await startRig(t);
   const device = rig.directory.add("disk", MiB);
