@@ -161,6 +161,29 @@ test("zeroing a whole disk of the largest size reads and writes no page", async 
   });
 });
 
+test("inner pages with few children take little of the cache: clusters all over a disk are found without a read", async () => {
+  await withBackend(async (backend) => {
+    let reads = 0;
+    const counting = new Proxy(backend, {
+      get(inner, name: keyof ObjectBackend) {
+        if (name === "read") reads++;
+        return inner[name].bind(inner);
+      },
+    });
+    const segments = new Segments(counting, async () => 0);
+    const pages = new Pages({ backend: counting, handles: segments, bytesMax: 1024 * KiB });
+    const segment = { log: logs[0]!, epoch: 1, number: 1 };
+    const delta = new Delta();
+    const count = 80;
+    for (let i = 0; i < count; i++) delta.put(i * pageFanout ** 2, segments.handleOf(segment), 128, i);
+    const old = new Tree(pages, [logs[0]!], undefined, 0);
+    const options = { backend: counting, pages, handles: segments, lineage: [logs[0]!], log: logs[0]!, epoch: 1 };
+    const { tree } = await fold({ ...options, takeNumber: () => 1, onReplaced: () => undefined, old, delta, sequence: 1 });
+    for (let i = 0; i < count; i++) await tree.loadLeaf(i * pageFanout);
+    assert.equal(reads, 0);
+  });
+});
+
 test("a page with a flipped byte, or another page in its place, is refused", async () => {
   await withBackend(async (backend) => {
     const segments = new Segments(backend, async () => 0);

@@ -29,7 +29,9 @@ interface Slot {
 export const isLeaf = (page: CachedPage): page is LeafPage => page.level === 0;
 
 const leafMemoryBytes = 3 * 4 * pageFanout + 256;
-const innerMemoryBytes = pageFanout * 120 + 8 * pageFanout;
+/** Two columns for all children, and an object for each that is there. */
+const innerMemoryBytes = (page: InnerPage): number =>
+  2 * 8 * pageFanout + 112 * page.children.reduce((count, child) => (child === undefined ? count : count + 1), 0);
 
 export class Pages {
   readonly #backend: ObjectBackend;
@@ -84,7 +86,7 @@ export class Pages {
   /** Puts a page that was just written into the cache. */
   add(key: number, page: LeafPage | InnerPage): CachedPage {
     const cached = "children" in page ? this.#withKeys(page) : page;
-    const bytes = cached.level === 0 ? leafMemoryBytes : innerMemoryBytes;
+    const bytes = isLeaf(cached) ? leafMemoryBytes : innerMemoryBytes(cached);
     if (!this.#slots.has(key)) {
       this.#slots.set(key, { page: cached, bytes, used: false });
       this.#bytes += bytes;
