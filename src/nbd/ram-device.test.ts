@@ -18,6 +18,8 @@ export class RamDevice implements BlockDevice {
   failure: Error | undefined;
   /** Answer reads with a promise although they are done at once. */
   asynchronousReads = false;
+  /** Extents are told without a promise. */
+  immediateExtents = false;
   readonly calls: string[] = [];
   active = 0;
   activeMax = 0;
@@ -80,8 +82,12 @@ export class RamDevice implements BlockDevice {
     return this.#when(() => {});
   }
 
-  async extents(offset: number, lengthBytes: number, countMax: number): Promise<Extent[]> {
-    await this.#when(() => {});
+  extents(offset: number, lengthBytes: number, countMax: number): Extent[] | Promise<Extent[]> {
+    const look = (): Extent[] => this.#extents(offset, lengthBytes, countMax);
+    return this.immediateExtents ? look() : this.#when(() => {}).then(look);
+  }
+
+  #extents(offset: number, lengthBytes: number, countMax: number): Extent[] {
     const extents: Extent[] = [];
     const end = offset + lengthBytes;
     for (let at = offset; at < end && extents.length < countMax;) {

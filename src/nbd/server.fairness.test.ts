@@ -131,3 +131,16 @@ test("a share is whole again in the next turn, and who waits goes on in order, t
   other.done();
   assert.equal(shares.exportCount, 0);
 });
+
+test("requests that waited for room are all counted as answered: the connection ends when its client asks for it", async (t) => {
+  const rig = await startRig(t, { unsentBytesMax: 256 * 1024 });
+  const device = rig.directory.add("disk", 4 * MiB);
+  device.bytes.fill(1);
+  device.clusters.fill(1);
+  device.immediateExtents = true;
+  const client = await rig.client("disk", { limits: { requestsInFlightMax: 64 } });
+  const targets = Array.from({ length: 32 }, () => Buffer.alloc(256 * 1024));
+  await Promise.all(targets.map((target, i) => client.read((i % 16) * target.length, target)));
+  await client.disconnect();
+  await until(() => rig.server.connectionCount === 0);
+});
