@@ -17,7 +17,8 @@ const gone: Known = { clusters: 0, live: 0 };
 
 export class CleanerHints {
   readonly #known = new Map<number, Known>();
-  readonly #died = new Map<number, number>();
+  /** By handle: small numbers without gaps. Told of with every cluster that is written over, so it costs as little as can be. */
+  #died = new Uint32Array(1024);
   readonly #rescan = new Set<string>();
 
   /** The segment is new, and all its clusters live but for those that died() was told of. */
@@ -27,19 +28,20 @@ export class CleanerHints {
 
   /** One cluster of the segment was overwritten. */
   died(handle: number): void {
-    this.#died.set(handle, (this.#died.get(handle) ?? 0) + 1);
+    if (handle >= this.#died.length) this.#grow(handle);
+    this.#died[handle]!++;
   }
 
   /** The cleaner has found `live` of `clusters`. */
   looked(handle: number, clusters: number, live: number): void {
     this.#known.set(handle, { clusters, live });
-    this.#died.delete(handle);
+    if (handle < this.#died.length) this.#died[handle] = 0;
   }
 
   /** The segment was dropped: there is nothing to look at any more. */
   dropped(handle: number): void {
     this.#known.set(handle, gone);
-    this.#died.delete(handle);
+    if (handle < this.#died.length) this.#died[handle] = 0;
   }
 
   isDropped(handle: number): boolean {
@@ -60,7 +62,7 @@ export class CleanerHints {
   maybeDead(handle: number, deadShare: number): boolean {
     const known = this.#known.get(handle);
     if (known === undefined) return true;
-    const live = known.live - (this.#died.get(handle) ?? 0);
+    const live = known.live - (this.#died[handle] ?? 0);
     return live <= 0 || known.clusters - live >= known.clusters * deadShare;
   }
 
@@ -76,5 +78,11 @@ export class CleanerHints {
   /** True once after rescan(). */
   takeRescan(log: string): boolean {
     return this.#rescan.delete(log);
+  }
+
+  #grow(handle: number): void {
+    const died = new Uint32Array(Math.max(handle + 1, this.#died.length * 2));
+    died.set(this.#died);
+    this.#died = died;
   }
 }
