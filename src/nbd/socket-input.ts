@@ -4,6 +4,8 @@
 //           └──► a big payload's own buffer      ──► sink.receiveDirect(count)
 //
 // - The bytes of a slab that somebody holds are never read over: reading goes on behind them, or in another slab.
+// - Who sends little at a time has a small slab, whose memory is taken as long as the connection lives: there may be a thousand
+//   of them. A read that fills it is followed by a large one, many that need not a small one again.
 // - A sink that answers false stops the reading until the socket is resumed.
 // - TLS that is started in the middle of a connection can't be read so: Node deciphers it into buffers of its own, which
 //   readDeciphered() passes on, each as a slab that nobody uses again.
@@ -13,6 +15,9 @@ import { Slab, type SlabPool } from "./slab.ts";
 
 /** From this size on the rest of a payload is worth a read of its own. */
 const directBytesMin = 16 * 1024;
+const smallSlabBytes = 64 * 1024;
+/** So many reads in a row that fit half of a small slab make do with one. */
+const smallReadsMin = 64;
 
 export interface ByteSink {
   /** Takes the bytes `start` to `end` of `slab`, which is held by the caller during the call. False: stop reading. */
@@ -26,7 +31,10 @@ export interface ByteSink {
 export class SocketInput {
   readonly #sink: ByteSink;
   readonly #pool: SlabPool;
-  readonly #slabBytes: number;
+  readonly #largeBytes: number;
+  #slabBytes: number;
+  /** In a row. */
+  #smallReads = 0;
   #slab: Slab | undefined;
   #fillBytes = 0;
   #direct = false;
@@ -34,7 +42,8 @@ export class SocketInput {
   constructor(sink: ByteSink, pool: SlabPool, slabBytes: number) {
     this.#sink = sink;
     this.#pool = pool;
-    this.#slabBytes = slabBytes;
+    this.#largeBytes = slabBytes;
+    this.#slabBytes = Math.min(smallSlabBytes, slabBytes);
   }
 
   /** The `onread` option of a socket. */
@@ -53,13 +62,24 @@ export class SocketInput {
     const target = this.#sink.directTarget();
     this.#direct = target !== undefined && target.length >= directBytesMin;
     if (this.#direct) return target!;
-    if (this.#slab?.users === 1) this.#fillBytes = 0;
-    else if (this.#slab === undefined || this.#slab.buffer.length - this.#fillBytes < this.#slabBytes / 4) {
+    if (this.#slab?.users === 1 && this.#slab.buffer.length === this.#slabBytes) this.#fillBytes = 0;
+    else if (this.#slab === undefined || !this.#hasRoom(this.#slab)) {
       this.#slab?.release();
       this.#slab = this.#pool.take(this.#slabBytes);
       this.#fillBytes = 0;
     }
     return this.#fillBytes === 0 ? this.#slab.buffer : this.#slab.buffer.subarray(this.#fillBytes);
+  }
+
+  #hasRoom({ buffer }: Slab): boolean {
+    return buffer.length === this.#slabBytes && buffer.length - this.#fillBytes >= this.#slabBytes / 4;
+  }
+
+  /** Chooses the next slab's size. */
+  #fit(count: number, isFull: boolean): void {
+    this.#smallReads = count <= smallSlabBytes / 2 ? this.#smallReads + 1 : 0;
+    if (isFull) this.#slabBytes = this.#largeBytes;
+    else if (this.#smallReads >= smallReadsMin) this.#slabBytes = Math.min(smallSlabBytes, this.#largeBytes);
   }
 
   #received(count: number): boolean {
@@ -68,6 +88,7 @@ export class SocketInput {
     if (slab === undefined) return false;
     const start = this.#fillBytes;
     this.#fillBytes += count;
+    this.#fit(count, this.#fillBytes === slab.buffer.length);
     return this.#sink.receive(slab, start, this.#fillBytes);
   }
 }
