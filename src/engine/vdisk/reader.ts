@@ -10,15 +10,19 @@
 import { crc32 } from "node:zlib";
 import { AndironError } from "../../common/errors.ts";
 import type { ClusterCache } from "../cache/cluster-cache.ts";
-import { clusterBytes, engineLimits, pageFanout } from "../limits.ts";
+import { clusterBytes, engineLimits, MiB, pageFanout } from "../limits.ts";
 import type { BlockMap, Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
 import type { Segments } from "../segments.ts";
+import { SpanBuffers } from "../span-buffers.ts";
 import type { ClusterRange } from "./read-ahead.ts";
 import { AheadBudget, ReadAhead } from "./read-ahead.ts";
 
 /** What is read into the cache is read in pieces of this. */
 const fetchClusters = pageFanout;
+const spans = new SpanBuffers(32 * MiB);
+/** The target of what goes into the cache only. */
+const nowhere = Buffer.alloc(0);
 const scratch = newPlaces(engineLimits.clustersNowMax);
 
 interface Fetch {
@@ -99,8 +103,7 @@ export class Reader {
     for (let i = 0; i < count;) {
       const end = this.#missingRun(places, i, count);
       if (end > i) {
-        const clusters = Buffer.allocUnsafe((end - i) * clusterBytes);
-        runs.push(this.#readRun(places, i, end, (first + i) * clusterBytes, clusters, first, ahead));
+        runs.push(this.#readRun(places, i, end, (first + i) * clusterBytes, nowhere, first, ahead));
       }
       i = Math.max(end, i + 1);
     }
@@ -178,15 +181,21 @@ export class Reader {
     const end = start + (to - from) * clusterBytes;
     const spanBytes = places.offsets[to - 1]! + clusterBytes - places.offsets[from]!;
     const direct = start >= 0 && end <= target.length && spanBytes === end - start;
-    const span = direct ? target.subarray(start, end) : Buffer.allocUnsafe(spanBytes);
-    await this.#readSegment(places.handles[from]!, places.offsets[from]!, span);
-    for (let i = from; i < to; i++) {
-      const at = places.offsets[i]! - places.offsets[from]!;
-      const cluster = span.subarray(at, at + clusterBytes);
-      if (crc32(cluster) !== places.crcs[i]!) await this.#readOther(places, i, cluster);
-      this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!, ahead);
-      const goal = start + (i - from) * clusterBytes;
-      if (!direct) cluster.copy(target, Math.max(goal, 0), Math.max(-goal, 0), Math.min(clusterBytes, target.length - goal));
+    const own = direct ? undefined : spans.take(spanBytes);
+    const span = own?.subarray(0, spanBytes) ?? target.subarray(start, end);
+    try {
+      await this.#readSegment(places.handles[from]!, places.offsets[from]!, span);
+      for (let i = from; i < to; i++) {
+        const at = places.offsets[i]! - places.offsets[from]!;
+        const cluster = span.subarray(at, at + clusterBytes);
+        if (crc32(cluster) !== places.crcs[i]!) await this.#readOther(places, i, cluster);
+        this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!, ahead);
+        const goal = start + (i - from) * clusterBytes;
+        if (direct || target.length === 0) continue;
+        cluster.copy(target, Math.max(goal, 0), Math.max(-goal, 0), Math.min(clusterBytes, target.length - goal));
+      }
+    } finally {
+      if (own !== undefined) spans.give(own);
     }
   }
 
