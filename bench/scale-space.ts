@@ -6,6 +6,7 @@
 //   A cleaner that lets a segment be dead by a share d writes 1/d bytes for one and keeps ln(1/(1-d))/d for each live one,
 //   however it chooses, as long as no cluster is likelier to be written than another: 2.0 and 1.39 for a half.
 
+import { systemClock } from "../src/common/clock.ts";
 import { runFio, type Workload } from "./fio.ts";
 import type { Row } from "./row.ts";
 import { bigGibibytes, gibibyte, limitRow, mebibyte, type ScaleScale, withLab } from "./scale-lab.ts";
@@ -38,6 +39,8 @@ export async function measureSpace(sizes: ScaleScale): Promise<Row[]> {
 
 /** The cleaner comes by often here: a run of hours is pressed into minutes. */
 const hurried = { cleaner_interval: 0.5, retired_grace: 0 };
+/** Some passes of it: what one retires the next deletes. */
+const cleaningMs = 3000;
 
 export function measureSteady(sizes: ScaleScale): Promise<Row[]> {
   return withLab({ engine: { ...hurried, ...proportions(sizes) } }, async (lab) => {
@@ -49,6 +52,8 @@ export function measureSteady(sizes: ScaleScale): Promise<Row[]> {
     for (let pass = 0; pass < passes; pass++) {
       const before = await lab.backendBytesWritten();
       await lab.fill(disk, range, range);
+      await lab.settle();
+      await systemClock.sleep(cleaningMs);
       await lab.settle();
       if (pass < passes / 2) continue;
       written.push(((await lab.backendBytesWritten()) - before) / range);

@@ -120,13 +120,14 @@ export class Cleaner implements Service {
   async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<boolean> {
     try {
       if (log.owner !== null && log.owner !== this.#context.router) return false;
+      const deaths = this.#context.hints.deaths();
       const state = await readLogState(this.#context.registry, log.id);
       pass.logs++;
       if (await this.#collector.collectDead(state)) {
         pass.deadLogs++;
         return false;
       }
-      const { examined, compacted, dropped, complete } = await this.#segments.clean(state);
+      const { examined, compacted, dropped, complete } = await this.#segments.clean(state, deaths);
       pass.examined += examined;
       pass.compacted += compacted;
       pass.dropped += dropped;

@@ -26,16 +26,21 @@ export class CleanerHints {
     this.#known.set(handle, { clusters, live: clusters });
   }
 
-  /** One cluster of the segment was overwritten. */
-  died(handle: number): void {
+  /** Clusters of the segment were overwritten. */
+  died(handle: number, count = 1): void {
     if (handle >= this.#died.length) this.#grow(handle);
-    this.#died[handle]!++;
+    this.#died[handle]! += count;
   }
 
-  /** The cleaner has found `live` of `clusters`. */
-  looked(handle: number, clusters: number, live: number): void {
+  /** What has died by now, by handle; for looked(). */
+  deaths(): Uint32Array {
+    return this.#died.slice();
+  }
+
+  /** The cleaner has found `live` of `clusters` in a state that was read after `deaths`: what died since still counts. */
+  looked(handle: number, clusters: number, live: number, deaths: Uint32Array): void {
     this.#known.set(handle, { clusters, live });
-    if (handle < this.#died.length) this.#died[handle] = 0;
+    if (handle < this.#died.length) this.#died[handle] = Math.max(0, this.#died[handle]! - (deaths[handle] ?? 0));
   }
 
   /** The segment was dropped: there is nothing to look at any more. */

@@ -42,7 +42,8 @@ export class SegmentCleaner {
     this.#context = context;
   }
 
-  async clean(state: LogState): Promise<SegmentPass> {
+  /** `deaths`: as the hints had them before the state was read. */
+  async clean(state: LogState, deaths: Uint32Array): Promise<SegmentPass> {
     const pass: SegmentPass = { compacted: 0, dropped: 0, examined: 0, complete: true };
     if (this.#mayHaveDied(state)) await this.#forgetAll(state);
     const liveness = new Liveness(this.#context, state);
@@ -55,7 +56,7 @@ export class SegmentCleaner {
         pass.complete = false;
         break;
       }
-      await this.#cleanOne(state, liveness, replayed, segment, pass);
+      await this.#cleanOne(state, liveness, replayed, segment, pass, deaths);
     }
     if (pass.dropped > 0) for (const epoch of state.epochs) await this.#trimEpoch(state, epoch);
     return pass;
@@ -90,6 +91,7 @@ export class SegmentCleaner {
     replayed: LogPosition,
     segment: SegmentId,
     pass: SegmentPass,
+    deaths: Uint32Array,
   ): Promise<void> {
     const { hints } = this.#context;
     const handle = this.#context.segments.handleOf(segment);
@@ -111,11 +113,11 @@ export class SegmentCleaner {
     }
     const dead = dataClusters - liveClusters;
     if (dead === 0 || dead < dataClusters * this.#context.settings.cleanerDeadShare) {
-      return hints.looked(handle, dataClusters, liveClusters);
+      return hints.looked(handle, dataClusters, liveClusters, deaths);
     }
     await compactSegment(this.#context, state, segment, index, live);
     pass.compacted++;
-    hints.looked(handle, liveClusters, liveClusters);
+    hints.looked(handle, liveClusters, liveClusters, deaths);
   }
 
   async #isDropped(segment: SegmentId): Promise<boolean> {

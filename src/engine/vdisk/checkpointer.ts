@@ -150,9 +150,10 @@ export class Checkpointer {
       try {
         await this.#log.journal?.sealed();
         await this.#log.locals.uploadedBefore(frozen.next);
-        const result = await this.#fold(frozen);
+        const died = new Map<number, number>();
+        const result = await this.#fold(frozen, died);
         if (this.#stopped) throw new AndironError("owner_changed", `log ${this.#log.id} was given up during a checkpoint`);
-        await this.#commit(frozen, result);
+        await this.#commit(frozen, result, died);
         return;
       } catch (error) {
         if (this.#stopped) throw error;
@@ -166,7 +167,7 @@ export class Checkpointer {
     }
   }
 
-  #fold(frozen: Frozen): Promise<FoldResult> {
+  #fold(frozen: Frozen, died: Map<number, number>): Promise<FoldResult> {
     return fold({
       backend: this.#context.backend,
       pages: this.#context.pages,
@@ -177,12 +178,12 @@ export class Checkpointer {
       sequence: frozen.sequence,
       log: this.#log.id,
       epoch: this.#log.epoch,
-      onReplaced: (handle) => this.#context.hints.died(handle),
+      onReplaced: (handle) => died.set(handle, (died.get(handle) ?? 0) + 1),
       takeNumber: () => ++this.#mapNumber,
     });
   }
 
-  async #commit(frozen: Frozen, result: FoldResult): Promise<void> {
+  async #commit(frozen: Frozen, result: FoldResult, died: ReadonlyMap<number, number>): Promise<void> {
     const { epoch, number } = result.checkpoint;
     const checkpoint: CheckpointRecord = {
       epoch,
@@ -195,6 +196,8 @@ export class Checkpointer {
       const record = await readOwned(this.#context, tx, this.#log.id, this.#log.epoch);
       tx.put(keys.log(record.id), JSON.stringify({ ...record, checkpoint } satisfies LogRecord));
     });
+    // Not before: the cleaner judges by what is committed.
+    for (const [handle, count] of died) this.#context.hints.died(handle, count);
     this.#checkpoint = checkpoint;
     this.mapBytesWritten += result.bytesWritten;
     this.#log.map.replaceTree(result.tree);
