@@ -1,7 +1,10 @@
-// What verify says of a pool whose cleaner works meanwhile, and of one that lost something.
+// What tools beside a service do with a pool: verify, while its cleaner works or when it lost something; and the cleaner itself.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Clock } from "../common/clock.ts";
+import { systemClock } from "../common/clock.ts";
+import { Cleaner } from "../engine/cleaner/cleaner.ts";
 import type { Registry } from "../registry/registry.ts";
 import { EngineRig, rigPool, smallSettings } from "../engine/engine-rig.fixture.ts";
 import { KiB, MiB } from "../engine/limits.ts";
@@ -77,6 +80,42 @@ test("an object that is missing is a finding, however often it is looked for", a
     const { findings } = await verify(rig);
     assert.match(findings[0] ?? "", /^segment 1-\d+ of log [-0-9a-f]+ is missing$/);
     assert.equal(new Set(findings).size, findings.length);
+  } finally {
+    await rig.close();
+  }
+});
+
+test("a pass of the cleaner that left segments to be looked at is followed by the next at once", async () => {
+  const rig = await EngineRig.open({ settings: { segmentBytes: 64 * KiB } });
+  try {
+    // Each write fills a segment: more of them than a pass looks at.
+    await overwritten(rig, 20);
+    const delaysMs: number[] = [];
+    let run = (): void => undefined;
+    const clock: Clock = {
+      ...systemClock,
+      after(delayMs, next) {
+        delaysMs.push(delayMs);
+        run = next;
+        return { cancel: () => undefined };
+      },
+    };
+    const viewer = openViewer({
+      pool: rigPool,
+      registry: rig.registry,
+      backend: rig.backend,
+      settings: smallSettings,
+      log: quiet,
+    });
+    const cleaner = new Cleaner({ ...viewer, clock });
+    await cleaner.start();
+    for (let pass = 1; pass <= 2; pass++) {
+      run();
+      while (delaysMs.length <= pass) await systemClock.sleep(1);
+    }
+    await cleaner.stop();
+    assert.equal(cleaner.total.examined > 256, true);
+    assert.deepEqual(delaysMs, [smallSettings.cleanerIntervalMs, 0, smallSettings.cleanerIntervalMs]);
   } finally {
     await rig.close();
   }

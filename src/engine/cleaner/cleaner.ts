@@ -1,6 +1,7 @@
 // The cleaner of a vPool: gives back space that nothing refers to, in the background, one log after the other.
 //
 // - It works on logs that this router owns or that nobody owns; what a living other router owns is his.
+// - A pass comes an interval after the one before; at once when that one had more to look at than it may.
 // - A conflict means that the log changed under it: it is looked at again in the next pass.
 // - Damage is logged and leaves the log alone; other logs go on.
 // - It says what it did, and that it idles, in `last`.
@@ -51,6 +52,8 @@ export class Cleaner implements Service {
   #timer: Timer | undefined;
   #running: Promise<CleanerPass> | undefined;
   #stopped = false;
+  /** The last pass left segments of a log to be looked at. */
+  #isBehind = false;
   last: CleanerPass = newPass();
   readonly total: CleanerPass = newPass();
 
@@ -90,6 +93,7 @@ export class Cleaner implements Service {
   async #pass(): Promise<CleanerPass> {
     const pass = newPass();
     const logs = new Set<string>();
+    this.#isBehind = false;
     for (const entry of await readAll(this.#context.registry, keys.logs)) {
       if (this.#stopped) break;
       const log = parseRecord<LogRecord>(entry.key, entry.value);
@@ -131,6 +135,7 @@ export class Cleaner implements Service {
       pass.examined += examined;
       pass.compacted += compacted;
       pass.dropped += dropped;
+      if (!complete) this.#isBehind = true;
       pass.retiredMaps += await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
       return complete;
     } catch (error) {
@@ -142,7 +147,8 @@ export class Cleaner implements Service {
   }
 
   #later(): void {
-    this.#timer = this.#context.clock.after(this.#context.settings.cleanerIntervalMs, () => {
+    const delayMs = this.#isBehind ? 0 : this.#context.settings.cleanerIntervalMs;
+    this.#timer = this.#context.clock.after(delayMs, () => {
       if (this.#stopped) return;
       this.pass()
         .catch((error: unknown) => this.#context.log.warning("a pass of the cleaner failed", { error }))
