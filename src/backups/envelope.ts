@@ -8,7 +8,8 @@
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { promisify } from "node:util";
-import { crc32, deflate, inflate, zstdCompress, zstdDecompress } from "node:zlib";
+import { deflate, inflate, zstdCompress, zstdDecompress } from "node:zlib";
+import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
 import type { Random } from "../common/random.ts";
 import { type EncryptionKeys, keyMissing } from "./encryption-keys.ts";

@@ -7,12 +7,12 @@
 // - Bytes are not checked here: the map's checksum is the judge (reader.ts).
 
 import { assert } from "../common/assert.ts";
+import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { SegmentHandles } from "./format/page.ts";
 import type { EncodedIndex, IndexEntry, SegmentFooter, SegmentHeader } from "./format/segment.ts";
 import { decodeFooter, decodeHeader, entriesOf, footerBytes, headerBytes, recordKinds } from "./format/segment.ts";
-import { crc32 } from "node:zlib";
 import { clusterBytes, engineLimits } from "./limits.ts";
 import type { LocalFile } from "./local-file.ts";
 import type { SegmentId } from "./names.ts";

@@ -7,7 +7,7 @@
 //   segment with the same checksum; and with `data`, each cluster is read and checked.
 // Findings are sentences for people; an empty list means clean.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
 import { readAll, readLogState } from "./cleaner/log-state.ts";
 import type { LogState } from "./cleaner/log-state.ts";

@@ -5,7 +5,7 @@
 //
 // Format 1 is the first; the number is the last character of the magic. A reader refuses one that it does not know.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
 
 export interface Footer {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { seededRandom } from "../../common/random.ts";
 import { clusterBytes } from "../limits.ts";
 import type { ClusterCache } from "./cluster-cache.ts";

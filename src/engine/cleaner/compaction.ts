@@ -6,7 +6,7 @@
 // - The transaction asserts what liveness was computed from (log-state.ts).
 // - Every cluster is checked against its checksum before it is written anew: damage is reported, not copied.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";

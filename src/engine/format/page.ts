@@ -4,8 +4,8 @@
 // - On disk logs are named by their depth in the lineage, so that all descendants of a log can share its pages.
 // - A page's own checksum stands in the reference to it: a page that was swapped for another is found out too.
 
-import { crc32 } from "node:zlib";
 import { assert } from "../../common/assert.ts";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { pageFanout } from "../limits.ts";
 import type { MapObjectId, SegmentId } from "../names.ts";

@@ -2,7 +2,7 @@
 // Pure functions over bytes. Decoders return undefined for bytes that are not what they should be and throw
 // segment_damaged only where the caller can do nothing but give up (an unknown version).
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import type { SegmentId } from "../names.ts";

@@ -7,7 +7,7 @@
 //   is on disk already. It ends at `length` again when it is sealed.
 // Nobody but recovery looks behind `length`, where zeroes are no record.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { IndexEntry, RecordKind } from "../format/segment.ts";
 import { IndexWriter } from "../format/index-writer.ts";

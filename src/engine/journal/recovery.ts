@@ -16,7 +16,7 @@
 //   poisoned (marker file), every file is copied for that reason.
 // Nothing is deleted here but what a copy replaces.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { EncodedIndex, SegmentHeader } from "../format/segment.ts";
 import { decodeHeader, encodeFooter, encodeHeader, entriesOf, headerBytes, recordKinds } from "../format/segment.ts";

@@ -5,7 +5,7 @@
 // - The first that does not is the break; nothing behind it is used, but it is searched for evidence: a valid record there
 //   that names a flushed sequence beyond the break proves that something which had been on disk is gone.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { IndexWriter } from "../format/index-writer.ts";
 import type { EncodedIndex, RecordHeader, SegmentFooter, SegmentHeader } from "../format/segment.ts";
 import {

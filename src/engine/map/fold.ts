@@ -6,8 +6,8 @@
 // - Output leaves in objects of about mapObjectBytes; the last one ends in the checkpoint footer.
 // Pages go out leaves first, so every reference points to something written before it.
 
-import { crc32 } from "node:zlib";
 import { assert } from "../../common/assert.ts";
+import { crc32 } from "../../common/crc32.ts";
 import { nextTurn } from "../../common/turn.ts";
 import type { ObjectBackend } from "../backend/backend.ts";
 import type { CheckpointFooter, InnerPage, LeafPage, Lineage, PageRef, SegmentHandles } from "../format/page.ts";

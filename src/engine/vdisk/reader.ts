@@ -7,7 +7,7 @@
 //   into the caller's buffer where there is nothing between.
 // - A wrong checksum: the other copy is tried, then the read fails. Wrong bytes are never returned.
 
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { ClusterCache } from "../cache/cluster-cache.ts";
 import { clusterBytes, engineLimits, MiB, pageFanout } from "../limits.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { seededRandom } from "../../common/random.ts";
 import { recordKinds } from "../format/segment.ts";
