@@ -150,6 +150,10 @@ export class NbdClient implements BlockDevice, ByteSink {
     return this.#parser.remainder();
   }
 
+  wantedBytes(): number {
+    return this.#limits.slabBytes;
+  }
+
   receiveDirect(count: number): boolean {
     return this.#guard(() => this.#parser.placed(count));
   }

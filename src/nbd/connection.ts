@@ -116,6 +116,10 @@ export class Connection implements ByteSink {
     return this.#phase === "transmission" ? this.#transmission?.directTarget() : undefined;
   }
 
+  wantedBytes(): number {
+    return this.#transmission?.wantedBytes() ?? this.#options.limits.slabBytes;
+  }
+
   receiveDirect(count: number): boolean {
     if (this.#phase === "ending") return true;
     return this.#guard(() => this.#transmission!.receiveDirect(count));

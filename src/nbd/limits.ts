@@ -27,7 +27,7 @@ export interface NbdLimits {
   readonly requestsInFlightMax: number;
   /** Payload of those requests and replies. One request may overshoot it, so memory is this plus one payload. */
   readonly bytesInFlightMax: number;
-  /** What one export may begin in one turn of the event loop; a request costs requestCostBytesMin at least. */
+  /** What one export may begin in one turn of the event loop; a request costs requestCostBytesMin at least, a change twice. */
   readonly turnBytesMax: number;
   /** The same while others are at work, too. */
   readonly besideTurnBytesMax: number;
@@ -64,7 +64,7 @@ export const nbdLimits: NbdLimits = {
   payloadBytesMax: 32 * MiB,
   requestsInFlightMax: 512,
   bytesInFlightMax: 32 * MiB,
-  turnBytesMax: 256 * KiB,
+  turnBytesMax: 512 * KiB,
   besideTurnBytesMax: 32 * KiB,
   requestCostBytesMin: 4 * KiB,
   unsentBytesMax: 2 * MiB,

@@ -27,6 +27,8 @@ export class RamDevice implements BlockDevice {
   readBytes = 0;
   /** Told of each read. */
   onRead: () => void = () => {};
+  /** Told of each other request. */
+  onChange: () => void = () => {};
 
   constructor(sizeBytes: number) {
     this.bytes = Buffer.alloc(sizeBytes);
@@ -102,6 +104,7 @@ export class RamDevice implements BlockDevice {
   }
 
   #note(call: string): void {
+    this.onChange();
     if (this.calls.length < 1000) this.calls.push(call);
   }
 

@@ -60,45 +60,49 @@ test("reads that wait for a client that is gone are never made, and its session 
   await until(() => rig.directory.openSessions === 0);
 });
 
-test("between two requests of an export that has one under way, one with hundreds has few", async (t) => {
-  // 8 requests of 4 KiB.
-  const rig = await startRig(t, { besideTurnBytesMax: 32 * 1024 });
-  const noisy = rig.directory.add("noisy", 4 * MiB);
-  const quiet = rig.directory.add("quiet", 4 * MiB);
-  const between: number[] = [];
-  let count = 0;
-  noisy.onRead = () => count++;
-  quiet.onRead = () => {
-    between.push(count);
-    count = 0;
-  };
-  // Two connections share what one export has.
-  const loads = [await rig.raw(), await rig.raw()];
-  const read = encodeRequest(command.read, 0, 1, 0, 4096);
-  const flood = Buffer.concat(Array.from({ length: 256 }, () => read));
-  for (const load of loads) {
-    await load.enter("noisy");
-    let heard = 0;
-    load.socket.removeAllListeners("data").on("data", (chunk) => {
-      heard += chunk.length;
-      // Always between 128 and 256 under way.
-      for (; heard >= 128 * (16 + 4096); heard -= 128 * (16 + 4096)) load.socket.write(flood.subarray(0, 128 * read.length));
-    });
-    load.socket.write(flood);
-  }
-  const raw = await rig.raw();
-  await raw.enter("quiet");
-  for (let i = 0; i < 100; i++) {
-    raw.socket.write(read);
-    await raw.take(16 + 4096);
-  }
-  for (const load of loads) load.socket.destroy();
-  raw.socket.destroy();
-  // The client shares the loop: its own turn may lie between two of the server's.
-  const most = Math.max(...between.slice(10));
-  assert.ok(most <= 3 * 8, `${most} requests between two: ${between.join(" ")}`);
-  assert.ok(between.some((requests) => requests > 0));
-});
+for (const { what, ask, answerBytes, most } of [
+  // 8 requests of 4 KiB, or 4 that change as much.
+  { what: "reads", ask: encodeRequest(command.read, 0, 1, 0, 4096), answerBytes: 16 + 4096, most: 8 },
+  { what: "writes", ask: [encodeRequest(command.write, 0, 1, 0, 4096), Buffer.alloc(4096)], answerBytes: 16, most: 4 },
+]) {
+  test(`between two requests of an export that has one under way, one with hundreds of ${what} has few`, async (t) => {
+    const rig = await startRig(t, { besideTurnBytesMax: 32 * 1024 });
+    const noisy = rig.directory.add("noisy", 4 * MiB);
+    const quiet = rig.directory.add("quiet", 4 * MiB);
+    const between: number[] = [];
+    let count = 0;
+    noisy.onRead = noisy.onChange = () => count++;
+    quiet.onRead = () => {
+      between.push(count);
+      count = 0;
+    };
+    // Two connections share what one export has.
+    const loads = [await rig.raw(), await rig.raw()];
+    const flood = Buffer.concat(Array.from({ length: 256 }, () => ask).flat());
+    for (const load of loads) {
+      await load.enter("noisy");
+      let heard = 0;
+      load.socket.removeAllListeners("data").on("data", (chunk) => {
+        heard += chunk.length;
+        // Always between 128 and 256 under way.
+        for (; heard >= 128 * answerBytes; heard -= 128 * answerBytes) load.socket.write(flood.subarray(0, flood.length / 2));
+      });
+      load.socket.write(flood);
+    }
+    const raw = await rig.raw();
+    await raw.enter("quiet");
+    for (let i = 0; i < 100; i++) {
+      raw.socket.write(encodeRequest(command.read, 0, 1, 0, 4096));
+      await raw.take(16 + 4096);
+    }
+    for (const load of loads) load.socket.destroy();
+    raw.socket.destroy();
+    // The client shares the loop: its own turn may lie between two of the server's.
+    const found = Math.max(...between.slice(10));
+    assert.ok(found <= 3 * most, `${found} requests between two: ${between.join(" ")}`);
+    assert.ok(between.some((requests) => requests > 0));
+  });
+}
 
 test("a share is whole again in the next turn, and who waits goes on in order, those that had nothing first", () => {
   const turns: (() => void)[] = [];
@@ -122,14 +126,31 @@ test("a share is whole again in the next turn, and who waits goes on in order, t
   // Another is at work: shares are smaller, for some turns after, too.
   ran.length = 0;
   other.spend(10);
-  for (let turn = 0; turn < 8; turn++) turns.shift()!();
-  assert.deepEqual(ran.join(""), "yzxyzxyz");
+  for (let turn = 0; turn < 32; turn++) turns.shift()!();
+  assert.deepEqual(ran.join(""), "yzx".repeat(11).slice(0, 32));
   ran.length = 0;
   turns.shift()!();
   assert.deepEqual(ran.join(""), "xx");
   share.done();
   other.done();
   assert.equal(shares.exportCount, 0);
+});
+
+test("what is begun while shares are made whole is worked on before they are made whole again", () => {
+  const turns: (() => void)[] = [];
+  const soon = (run: () => void): void => void turns.push(run);
+  const share = new TurnShares({ aloneBytes: 1, besideOthersBytes: 1 }, soon).of("a");
+  const steps: string[] = [];
+  const begin = (): void => {
+    steps.push("begun");
+    share.spend(1);
+    // As a queue does with the first that comes.
+    soon(() => steps.push("written"));
+    share.whenNext(begin);
+  };
+  begin();
+  for (let turn = 0; turn < 7; turn++) turns.shift()!();
+  assert.deepEqual(steps, ["begun", "begun", "written", "written", "begun", "written", "begun", "written"]);
 });
 
 test("requests that waited for room are all counted as answered: the connection ends when its client asks for it", async (t) => {

@@ -11,6 +11,7 @@ const KiB = 1024;
 class Reading {
   readonly held: Slab[] = [];
   holds = false;
+  wantedBytes = 256 * KiB;
   readonly #input: SocketInput;
 
   constructor() {
@@ -20,6 +21,7 @@ class Reading {
         return true;
       },
       directTarget: () => undefined,
+      wantedBytes: () => this.wantedBytes,
       receiveDirect: () => true,
     };
     this.#input = new SocketInput(sink, new SlabPool(0), 256 * KiB);
@@ -52,4 +54,12 @@ test("a slab that somebody holds is read on behind, and left when a quarter is l
   reading.holds = true;
   assert.deepEqual([reading.read(40 * KiB), reading.read(10 * KiB), reading.read(10 * KiB)], [64 * KiB, 24 * KiB, 64 * KiB]);
   assert.notEqual(reading.held[0], reading.held[2]);
+});
+
+test("no more is read at once than the sink wants", () => {
+  const reading = new Reading();
+  reading.wantedBytes = 32 * KiB;
+  assert.deepEqual([reading.read(100 * KiB), reading.read(100 * KiB)], [32 * KiB, 32 * KiB]);
+  reading.holds = true;
+  assert.deepEqual([reading.read(20 * KiB), reading.read(100 * KiB)], [32 * KiB, 32 * KiB]);
 });

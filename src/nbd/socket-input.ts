@@ -24,6 +24,8 @@ export interface ByteSink {
   receive(slab: Slab, start: number, end: number): boolean;
   /** Where the next bytes belong, when that is known. */
   directTarget(): Buffer | undefined;
+  /** How many bytes are worth reading at once: more would have to wait. */
+  wantedBytes(): number;
   /** Says that `count` bytes were read into directTarget(). False: stop reading. */
   receiveDirect(count: number): boolean;
 }
@@ -68,7 +70,9 @@ export class SocketInput {
       this.#slab = this.#pool.take(this.#slabBytes);
       this.#fillBytes = 0;
     }
-    return this.#fillBytes === 0 ? this.#slab.buffer : this.#slab.buffer.subarray(this.#fillBytes);
+    const { buffer } = this.#slab;
+    const end = Math.min(buffer.length, this.#fillBytes + this.#sink.wantedBytes());
+    return end - this.#fillBytes === buffer.length ? buffer : buffer.subarray(this.#fillBytes, end);
   }
 
   #hasRoom({ buffer }: Slab): boolean {

@@ -104,6 +104,10 @@ export class Transmission implements ByteSink {
     return this.#ended ? undefined : this.#parser.payloadRemainder();
   }
 
+  wantedBytes(): number {
+    return this.#options.share.bytesMax;
+  }
+
   receiveDirect(count: number): boolean {
     if (this.#ended) return false;
     const request = this.#parser.payloadReceived(count);
@@ -187,7 +191,7 @@ export class Transmission implements ByteSink {
     }
     this.#requestsInFlight += 1;
     this.#bytesInFlight += costOf(request);
-    this.#options.share.spend(Math.max(costOf(request), this.#options.limits.requestCostBytesMin));
+    this.#options.share.spend(turnCostOf(request, this.#options.limits));
     const refusal = this.#draining
       ? errno.ESHUTDOWN
       : validateRequest(request, this.#device, this.#options.negotiated, this.#options.limits.payloadBytesMax);
@@ -374,4 +378,10 @@ export class Transmission implements ByteSink {
 /** Bytes of payload that a request keeps in memory, in whichever direction. */
 function costOf(request: Request): number {
   return request.command === command.write || request.command === command.read ? request.length : 0;
+}
+
+/** Of a turn of the loop. What changes the disk is received, checksummed and appended: it takes about twice as long as a read. */
+function turnCostOf(request: Request, { requestCostBytesMin }: NbdLimits): number {
+  const bytes = Math.max(costOf(request), requestCostBytesMin);
+  return request.command === command.read ? bytes : 2 * bytes;
 }

@@ -4,6 +4,7 @@
 //     mayBegin ──yes──► spend ──► ... ──► share used up ──► whenNext(run) ──end of the turn──► whole again; who waited goes on
 //
 // - Beside others a share is small; one that is alone at work has a large one, which only makes turns shorter.
+// - What is begun while shares are made whole goes on before they are made whole again: no turn has two shares of an export.
 // - A request of any size may be begun while something of the share is left.
 // - Who waits goes on in the order of waiting; who found the share used up again goes first in the turn after that.
 // It knows no disks and no bytes.
@@ -16,7 +17,7 @@ export interface ShareSizes {
 }
 
 /** Turns for which another export's work is remembered: one with a single request under way is not at work in each. */
-const rememberedTurns = 8;
+const rememberedTurns = 32;
 
 export class TurnShares {
   readonly #sizes: ShareSizes;
@@ -25,6 +26,7 @@ export class TurnShares {
   #touched: Share[] = [];
   #last: Share | undefined;
   #turnsBeside = 0;
+  #renewing = false;
   readonly #events: ShareEvents = {
     touched: (share) => this.#touch(share),
     unused: (share) => this.#shares.delete(share.exportName),
@@ -56,15 +58,18 @@ export class TurnShares {
     if (this.#last !== undefined && this.#last !== share) this.#turnsBeside = rememberedTurns;
     this.#last = share;
     this.#touched.push(share);
-    if (this.#touched.length === 1) this.#soon(() => this.#endTurn());
+    if (this.#touched.length === 1 && !this.#renewing) this.#soon(this.#endTurn);
   }
 
-  #endTurn(): void {
+  readonly #endTurn = (): void => {
     const touched = this.#touched;
     this.#touched = [];
     if (this.#turnsBeside > 0) this.#turnsBeside--;
+    this.#renewing = true;
     for (const share of touched) share.renew();
-  }
+    this.#renewing = false;
+    if (this.#touched.length > 0) this.#soon(this.#endTurn);
+  };
 }
 
 interface ShareEvents {
@@ -86,7 +91,12 @@ export class Share {
   }
 
   get mayBegin(): boolean {
-    return this.#spentBytes < this.#on.bytesMax();
+    return this.#spentBytes < this.bytesMax;
+  }
+
+  /** Of this turn. */
+  get bytesMax(): number {
+    return this.#on.bytesMax();
   }
 
   spend(bytes: number): void {
