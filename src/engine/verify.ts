@@ -178,7 +178,7 @@ export class Verifier {
       const view = await open();
       this.result.views++;
       const leaves = new Set<number>(view.delta.sortedClusters().map((cluster) => Math.floor(cluster / pageFanout)));
-      await view.tree.walk((_ref, level, firstLeaf) => {
+      await view.tree.walk((_place, level, firstLeaf) => {
         if (level === 0) leaves.add(firstLeaf);
         return true;
       });

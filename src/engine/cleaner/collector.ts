@@ -132,16 +132,24 @@ export class Collector {
     }
     const reached = new Set<string>();
     const visited = new Set<string>();
+    const { origins } = this.#context.pages.names;
+    let last: MapObjectId | undefined;
     for (const checkpoint of checkpoints.values()) {
       reached.add(mapObjectName({ log: record.id, epoch: checkpoint.epoch, number: checkpoint.number }));
       const { tree } = await openBase(this.#context, record, checkpoint);
       // Pages of ancestors lead only to pages of ancestors, which are theirs to keep (the parent's cut pins them).
-      await tree.walk((ref) => {
-        if (ref.log !== record.id) return false;
-        const page = `${ref.epoch}-${ref.number}-${ref.offset}`;
+      await tree.walk(({ origin, number, offset }, level) => {
+        const { log, epoch } = origins.originOf(origin);
+        if (log !== record.id) return false;
+        if (last?.epoch !== epoch || last.number !== number) {
+          last = { log, epoch, number };
+          reached.add(mapObjectName(last));
+        }
+        // Leaves are too many to be remembered, and nothing is below them.
+        if (level === 0) return false;
+        const page = `${epoch}-${number}-${offset}`;
         if (visited.has(page)) return false;
         visited.add(page);
-        reached.add(mapObjectName(ref));
         return true;
       });
     }

@@ -1,6 +1,6 @@
 // Map pages and the checkpoint footer, version 1 (docs/design/0002-log-engine.md, "Map pages"). Pure functions over bytes.
 //
-// - A page is immutable. In memory a leaf is three columns of 256: segment (a handle, 0 for a hole), original offset, crc.
+// - A page is immutable. In memory it is words (page-words.ts).
 // - On disk logs are named by their depth in the lineage, so that all descendants of a log can share its pages.
 // - A page's own checksum stands in the reference to it: a page that was swapped for another is found out too.
 
@@ -9,6 +9,17 @@ import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { pageFanout } from "../limits.ts";
 import type { MapObjectId, SegmentId } from "../names.ts";
+import {
+  countOf,
+  entriesAt,
+  innerEntryWords,
+  leafEntryWords,
+  levelOf,
+  newPage,
+  presentBits,
+  presentGroups,
+  setPresent,
+} from "./page-words.ts";
 
 export const checkpointVersion = 1;
 export const checkpointTailBytes = 32;
@@ -28,19 +39,6 @@ export interface PageRef extends MapObjectId {
   readonly crc: number;
 }
 
-export interface LeafPage {
-  readonly level: 0;
-  /** Segment handles; 0 means the cluster is a hole. */
-  readonly handles: Uint32Array;
-  readonly offsets: Uint32Array;
-  readonly crcs: Uint32Array;
-}
-
-export interface InnerPage {
-  readonly level: number;
-  readonly children: readonly (PageRef | undefined)[];
-}
-
 /** Small numbers for segments, one table for the whole process. */
 export interface SegmentHandles {
   handleOf(segment: SegmentId): number;
@@ -57,111 +55,105 @@ export interface CheckpointFooter {
   readonly sequence: number;
 }
 
-export const emptyLeaf = (): LeafPage => ({
-  level: 0,
-  handles: new Uint32Array(pageFanout),
-  offsets: new Uint32Array(pageFanout),
-  crcs: new Uint32Array(pageFanout),
-});
-
-/** The bytes of a leaf, or undefined when it has no entry (an absent page). */
-export function encodeLeaf(leaf: LeafPage, lineage: Lineage, handles: SegmentHandles): Buffer | undefined {
-  const rowOf = new Map<number, number>();
-  let count = 0;
-  for (const handle of leaf.handles) {
-    if (handle === 0) continue;
-    count++;
-    if (!rowOf.has(handle)) rowOf.set(handle, rowOf.size);
-  }
-  if (count === 0) return undefined;
-  const bytes = Buffer.alloc(pageHeaderBytes + bitmapBytes + rowOf.size * tableRowBytes + count * leafEntryBytes);
-  let at = writePageHeader(bytes, 0, count, rowOf.size);
-  for (const handle of rowOf.keys()) {
-    const segment = handles.segmentOf(handle);
-    at = bytes.writeUInt16LE(depthOf(segment.log, lineage), at);
-    at = bytes.writeUInt32LE(segment.epoch, at);
-    at = bytes.writeUInt32LE(segment.number, at);
-  }
-  for (let i = 0; i < pageFanout; i++) {
-    const handle = leaf.handles[i]!;
-    if (handle === 0) continue;
-    setPresent(bytes, i);
-    at = bytes.writeUInt16LE(rowOf.get(handle)!, at);
-    at = bytes.writeUInt32LE(leaf.offsets[i]!, at);
-    at = bytes.writeUInt32LE(leaf.crcs[i]!, at);
-  }
-  return bytes;
+/** Small numbers for who wrote map objects, as well. */
+export interface Origins {
+  handleOf(log: string, epoch: number): number;
+  originOf(handle: number): { readonly log: string; readonly epoch: number };
 }
 
-export function encodeInner(page: InnerPage, lineage: Lineage): Buffer | undefined {
-  const count = page.children.reduce((sum, child) => sum + (child === undefined ? 0 : 1), 0);
-  if (count === 0) return undefined;
-  const bytes = Buffer.alloc(pageHeaderBytes + bitmapBytes + count * refBytes);
-  let at = writePageHeader(bytes, page.level, count, 0);
-  page.children.forEach((child, i) => {
-    if (child === undefined) return;
-    setPresent(bytes, i);
-    at = bytes.writeUInt16LE(depthOf(child.log, lineage), at);
-    at = bytes.writeUInt32LE(child.epoch, at);
-    at = bytes.writeUInt32LE(child.number, at);
-    at = bytes.writeUInt32LE(child.offset, at);
-    at = bytes.writeUInt32LE(child.length, at);
-    at = bytes.writeUInt32LE(child.crc, at);
-  });
-  return bytes;
+/** What the numbers in pages in memory stand for. */
+export interface PageNames {
+  readonly handles: SegmentHandles;
+  readonly origins: Origins;
+}
+
+/** Writes the page, all of `words`, to `target` from `at` on, where the largest has room. Returns where it ends. */
+export function encodePage(words: Uint32Array, lineage: Lineage, names: PageNames, target: Buffer, at: number): number {
+  const level = levelOf(words, 0);
+  target.fill(0, at, at + pageHeaderBytes);
+  target.writeUInt8(level, at);
+  target.writeUInt16LE(countOf(words, 0), at + 2);
+  for (let group = 0; group < presentGroups; group++)
+    target.writeUInt32LE(presentBits(words, group), at + pageHeaderBytes + 4 * group);
+  const body = at + pageHeaderBytes + bitmapBytes;
+  return level === 0 ? encodeLeaf(words, lineage, names, target, at, body) : encodeInner(words, lineage, names, target, body);
+}
+
+function encodeLeaf(
+  words: Uint32Array,
+  lineage: Lineage,
+  { handles }: PageNames,
+  target: Buffer,
+  start: number,
+  body: number,
+): number {
+  const rowOf = new Map<number, number>();
+  let at = body;
+  for (let entry = entriesAt; entry < words.length; entry += leafEntryWords) {
+    const handle = words[entry]!;
+    if (rowOf.has(handle)) continue;
+    rowOf.set(handle, rowOf.size);
+    const segment = handles.segmentOf(handle);
+    at = target.writeUInt16LE(depthOf(segment.log, lineage), at);
+    at = target.writeUInt32LE(segment.epoch, at);
+    at = target.writeUInt32LE(segment.number, at);
+  }
+  target.writeUInt16LE(rowOf.size, start + 4);
+  for (let entry = entriesAt; entry < words.length; entry += leafEntryWords) {
+    at = target.writeUInt16LE(rowOf.get(words[entry]!)!, at);
+    at = target.writeUInt32LE(words[entry + 1]!, at);
+    at = target.writeUInt32LE(words[entry + 2]!, at);
+  }
+  return at;
+}
+
+function encodeInner(words: Uint32Array, lineage: Lineage, { origins }: PageNames, target: Buffer, body: number): number {
+  let at = body;
+  for (let entry = entriesAt; entry < words.length; entry += innerEntryWords) {
+    const { log, epoch } = origins.originOf(words[entry]!);
+    at = target.writeUInt16LE(depthOf(log, lineage), at);
+    at = target.writeUInt32LE(epoch, at);
+    for (let word = 1; word < innerEntryWords; word++) at = target.writeUInt32LE(words[entry + word]!, at);
+  }
+  return at;
 }
 
 /** Throws map_damaged unless `bytes` are the page of `level` that `ref` names. */
-export function decodePage(
-  bytes: Buffer,
-  ref: PageRef,
-  level: number,
-  lineage: Lineage,
-  handles: SegmentHandles,
-): LeafPage | InnerPage {
+export function decodePage(bytes: Buffer, ref: PageRef, level: number, lineage: Lineage, names: PageNames): Uint32Array {
   if (crc32(bytes) !== ref.crc) throw damaged(ref, "its checksum is wrong");
   if (bytes.length < pageHeaderBytes + bitmapBytes || bytes[0] !== level) throw damaged(ref, "it is not a page of this level");
   const count = bytes.readUInt16LE(2);
   const tableLength = bytes.readUInt16LE(4);
   const body = level === 0 ? tableLength * tableRowBytes + count * leafEntryBytes : count * refBytes;
   if (bytes.length !== pageHeaderBytes + bitmapBytes + body) throw damaged(ref, "its length is wrong");
-  return level === 0 ? decodeLeaf(bytes, tableLength, lineage, handles) : decodeInner(bytes, level, lineage);
+  const words = newPage(level, count);
+  if (!setPresent(words, (group) => bytes.readUInt32LE(pageHeaderBytes + 4 * group)))
+    throw damaged(ref, "it has not as many entries as it says");
+  if (level === 0) decodeLeaf(bytes, tableLength, lineage, names, words);
+  else decodeInner(bytes, lineage, names, words);
+  return words;
 }
 
-function decodeLeaf(bytes: Buffer, tableLength: number, lineage: Lineage, handles: SegmentHandles): LeafPage {
-  const leaf = emptyLeaf();
+function decodeLeaf(bytes: Buffer, tableLength: number, lineage: Lineage, { handles }: PageNames, words: Uint32Array): void {
   let at = pageHeaderBytes + bitmapBytes;
   const table = new Uint32Array(tableLength);
   for (let row = 0; row < tableLength; row++, at += tableRowBytes) {
     const log = logAt(bytes.readUInt16LE(at), lineage);
     table[row] = handles.handleOf({ log, epoch: bytes.readUInt32LE(at + 2), number: bytes.readUInt32LE(at + 6) });
   }
-  for (let i = 0; i < pageFanout; i++) {
-    if (!isPresent(bytes, i)) continue;
-    leaf.handles[i] = table[bytes.readUInt16LE(at)]!;
-    leaf.offsets[i] = bytes.readUInt32LE(at + 2);
-    leaf.crcs[i] = bytes.readUInt32LE(at + 6);
-    at += leafEntryBytes;
+  for (let entry = entriesAt; entry < words.length; entry += leafEntryWords, at += leafEntryBytes) {
+    words[entry] = table[bytes.readUInt16LE(at)]!;
+    words[entry + 1] = bytes.readUInt32LE(at + 2);
+    words[entry + 2] = bytes.readUInt32LE(at + 6);
   }
-  return leaf;
 }
 
-function decodeInner(bytes: Buffer, level: number, lineage: Lineage): InnerPage {
-  const children: (PageRef | undefined)[] = Array.from({ length: pageFanout });
+function decodeInner(bytes: Buffer, lineage: Lineage, { origins }: PageNames, words: Uint32Array): void {
   let at = pageHeaderBytes + bitmapBytes;
-  for (let i = 0; i < pageFanout; i++) {
-    if (!isPresent(bytes, i)) continue;
-    children[i] = {
-      log: logAt(bytes.readUInt16LE(at), lineage),
-      epoch: bytes.readUInt32LE(at + 2),
-      number: bytes.readUInt32LE(at + 6),
-      offset: bytes.readUInt32LE(at + 10),
-      length: bytes.readUInt32LE(at + 14),
-      crc: bytes.readUInt32LE(at + 18),
-    };
-    at += refBytes;
+  for (let entry = entriesAt; entry < words.length; entry += innerEntryWords, at += refBytes) {
+    words[entry] = origins.handleOf(logAt(bytes.readUInt16LE(at), lineage), bytes.readUInt32LE(at + 2));
+    for (let word = 1; word < innerEntryWords; word++) words[entry + word] = bytes.readUInt32LE(at + 2 + 4 * word);
   }
-  return { level, children };
 }
 
 /** What stands at the end of a checkpoint's last map object. */
@@ -193,20 +185,6 @@ export function decodeCheckpointFooter(json: Buffer, jsonCrc: number, name: stri
   if (crc32(json) !== jsonCrc) throw new AndironError("map_damaged", `the checkpoint footer of ${name} has a wrong checksum`);
   return JSON.parse(json.toString("utf8")) as CheckpointFooter;
 }
-
-function writePageHeader(bytes: Buffer, level: number, count: number, tableLength: number): number {
-  bytes.writeUInt8(level, 0);
-  bytes.writeUInt16LE(count, 2);
-  bytes.writeUInt16LE(tableLength, 4);
-  return pageHeaderBytes + bitmapBytes;
-}
-
-function setPresent(bytes: Buffer, index: number): void {
-  const at = pageHeaderBytes + (index >> 3);
-  bytes[at] = bytes[at]! | (1 << (index & 7));
-}
-
-const isPresent = (bytes: Buffer, index: number): boolean => (bytes[pageHeaderBytes + (index >> 3)]! & (1 << (index & 7))) !== 0;
 
 function depthOf(log: string, lineage: Lineage): number {
   const depth = lineage.lastIndexOf(log);

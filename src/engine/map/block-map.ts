@@ -6,7 +6,7 @@
 // - Writing never waits for a page.
 
 import { assert } from "../../common/assert.ts";
-import type { LeafPage } from "../format/page.ts";
+import { entryAt } from "../format/page-words.ts";
 import { diskClustersMax, pageFanout } from "../limits.ts";
 import { Delta, zeroHandle } from "./delta.ts";
 import type { Tree } from "./tree.ts";
@@ -68,22 +68,29 @@ export class BlockMap {
    * Fills places[at...] for clusters [first, first + count). Returns -1, or the index of the first leaf that is needed and
    * not in memory (then places are not complete). `leaves` may hold leaves of the present tree that were just loaded.
    */
-  resolve(first: number, count: number, places: Places, leaves?: ReadonlyMap<number, LeafPage>): number {
+  resolve(first: number, count: number, places: Places, leaves?: ReadonlyMap<number, Uint32Array>): number {
     const end = first + count;
     for (let cluster = first; cluster < end;) {
       const leafIndex = Math.floor(cluster / pageFanout);
       const leafEnd = Math.min(end, (leafIndex + 1) * pageFanout);
-      let leaf: LeafPage | undefined;
+      let leaf: Uint32Array | undefined;
+      let leafAt = 0;
       for (; cluster < leafEnd; cluster++) {
         const at = cluster - first;
         if (findInDelta(this.#active, cluster, places, at)) continue;
         if (this.#frozen !== undefined && findInDelta(this.#frozen, cluster, places, at)) continue;
-        leaf ??= leaves?.get(leafIndex) ?? this.#tree.leafInMemory(leafIndex);
-        if (leaf === undefined) return leafIndex;
-        const inLeaf = cluster % pageFanout;
-        places.handles[at] = leaf.handles[inLeaf]!;
-        places.offsets[at] = leaf.offsets[inLeaf]!;
-        places.crcs[at] = leaf.crcs[inLeaf]!;
+        if (leaf === undefined) {
+          leaf = leaves?.get(leafIndex);
+          if (leaf === undefined) {
+            leaf = this.#tree.words;
+            leafAt = this.#tree.leafInMemory(leafIndex);
+            if (leafAt < 0) return leafIndex;
+          }
+        }
+        const entry = entryAt(leaf, leafAt, cluster % pageFanout);
+        places.handles[at] = entry < 0 ? 0 : leaf[entry]!;
+        places.offsets[at] = entry < 0 ? 0 : leaf[entry + 1]!;
+        places.crcs[at] = entry < 0 ? 0 : leaf[entry + 2]!;
       }
     }
     return -1;
@@ -93,7 +100,7 @@ export class BlockMap {
   async resolveLoading(first: number, count: number): Promise<Places> {
     const places = newPlaces(count);
     let tree = this.#tree;
-    let leaves = new Map<number, LeafPage>();
+    let leaves = new Map<number, Uint32Array>();
     for (;;) {
       if (tree !== this.#tree) {
         tree = this.#tree;

@@ -110,7 +110,6 @@ test(
           const options = {
             backend,
             pages,
-            handles: segments,
             lineage,
             log,
             takeNumber,
@@ -141,7 +140,6 @@ test("zeroing a whole disk of the largest size reads and writes no page", async 
     const options = {
       backend,
       pages,
-      handles: segments,
       lineage,
       log: logs[0]!,
       epoch: 1,
@@ -177,7 +175,7 @@ test("inner pages with few children take little of the cache: clusters all over 
     const count = 80;
     for (let i = 0; i < count; i++) delta.put(i * pageFanout ** 2, segments.handleOf(segment), 128, i);
     const old = new Tree(pages, [logs[0]!], undefined, 0);
-    const options = { backend: counting, pages, handles: segments, lineage: [logs[0]!], log: logs[0]!, epoch: 1 };
+    const options = { backend: counting, pages, lineage: [logs[0]!], log: logs[0]!, epoch: 1 };
     const { tree } = await fold({ ...options, takeNumber: () => 1, onReplaced: () => undefined, old, delta, sequence: 1 });
     for (let i = 0; i < count; i++) await tree.loadLeaf(i * pageFanout);
     assert.equal(reads, 0);
@@ -206,7 +204,6 @@ test("a page with a flipped byte, or another page in its place, is refused", asy
     const result = await fold({
       backend,
       pages,
-      handles: segments,
       lineage,
       log: logs[0]!,
       epoch: 1,

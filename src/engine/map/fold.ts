@@ -2,7 +2,7 @@
 //
 // - The old tree and the delta are not changed; nothing is current until the caller commits the result.
 // - Work is bounded by what changed: a zeroed range that covers a page's whole span drops it without reading it.
-// - It works in pieces of a few leaves, with a turn of the event loop after each: requests are served meanwhile.
+// - It works in pieces of some pages, with a turn of the event loop after each: requests are served meanwhile.
 // - Output leaves in objects of about mapObjectBytes; the last one ends in the checkpoint footer.
 // Pages go out leaves first, so every reference points to something written before it.
 
@@ -10,22 +10,21 @@ import { assert } from "../../common/assert.ts";
 import { crc32 } from "../../common/crc32.ts";
 import { nextTurn } from "../../common/turn.ts";
 import type { ObjectBackend } from "../backend/backend.ts";
-import type { CheckpointFooter, InnerPage, LeafPage, Lineage, PageRef, SegmentHandles } from "../format/page.ts";
-import { emptyLeaf, encodeCheckpointFooter, encodeInner, encodeLeaf } from "../format/page.ts";
-import { engineLimits, mapLevels, pageFanout } from "../limits.ts";
+import type { CheckpointFooter, Lineage } from "../format/page.ts";
+import { encodeCheckpointFooter, encodePage } from "../format/page.ts";
+import { PageDraft, type PagePlace } from "../format/page-words.ts";
+import { engineLimits, KiB, mapLevels, pageFanout } from "../limits.ts";
 import type { MapObjectId } from "../names.ts";
 import { mapObjectName } from "../names.ts";
 import { sortClusters } from "./cluster-sort.ts";
 import type { Delta } from "./delta.ts";
 import { zeroHandle } from "./delta.ts";
 import type { Pages } from "./pages.ts";
-import { isLeaf } from "./pages.ts";
-import { Tree } from "./tree.ts";
+import { childAt, Tree } from "./tree.ts";
 
 export interface FoldOptions {
   readonly backend: ObjectBackend;
   readonly pages: Pages;
-  readonly handles: SegmentHandles;
   readonly old: Tree;
   readonly delta: Delta;
   /** Ends in the log that writes. */
@@ -52,19 +51,24 @@ export interface FoldResult {
 export async function fold(options: FoldOptions): Promise<FoldResult> {
   const writer = new MapWriter(options);
   const folder = new Folder(options, writer, await sortClusters(options.delta.clusters()));
-  const root = await folder.foldInner(mapLevels - 1, 0, options.old.root, 0, folder.clusters.length);
-  return writer.finish(root);
+  const { root } = options.old;
+  const old = root === undefined ? undefined : options.pages.placeOf(root);
+  return writer.finish(await folder.foldInner(mapLevels - 1, 0, old, 0, folder.clusters.length));
 }
 
-/** Leaves in one turn of the event loop: about a millisecond's work. */
-const leavesPerTurn = 16;
+/** Pages are encoded into buffers of this size. */
+const partBytes = 256 * KiB;
+/** Pages in one turn of the event loop: less than a millisecond's work. */
+const pagesPerTurn = 64;
 
 class Folder {
   /** Those of the delta, ascending. */
   readonly clusters: Uint32Array;
   readonly #options: FoldOptions;
   readonly #writer: MapWriter;
-  #leaves = 0;
+  /** The page of each level that is being made. */
+  readonly #drafts = Array.from({ length: mapLevels }, (_, level) => new PageDraft(level));
+  #pages = 0;
 
   constructor(options: FoldOptions, writer: MapWriter, clusters: Uint32Array) {
     this.#options = options;
@@ -72,68 +76,84 @@ class Folder {
     this.clusters = clusters;
   }
 
-  /** New reference for the inner page of `level` whose span begins at cluster `start`; it has entries [from, to) of clusters. */
+  /** The new place of the inner page of `level` whose span begins at cluster `start`; it has entries [from, to) of clusters. */
   async foldInner(
     level: number,
     start: number,
-    old: PageRef | undefined,
+    old: PagePlace | undefined,
     from: number,
     to: number,
-  ): Promise<PageRef | undefined> {
+  ): Promise<PagePlace | undefined> {
     const span = pageFanout ** (level + 1);
     const zeroed = this.#zeroed(start, span);
     if (from === to && zeroed === "none") return old;
     const kept = zeroed === "whole" ? undefined : old;
     if (from === to && kept === undefined) return undefined;
-    const oldPage = kept === undefined ? undefined : await this.#loadInner(kept, level);
+    const oldPage = kept === undefined ? undefined : await this.#load(kept, level);
+    const draft = this.#drafts[level]!;
+    draft.begin(oldPage);
     const childSpan = span / pageFanout;
-    const children: (PageRef | undefined)[] = [];
     let at = from;
     for (let index = 0; index < pageFanout; index++) {
-      const childStart = start + index * childSpan;
-      let end = at;
-      while (end < to && this.clusters[end]! < childStart + childSpan) end++;
-      const oldChild = oldPage?.children[index];
-      if (at === end && this.#zeroed(childStart, childSpan) === "none") {
-        children.push(oldChild);
-        continue;
+      // Where nothing is zeroed only children with entries change.
+      if (zeroed === "none") {
+        if (at === to) break;
+        index = Math.floor((this.clusters[at]! - start) / childSpan);
       }
+      const childStart = start + index * childSpan;
+      const end = this.#endOf(at, to, childStart + childSpan);
+      if (at === end && this.#zeroed(childStart, childSpan) === "none") continue;
+      const oldChild = oldPage === undefined ? undefined : childAt(oldPage, index);
       const child =
         level === 1
           ? await this.#foldLeaf(childStart, oldChild, at, end)
           : await this.foldInner(level - 1, childStart, oldChild, at, end);
-      children.push(child);
+      if (child === undefined) draft.clear(index);
+      else draft.setChild(index, child);
       at = end;
     }
-    return this.#writer.addInner({ level, children });
+    return this.#write(draft);
   }
 
-  async #foldLeaf(start: number, old: PageRef | undefined, from: number, to: number): Promise<PageRef | undefined> {
+  async #foldLeaf(start: number, old: PagePlace | undefined, from: number, to: number): Promise<PagePlace | undefined> {
     const zeroed = this.#zeroed(start, pageFanout);
     if (from === to && zeroed === "none") return old;
-    if (++this.#leaves % leavesPerTurn === 0) await nextTurn();
-    const leaf = emptyLeaf();
-    if (old !== undefined && zeroed !== "whole") {
-      const page = await this.#options.pages.load(old, this.#options.pages.keyOf(old), 0, this.#options.old.lineage);
-      assert(isLeaf(page), "level 0 is a leaf");
-      leaf.handles.set(page.handles);
-      leaf.offsets.set(page.offsets);
-      leaf.crcs.set(page.crcs);
-    }
+    const draft = this.#drafts[0]!;
+    draft.begin(old === undefined || zeroed === "whole" ? undefined : await this.#load(old, 0));
     const delta = this.#options.delta;
     if (zeroed === "part") {
-      for (let i = 0; i < pageFanout; i++) if (delta.isInRange(start + i)) clearEntry(leaf, i);
+      for (let i = 0; i < pageFanout; i++) if (delta.isInRange(start + i)) draft.clear(i);
     }
     for (let at = from; at < to; at++) {
       const cluster = this.clusters[at]!;
       const slot = delta.find(cluster);
-      const replaced = leaf.handles[cluster - start]!;
-      if (replaced !== 0) this.#options.onReplaced(replaced);
+      const index = cluster - start;
+      if (draft.has(index)) this.#options.onReplaced(draft.firstOf(index));
       const handle = delta.handleAt(slot);
-      if (handle === zeroHandle) clearEntry(leaf, cluster - start);
-      else setEntry(leaf, cluster - start, handle, delta.offsetAt(slot), delta.crcAt(slot));
+      if (handle === zeroHandle) draft.clear(index);
+      else draft.setCluster(index, handle, delta.offsetAt(slot), delta.crcAt(slot));
     }
-    return this.#writer.addLeaf(leaf);
+    return this.#write(draft);
+  }
+
+  async #write(draft: PageDraft): Promise<PagePlace | undefined> {
+    if (++this.#pages % pagesPerTurn === 0) await nextTurn();
+    const page = draft.pack();
+    return page === undefined ? undefined : this.#writer.add(page);
+  }
+
+  /** The first of entries [from, to) that is at or beyond `cluster`. */
+  #endOf(from: number, to: number, cluster: number): number {
+    let low = from;
+    let high = to;
+    // It is mostly near: look ever further ahead before halving.
+    for (let ahead = 1; low + ahead < to && this.clusters[low + ahead - 1]! < cluster; ahead *= 2) low += ahead;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.clusters[middle]! < cluster) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #zeroed(start: number, span: number): "none" | "part" | "whole" {
@@ -143,74 +163,72 @@ class Folder {
     return "part";
   }
 
-  async #loadInner(ref: PageRef, level: number): Promise<InnerPage> {
-    const page = await this.#options.pages.load(ref, this.#options.pages.keyOf(ref), level, this.#options.old.lineage);
-    assert(!isLeaf(page), "inner pages lead to leaves");
-    return page;
+  #load(place: PagePlace, level: number): Promise<Uint32Array> {
+    return this.#options.pages.load(place, level, this.#options.old.lineage);
   }
 }
 
 class MapWriter {
   readonly #options: FoldOptions;
+  readonly #origin: number;
   #number: number;
+  /** Full ones, and what is in the last one. */
   #parts: Buffer[] = [];
-  #partBytes = 0;
+  #part = Buffer.allocUnsafeSlow(partBytes);
+  #inPart = 0;
+  #objectBytes = 0;
   #bytesWritten = 0;
 
   constructor(options: FoldOptions) {
     this.#options = options;
+    this.#origin = options.pages.names.origins.handleOf(options.log, options.epoch);
     this.#number = options.takeNumber();
   }
 
-  addLeaf(leaf: LeafPage): Promise<PageRef | undefined> {
-    return this.#add(leaf, encodeLeaf(leaf, this.#options.lineage, this.#options.handles));
+  async add(page: Uint32Array): Promise<PagePlace> {
+    const { pages, lineage } = this.#options;
+    if (this.#inPart + engineLimits.pageBytesMax > partBytes) this.#nextPart();
+    const start = this.#inPart;
+    this.#inPart = encodePage(page, lineage, pages.names, this.#part, start);
+    const length = this.#inPart - start;
+    assert(length <= engineLimits.pageBytesMax, "a page fits its limit");
+    const crc = crc32(this.#part.subarray(start, this.#inPart));
+    const place = { origin: this.#origin, number: this.#number, offset: this.#objectBytes, length, crc };
+    this.#objectBytes += length;
+    pages.add(place, page);
+    if (this.#objectBytes >= engineLimits.mapObjectBytes) await this.#flush(true);
+    return place;
   }
 
-  addInner(page: InnerPage): Promise<PageRef | undefined> {
-    return this.#add(page, encodeInner(page, this.#options.lineage));
-  }
-
-  async finish(root: PageRef | undefined): Promise<FoldResult> {
-    const { lineage, sequence, pages } = this.#options;
-    const self = this.#object();
+  async finish(rootPlace: PagePlace | undefined): Promise<FoldResult> {
+    const { lineage, sequence, pages, log, epoch } = this.#options;
+    const self: MapObjectId = { log, epoch, number: this.#number };
+    const root = rootPlace === undefined ? undefined : pages.refOf(rootPlace);
     const footer: CheckpointFooter = root === undefined ? { self, lineage, sequence } : { self, lineage, sequence, root };
     const bytes = encodeCheckpointFooter(footer);
+    this.#nextPart();
     this.#parts.push(bytes);
-    this.#partBytes += bytes.length;
-    const checkpointBytes = this.#partBytes;
+    this.#objectBytes += bytes.length;
+    const checkpointBytes = this.#objectBytes;
     await this.#flush(false);
     const tree = new Tree(pages, lineage, root, sequence);
     return { tree, checkpoint: self, checkpointBytes, bytesWritten: this.#bytesWritten };
   }
 
-  async #add(page: LeafPage | InnerPage, bytes: Buffer | undefined): Promise<PageRef | undefined> {
-    if (bytes === undefined) return undefined;
-    assert(bytes.length <= engineLimits.pageBytesMax, "a page fits its limit");
-    const ref: PageRef = { ...this.#object(), offset: this.#partBytes, length: bytes.length, crc: crc32(bytes) };
-    this.#parts.push(bytes);
-    this.#partBytes += bytes.length;
-    this.#options.pages.add(this.#options.pages.keyOf(ref), page);
-    if (this.#partBytes >= engineLimits.mapObjectBytes) await this.#flush(true);
-    return ref;
+  #nextPart(): void {
+    this.#parts.push(this.#part.subarray(0, this.#inPart));
+    // A backend may still read the one before.
+    this.#part = Buffer.allocUnsafeSlow(partBytes);
+    this.#inPart = 0;
   }
 
   async #flush(more: boolean): Promise<void> {
-    await this.#options.backend.put(mapObjectName(this.#object()), this.#parts);
-    this.#bytesWritten += this.#partBytes;
+    const { log, epoch } = this.#options;
+    if (more) this.#nextPart();
+    await this.#options.backend.put(mapObjectName({ log, epoch, number: this.#number }), this.#parts);
+    this.#bytesWritten += this.#objectBytes;
     this.#parts = [];
-    this.#partBytes = 0;
+    this.#objectBytes = 0;
     if (more) this.#number = this.#options.takeNumber();
   }
-
-  #object(): MapObjectId {
-    return { log: this.#options.log, epoch: this.#options.epoch, number: this.#number };
-  }
 }
-
-function setEntry(leaf: LeafPage, index: number, handle: number, offset: number, crc: number): void {
-  leaf.handles[index] = handle;
-  leaf.offsets[index] = offset;
-  leaf.crcs[index] = crc;
-}
-
-const clearEntry = (leaf: LeafPage, index: number): void => setEntry(leaf, index, 0, 0, 0);

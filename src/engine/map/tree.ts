@@ -5,20 +5,26 @@
 // - leafInMemory() costs a few look-ups and never waits; loadLeaf() may go to the backend.
 
 import { assert } from "../../common/assert.ts";
-import type { LeafPage, Lineage, PageRef } from "../format/page.ts";
-import { emptyLeaf } from "../format/page.ts";
+import { nextTurn } from "../../common/turn.ts";
+import type { Lineage, PageRef } from "../format/page.ts";
+import { entryAt, newPage, nextPresent, type PagePlace, placeAt } from "../format/page-words.ts";
 import { mapLevels, pageFanout } from "../limits.ts";
-import type { CachedPage, Pages } from "./pages.ts";
-import { isLeaf } from "./pages.ts";
+import type { Pages } from "./pages.ts";
 
 /** The leaf of a range in which no cluster was ever written. */
-export const holeLeaf: LeafPage = emptyLeaf();
+const holeLeaf = newPage(0, 0);
+/** The same in `words`. */
+const holeAt = 0;
 
 const rootLevel = mapLevels - 1;
+/** Inner pages that a walk looks at in one turn of the event loop. */
+const pagesPerTurn = 32;
 
 /** Which child of an inner page at `level` leads to leaf `leafIndex`. */
-export const childIndex = (leafIndex: number, level: number): number =>
-  Math.floor(leafIndex / pageFanout ** (level - 1)) % pageFanout;
+const childIndex = (leafIndex: number, level: number): number => Math.floor(leafIndex / pageFanout ** (level - 1)) % pageFanout;
+
+/** Told of a page; says whether to go below. */
+export type PageVisitor = (place: PagePlace, level: number, firstLeaf: number) => boolean;
 
 export class Tree {
   readonly lineage: Lineage;
@@ -26,65 +32,68 @@ export class Tree {
   /** Every record of the log up to this one is in the tree. */
   readonly sequence: number;
   readonly #pages: Pages;
-  readonly #rootKey: number;
+  readonly #root: PagePlace | undefined;
   #memoIndex = -1;
-  #memoLeaf: LeafPage = holeLeaf;
+  #memoAt = holeAt;
+  #memoVersion = -1;
 
   constructor(pages: Pages, lineage: Lineage, root: PageRef | undefined, sequence: number) {
     this.#pages = pages;
     this.lineage = lineage;
     this.root = root;
     this.sequence = sequence;
-    this.#rootKey = root === undefined ? 0 : pages.keyOf(root);
+    this.#root = root === undefined ? undefined : pages.placeOf(root);
   }
 
-  /** The leaf that maps clusters [leafIndex * 256, +256), or undefined when some page on the way is not in memory. */
-  leafInMemory(leafIndex: number): LeafPage | undefined {
-    if (leafIndex === this.#memoIndex) return this.#memoLeaf;
-    if (this.root === undefined) return holeLeaf;
-    let page = this.#pages.cached(this.#rootKey);
-    for (let level = rootLevel; page !== undefined && level >= 1; level--) {
-      assert(!isLeaf(page), "inner pages lead to leaves");
-      const key: number = page.keys[childIndex(leafIndex, level)]!;
-      if (key === 0) return holeLeaf;
-      page = this.#pages.cached(key);
+  /** What leafInMemory() answers a position in. */
+  get words(): Uint32Array {
+    return this.#pages.words;
+  }
+
+  /** Where the leaf of clusters [leafIndex * 256, +256) is, until the next await; -1 when a page on the way is not in memory. */
+  leafInMemory(leafIndex: number): number {
+    const pages = this.#pages;
+    if (leafIndex === this.#memoIndex && pages.version === this.#memoVersion) return this.#memoAt;
+    if (this.#root === undefined) return holeAt;
+    const { words } = pages;
+    let at = pages.find(this.#root.origin, this.#root.number, this.#root.offset);
+    for (let level = rootLevel; at >= 0 && level >= 1; level--) {
+      const entry = entryAt(words, at, childIndex(leafIndex, level));
+      if (entry < 0) return holeAt;
+      at = pages.find(words[entry]!, words[entry + 1]!, words[entry + 2]!);
     }
-    if (page === undefined) return undefined;
-    assert(isLeaf(page), "level 0 is a leaf");
+    if (at < 0) return -1;
     this.#memoIndex = leafIndex;
-    this.#memoLeaf = page;
-    return page;
+    this.#memoAt = at;
+    this.#memoVersion = pages.version;
+    return at;
   }
 
-  async loadLeaf(leafIndex: number): Promise<LeafPage> {
-    if (this.root === undefined) return holeLeaf;
-    let page: CachedPage = await this.#pages.load(this.root, this.#rootKey, rootLevel, this.lineage);
+  /** A copy. */
+  async loadLeaf(leafIndex: number): Promise<Uint32Array> {
+    if (this.#root === undefined) return holeLeaf;
+    let page = await this.#pages.load(this.#root, rootLevel, this.lineage);
     for (let level = rootLevel; level >= 1; level--) {
-      assert(!isLeaf(page), "inner pages lead to leaves");
-      const index = childIndex(leafIndex, level);
-      const child: PageRef | undefined = page.children[index];
+      const child = childAt(page, childIndex(leafIndex, level));
       if (child === undefined) return holeLeaf;
-      page = await this.#pages.load(child, page.keys[index]!, level - 1, this.lineage);
+      page = await this.#pages.load(child, level - 1, this.lineage);
     }
-    assert(isLeaf(page), "level 0 is a leaf");
     return page;
   }
 
   /** First cluster of the first leaf at or after `cluster` that exists, or Infinity. */
   async nextLeafWithData(cluster: number): Promise<number> {
-    if (this.root === undefined) return Infinity;
-    return this.#nextLeaf(this.root, rootLevel, 0, Math.floor(cluster / pageFanout));
+    if (this.#root === undefined) return Infinity;
+    return this.#nextLeaf(this.#root, rootLevel, 0, Math.floor(cluster / pageFanout));
   }
 
-  async #nextLeaf(ref: PageRef, level: number, firstLeaf: number, from: number): Promise<number> {
+  async #nextLeaf(place: PagePlace, level: number, firstLeaf: number, from: number): Promise<number> {
     if (level === 0) return firstLeaf * pageFanout;
-    const page = await this.#pages.load(ref, this.#pages.keyOf(ref), level, this.lineage);
-    assert(!isLeaf(page), "inner pages lead to leaves");
+    const page = await this.#pages.load(place, level, this.lineage);
     const span = pageFanout ** (level - 1);
-    for (let index = Math.max(0, Math.floor((from - firstLeaf) / span)); index < pageFanout; index++) {
-      const child = page.children[index];
-      if (child === undefined) continue;
-      const found = await this.#nextLeaf(child, level - 1, firstLeaf + index * span, from);
+    const first = Math.max(0, Math.floor((from - firstLeaf) / span));
+    for (let index = nextPresent(page, 0, first); index < pageFanout; index = nextPresent(page, 0, index + 1)) {
+      const found = await this.#nextLeaf(childAt(page, index)!, level - 1, firstLeaf + index * span, from);
       if (found < Infinity) return found;
     }
     return Infinity;
@@ -92,59 +101,63 @@ export class Tree {
 
   /** The first leaf at or after `from` whose page is not the same one in `other`, or Infinity. Equal pages are not read. */
   async nextDifferentLeaf(other: Tree, from: number): Promise<number> {
-    return this.#nextDifferent(other, this.root, other.root, rootLevel, 0, from);
+    assert(other.#pages === this.#pages, "two trees of one pool are compared");
+    return this.#nextDifferent(other, this.#root, other.#root, rootLevel, 0, from);
   }
 
   async #nextDifferent(
     other: Tree,
-    mine: PageRef | undefined,
-    theirs: PageRef | undefined,
+    mine: PagePlace | undefined,
+    theirs: PagePlace | undefined,
     level: number,
     firstLeaf: number,
     from: number,
   ): Promise<number> {
     if (isSamePage(mine, theirs)) return Infinity;
     if (level === 0) return firstLeaf;
-    const mineChildren = await this.#childrenOf(mine, level);
-    const theirChildren = await other.#childrenOf(theirs, level);
+    const myPage = await this.#loadInner(mine, level);
+    const theirPage = await other.#loadInner(theirs, level);
     const span = pageFanout ** (level - 1);
     for (let index = Math.max(0, Math.floor((from - firstLeaf) / span)); index < pageFanout; index++) {
       const first = firstLeaf + index * span;
-      const found = await this.#nextDifferent(other, mineChildren[index], theirChildren[index], level - 1, first, from);
+      const [myChild, theirChild] = [childAt(myPage, index), childAt(theirPage, index)];
+      if (isSamePage(myChild, theirChild)) continue;
+      const found = await this.#nextDifferent(other, myChild, theirChild, level - 1, first, from);
       if (found < Infinity) return found;
     }
     return Infinity;
   }
 
-  async #childrenOf(ref: PageRef | undefined, level: number): Promise<readonly (PageRef | undefined)[]> {
-    if (ref === undefined) return [];
-    const page = await this.#pages.load(ref, this.#pages.keyOf(ref), level, this.lineage);
-    assert(!isLeaf(page), "inner pages lead to leaves");
-    return page.children;
+  async #loadInner(place: PagePlace | undefined, level: number): Promise<Uint32Array> {
+    return place === undefined ? holeLeaf : this.#pages.load(place, level, this.lineage);
   }
 
-  /** Visits the references to all inner pages and leaves, inner before outer not guaranteed; `visit` says whether to go below. */
-  async walk(visit: (ref: PageRef, level: number, firstLeaf: number) => boolean): Promise<void> {
-    if (this.root !== undefined) await this.#walk(this.root, rootLevel, 0, visit);
+  /** Visits the places of all pages, each before those below it. */
+  async walk(visit: PageVisitor): Promise<void> {
+    if (this.#root !== undefined) await this.#walk(this.#root, rootLevel, 0, visit, { pages: 0 });
   }
 
-  async #walk(
-    ref: PageRef,
-    level: number,
-    firstLeaf: number,
-    visit: (ref: PageRef, level: number, firstLeaf: number) => boolean,
-  ): Promise<void> {
-    if (!visit(ref, level, firstLeaf) || level === 0) return;
-    const page = await this.#pages.load(ref, this.#pages.keyOf(ref), level, this.lineage);
-    assert(!isLeaf(page), "inner pages lead to leaves");
-    for (const [index, child] of page.children.entries()) {
-      if (child !== undefined) await this.#walk(child, level - 1, firstLeaf + index * pageFanout ** (level - 1), visit);
+  async #walk(place: PagePlace, level: number, firstLeaf: number, visit: PageVisitor, done: { pages: number }): Promise<void> {
+    if (!visit(place, level, firstLeaf)) return;
+    if (++done.pages % pagesPerTurn === 0) await nextTurn();
+    const page = await this.#pages.load(place, level, this.lineage);
+    const span = pageFanout ** (level - 1);
+    for (let index = nextPresent(page, 0, 0); index < pageFanout; index = nextPresent(page, 0, index + 1)) {
+      const child = childAt(page, index)!;
+      if (level === 1) visit(child, 0, firstLeaf + index);
+      else await this.#walk(child, level - 1, firstLeaf + index * span, visit, done);
     }
   }
 }
 
+/** The child of an inner page, which is all of `page`. */
+export function childAt(page: Uint32Array, index: number): PagePlace | undefined {
+  const at = entryAt(page, 0, index);
+  return at < 0 ? undefined : placeAt(page, at);
+}
+
 /** A name on the backend always means the same bytes. */
-function isSamePage(a: PageRef | undefined, b: PageRef | undefined): boolean {
+function isSamePage(a: PagePlace | undefined, b: PagePlace | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.log === b.log && a.epoch === b.epoch && a.number === b.number && a.offset === b.offset;
+  return a.origin === b.origin && a.number === b.number && a.offset === b.offset;
 }

@@ -171,7 +171,6 @@ export class Checkpointer {
     return fold({
       backend: this.#context.backend,
       pages: this.#context.pages,
-      handles: this.#context.segments,
       old: this.#log.map.tree,
       delta: frozen.delta,
       lineage: this.#log.lineage,

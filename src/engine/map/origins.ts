@@ -1,0 +1,26 @@
+// Small numbers for who wrote map objects: a log and an epoch, one table for all trees of a process. There are as many as logs
+// were opened for writing whose maps are looked at, so it may grow.
+
+import { assert } from "../../common/assert.ts";
+import type { Origins } from "../format/page.ts";
+
+export class OriginTable implements Origins {
+  readonly #origins: { readonly log: string; readonly epoch: number }[] = [];
+  readonly #handles = new Map<string, number>();
+
+  handleOf(log: string, epoch: number): number {
+    const name = `${log}/${epoch}`;
+    let handle = this.#handles.get(name);
+    if (handle === undefined) {
+      handle = this.#origins.push({ log, epoch }) - 1;
+      this.#handles.set(name, handle);
+    }
+    return handle;
+  }
+
+  originOf(handle: number): { readonly log: string; readonly epoch: number } {
+    const origin = this.#origins[handle];
+    assert(origin !== undefined, () => `origin ${handle} is not in the table`);
+    return origin;
+  }
+}
