@@ -164,7 +164,7 @@ function decorate(file: ObjectBackend, config: Config, metrics: Metrics | undefi
   return metrics === undefined ? retrying : withMeter(retrying, { clock: systemClock, meter: backendMeter(metrics) });
 }
 
-function backendMeter(metrics: Metrics): Parameters<typeof withMeter>[1]["meter"] {
+export function backendMeter(metrics: Metrics): Parameters<typeof withMeter>[1]["meter"] {
   const operations = metrics.counter("andiron_backend_operations_total");
   const moved = metrics.counter("andiron_backend_bytes_total");
   const times = metrics.histogram("andiron_backend_operation_seconds");

@@ -30,14 +30,32 @@ export class Slots {
 
   /** Runs `body` when a slot is free. */
   async run<T>(body: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw this.#options.closed();
-    if (this.#running >= this.#options.concurrentMax) await this.#enqueue();
-    else this.#running++;
+    const waiting = this.enter();
+    if (waiting !== undefined) await waiting;
     try {
       return await body();
     } finally {
-      this.#release();
+      this.leave();
     }
+  }
+
+  /** Takes a slot, for which leave() is called later: at once, without a promise, or when the one that is returned resolves. */
+  enter(): Promise<void> | undefined {
+    if (this.#closed) return Promise.reject(this.#options.closed());
+    if (this.#running >= this.#options.concurrentMax) return this.#enqueue();
+    this.#running++;
+    return undefined;
+  }
+
+  /** Hands the slot to the next in the queue, or frees it. */
+  leave(): void {
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      next.go();
+      return;
+    }
+    this.#running--;
+    if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
   /** Refuses new and queued work; resolves when what runs has ended. */
@@ -48,18 +66,7 @@ export class Slots {
   }
 
   #enqueue(): Promise<void> {
-    if (this.#queue.length >= this.#options.queuedMax) throw this.#options.full(this.#queue.length);
+    if (this.#queue.length >= this.#options.queuedMax) return Promise.reject(this.#options.full(this.#queue.length));
     return new Promise((go, refuse) => this.#queue.push({ go, refuse }));
-  }
-
-  /** Hands the slot to the next in the queue, or frees it. */
-  #release(): void {
-    const next = this.#queue.shift();
-    if (next !== undefined) {
-      next.go();
-      return;
-    }
-    this.#running--;
-    if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 }

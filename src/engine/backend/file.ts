@@ -11,6 +11,7 @@
 // - At most `concurrentOperationsMax` operations are inside the kernel, so that a hung mount leaves threads to others.
 // It has no deadline, retry or metric: those are decorators in this folder.
 
+import { read as readAt } from "node:fs";
 import { copyFile, link, mkdir, open, readdir, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AndironError } from "../../common/errors.ts";
@@ -33,7 +34,7 @@ export interface FileBackendOptions {
   readonly concurrentOperationsMax?: number;
   /** Default 1024; more reject with backend_unavailable. */
   readonly queuedOperationsMax?: number;
-  /** Default 256. */
+  /** Default 1024. */
   readonly openFilesMax?: number;
 }
 
@@ -70,7 +71,7 @@ class FileBackend implements ObjectBackend {
         }),
       closed: () => new AndironError("shutting_down", "the backend is closed"),
     });
-    this.#files = new OpenFiles(options.openFilesMax ?? 256);
+    this.#files = new OpenFiles(options.openFilesMax ?? 1024);
   }
 
   put(name: string, parts: readonly Buffer[]): Promise<void> {
@@ -108,20 +109,9 @@ class FileBackend implements ObjectBackend {
   }
 
   read(name: string, offset: number, target: Buffer): Promise<void> {
-    return this.#run("read", name, async (path) => {
-      const readOnce = (): Promise<void> => this.#files.use(path, (file) => readFully(file.fd, name, offset, target));
-      try {
-        await readOnce().catch((error: unknown) => {
-          // NFS: the open file was removed elsewhere. use() has forgotten the descriptor; the name decides.
-          if (systemCodeOf(error) !== "ESTALE") throw error;
-          return readOnce();
-        });
-      } catch (error) {
-        if (systemCodeOf(error) !== "ENOENT") throw error;
-        await assertRoot(this.#root);
-        throw new AndironError("object_not_found", `no object ${name} in the backend`, { cause: error });
-      }
-    });
+    const waiting = this.#slots.enter();
+    if (waiting === undefined) return this.#readInSlot(name, offset, target);
+    return waiting.then(() => this.#readInSlot(name, offset, target));
   }
 
   size(name: string): Promise<number | undefined> {
@@ -130,7 +120,7 @@ class FileBackend implements ObjectBackend {
 
   delete(name: string): Promise<void> {
     return this.#run("delete", name, async (path) => {
-      this.#files.forget(path);
+      this.#files.forget(name);
       try {
         await unlink(path);
       } catch (error) {
@@ -138,7 +128,7 @@ class FileBackend implements ObjectBackend {
         await assertRoot(this.#root);
         return;
       } finally {
-        this.#files.forget(path); // a read may have opened it meanwhile
+        this.#files.forget(name); // a read may have opened it meanwhile
       }
       await syncPath(dirname(path));
     });
@@ -163,6 +153,40 @@ class FileBackend implements ObjectBackend {
   async close(): Promise<void> {
     await this.#slots.close();
     await this.#files.closeAll();
+  }
+
+  /** One call of a file that is open. Where that does not give all there is, the long way says why. */
+  #readInSlot(name: string, offset: number, target: Buffer): Promise<void> {
+    const file = this.#files.take(name);
+    if (file === undefined) return this.#readAnyhow(name, offset, target);
+    return new Promise((resolve) => {
+      readAt(file.descriptor, target, 0, target.length, offset, (error, count) => {
+        this.#files.give(file);
+        if (error !== null || count < target.length) return resolve(this.#readAnyhow(name, offset, target));
+        this.#slots.leave();
+        resolve();
+      });
+    });
+  }
+
+  async #readAnyhow(name: string, offset: number, target: Buffer): Promise<void> {
+    try {
+      checkObjectName(name);
+      const path = join(this.#root, name);
+      const readOnce = (): Promise<void> =>
+        this.#files.use(name, path, (descriptor) => readFully(descriptor, name, offset, target));
+      await readOnce().catch((error: unknown) => {
+        // NFS: the open file was removed elsewhere. use() has forgotten the descriptor; the name decides.
+        if (systemCodeOf(error) !== "ESTALE") throw error;
+        return readOnce();
+      });
+    } catch (error) {
+      if (systemCodeOf(error) !== "ENOENT") throw fileErrorOf(error, `read of ${name}`);
+      await assertRoot(this.#root);
+      throw new AndironError("object_not_found", `no object ${name} in the backend`, { cause: error });
+    } finally {
+      this.#slots.leave();
+    }
   }
 
   /** Checks the name, takes a slot and gives every failure its code. */

@@ -74,17 +74,19 @@ class MeteredBackend implements ObjectBackend {
     return this.#inner.close();
   }
 
-  async #measure<T>(verb: BackendVerb, bytes: number, operation: () => Promise<T>): Promise<T> {
+  #measure<T>(verb: BackendVerb, bytes: number, operation: () => Promise<T>): Promise<T> {
     const startedMs = this.#clock.monotonicMs();
     this.#meter.operationStarted(verb);
-    try {
-      const result = await operation();
-      this.#meter.operationEnded({ verb, bytes, durationMs: this.#clock.monotonicMs() - startedMs });
-      return result;
-    } catch (error) {
-      const durationMs = this.#clock.monotonicMs() - startedMs;
-      this.#meter.operationEnded({ verb, bytes: 0, durationMs, errorCode: errorCodeOf(error) });
-      throw error;
-    }
+    return operation().then(
+      (result) => {
+        this.#meter.operationEnded({ verb, bytes, durationMs: this.#clock.monotonicMs() - startedMs });
+        return result;
+      },
+      (error: unknown) => {
+        const durationMs = this.#clock.monotonicMs() - startedMs;
+        this.#meter.operationEnded({ verb, bytes: 0, durationMs, errorCode: errorCodeOf(error) });
+        throw error;
+      },
+    );
   }
 }

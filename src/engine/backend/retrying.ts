@@ -66,17 +66,23 @@ class RetryingBackend implements ObjectBackend {
     return this.#inner.close();
   }
 
-  async #retry<T>(operation: () => Promise<T>): Promise<T> {
+  #retry<T>(operation: () => Promise<T>): Promise<T> {
+    return operation().then(undefined, (error: unknown) => this.#tryAgain(operation, error));
+  }
+
+  async #tryAgain<T>(operation: () => Promise<T>, failed: unknown): Promise<T> {
     const { clock, random, attemptsMax = 5, firstWaitMs = 50, waitMsMax = 2000 } = this.#options;
-    for (let attempt = 1; ; attempt++) {
+    let error = failed;
+    for (let attempt = 1; attempt < attemptsMax && mayPass(error); attempt++) {
+      await clock.sleep(random.below(Math.min(firstWaitMs * 2 ** (attempt - 1), waitMsMax) + 1));
+      if (this.#closed) break;
       try {
         return await operation();
-      } catch (error) {
-        if (attempt >= attemptsMax || !mayPass(error)) throw error;
-        await clock.sleep(random.below(Math.min(firstWaitMs * 2 ** (attempt - 1), waitMsMax) + 1));
-        if (this.#closed) throw error;
+      } catch (next) {
+        error = next;
       }
     }
+    throw error;
   }
 }
 
