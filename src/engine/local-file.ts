@@ -23,10 +23,11 @@ export class LocalFile {
   }
 
   /** Fills target wholly from `offset`; rejects with segment_damaged when the file is shorter. */
-  async read(offset: number, target: Buffer): Promise<void> {
-    const bytes = await this.#use(this.#file.read(offset, target));
-    if (bytes < target.length)
-      throw new AndironError("segment_damaged", `${this.path} ends before byte ${offset + target.length}`);
+  read(offset: number, target: Buffer): Promise<void> {
+    return this.#use(this.#file.read(offset, target)).then((bytes) => {
+      if (bytes < target.length)
+        throw new AndironError("segment_damaged", `${this.path} ends before byte ${offset + target.length}`);
+    });
   }
 
   /** Writes all buffers from `offset`; rejects with the system's error after a short or failed write. */
@@ -57,13 +58,18 @@ export class LocalFile {
     return this.#disk.unlink(this.path);
   }
 
-  async #use<T>(operation: Promise<T>): Promise<T> {
+  #use<T>(operation: Promise<T>): Promise<T> {
     this.#users++;
-    try {
-      return await operation;
-    } finally {
-      this.#release();
-    }
+    return operation.then(
+      (result) => {
+        this.#release();
+        return result;
+      },
+      (error: unknown) => {
+        this.#release();
+        throw error;
+      },
+    );
   }
 
   #release(): void {

@@ -3,13 +3,13 @@
 // - Descriptors are plain numbers, not FileHandles: the write path must not pay for an object per call.
 // - A short write is continued at once, so that the system says why (ENOSPC, EFBIG, ...).
 
-import { close, fdatasync, fstatSync, ftruncateSync, openSync, read, write, writev, writevSync } from "node:fs";
+import { close, fdatasync, fstatSync, ftruncateSync, openSync, write, writev, writevSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { assert } from "../common/assert.ts";
 import type { DiskFile, LocalDisk } from "./local-disk.ts";
+import { readDescriptor } from "./read-descriptor.ts";
 
-const readAsync = promisify(read);
 const writevAsync = promisify(writev);
 const writeAsync = promisify(write);
 const fdatasyncAsync = promisify(fdatasync);
@@ -30,14 +30,8 @@ class NodeFile implements DiskFile {
     return fstatSync(this.#fd).size;
   }
 
-  async read(offset: number, target: Buffer): Promise<number> {
-    let done = 0;
-    while (done < target.length) {
-      const { bytesRead } = await readAsync(this.#fd, target, done, target.length - done, offset + done);
-      if (bytesRead === 0) break;
-      done += bytesRead;
-    }
-    return done;
+  read(offset: number, target: Buffer): Promise<number> {
+    return readDescriptor(this.#fd, offset, target);
   }
 
   async write(buffers: readonly Buffer[], offset: number): Promise<void> {

@@ -33,6 +33,8 @@ export type GenerationLookup = (segment: SegmentId) => Promise<number>;
 interface SegmentState {
   readonly id: SegmentId;
   generation: number;
+  /** Of that generation. */
+  objectName: string;
   local: LocalFile | undefined;
 }
 
@@ -40,9 +42,20 @@ interface SegmentState {
 export type HandleTable = SegmentState[];
 
 /** Handle 0 means "no segment" everywhere. */
-export const newHandleTable = (): HandleTable => [{ id: { log: "", epoch: 0, number: 0 }, generation: 0, local: undefined }];
+export const newHandleTable = (): HandleTable => [newState({ log: "", epoch: 0, number: 0 })];
+
+const newState = (id: SegmentId): SegmentState => ({
+  ...{ id, generation: 0, objectName: segmentObjectName(id, 0) },
+  local: undefined,
+});
+
+function enterGeneration(state: SegmentState, generation: number): void {
+  state.generation = generation;
+  state.objectName = segmentObjectName(state.id, generation);
+}
 
 const translationsMax = 256;
+const fresh = { fresh: true } as const;
 
 export class Segments implements SegmentHandles {
   readonly #backend: ObjectBackend;
@@ -74,7 +87,7 @@ export class Segments implements SegmentHandles {
     let handle = this.#byName.get(name);
     if (handle === undefined) {
       handle = this.#states.length;
-      this.#states.push({ id: segment, generation: 0, local: undefined });
+      this.#states.push(newState(segment));
       this.#byName.set(name, handle);
     }
     return handle;
@@ -98,28 +111,33 @@ export class Segments implements SegmentHandles {
   /** A compaction was committed. */
   setGeneration(segment: SegmentId, generation: number): void {
     const state = this.#state(this.handleOf(segment));
-    if (generation > state.generation) state.generation = generation;
+    if (generation > state.generation) enterGeneration(state, generation);
   }
 
   /**
    * Fills target with the bytes that generation 0 had at `offset`. `other` asks for a copy that is not a local one.
    * Rejects: segment_damaged, object_not_found when the segment should be there but is not, backend kinds.
    */
-  async read(handle: number, offset: number, target: Buffer, other = false): Promise<void> {
+  read(handle: number, offset: number, target: Buffer, other = false): Promise<void> {
+    return this.#read(handle, offset, target, other, other);
+  }
+
+  /** `asked`: the owner was asked, or need not be. */
+  #read(handle: number, offset: number, target: Buffer, other: boolean, asked: boolean): Promise<void> {
     const state = this.#state(handle);
-    for (let asked = other; ;) {
-      if (state.local !== undefined && !other) return state.local.read(offset, target);
-      const generation = state.generation;
-      try {
-        return await this.#readGeneration(handle, state, generation, offset, target, other);
-      } catch (error) {
-        if (await this.#refresh(state, generation, error)) continue;
-        if (asked) throw missing(state.id, generation, error);
-        // A clone may name what its parent has not uploaded: the owner's journal has it, once it is recovered.
-        asked = true;
-        await this.#askOwner(state.id);
-      }
-    }
+    if (state.local !== undefined && !other) return state.local.read(offset, target);
+    const { generation, objectName } = state;
+    const reading =
+      generation === 0
+        ? this.#backend.read(objectName, offset, target, other ? fresh : undefined)
+        : this.#readGeneration(handle, state, generation, offset, target, other);
+    return reading.then(undefined, async (error: unknown) => {
+      if (await this.#refresh(state, generation, error)) return this.#read(handle, offset, target, other, asked);
+      if (asked) throw missing(state.id, generation, error);
+      // A clone may name what its parent has not uploaded: the owner's journal has it, once it is recovered.
+      await this.#askOwner(state.id);
+      return this.#read(handle, offset, target, other, true);
+    });
   }
 
   /** Header, footer and index of a sealed segment, from the local file or the backend; undefined when neither has it. */
@@ -139,20 +157,20 @@ export class Segments implements SegmentHandles {
       }
       const known = await this.#lookUp(segment);
       if (known === generation) return undefined;
-      state.generation = known;
+      enterGeneration(state, known);
     }
   }
 
+  /** Of a compacted generation. */
   async #readGeneration(
     handle: number,
     state: SegmentState,
     generation: number,
     offset: number,
     target: Buffer,
-    fresh: boolean,
+    other: boolean,
   ): Promise<void> {
     const name = segmentObjectName(state.id, generation);
-    if (generation === 0) return this.#backend.read(name, offset, target, { fresh });
     const entries = await this.#translation(handle, state, generation);
     let done = 0;
     while (done < target.length) {
@@ -168,7 +186,8 @@ export class Segments implements SegmentHandles {
       }
       const inside = wanted - entry.originalOffset;
       const length = Math.min(target.length - done, entry.clusterCount * clusterBytes - inside);
-      await this.#backend.read(name, entry.presentOffset + inside, target.subarray(done, done + length), { fresh });
+      const part = target.subarray(done, done + length);
+      await this.#backend.read(name, entry.presentOffset + inside, part, other ? fresh : undefined);
       done += length;
     }
   }
@@ -201,7 +220,7 @@ export class Segments implements SegmentHandles {
     if (state.generation > generation) return true;
     const known = await this.#lookUp(state.id);
     if (known <= generation) return state.generation > generation;
-    state.generation = Math.max(known, state.generation);
+    enterGeneration(state, Math.max(known, state.generation));
     return true;
   }
 

@@ -1,9 +1,9 @@
 // The few loops around system calls that the file backend needs: whole writes, whole reads, syncs. No policy here.
 
-import { read as readAt } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { AndironError } from "../../common/errors.ts";
 import { systemCodeOf } from "../../common/system-errors.ts";
+import { readDescriptor } from "../read-descriptor.ts";
 
 const vectorsMax = 1024; // IOV_MAX
 
@@ -32,23 +32,9 @@ function dropBytes(parts: Buffer[], count: number): Buffer[] {
 
 /** Fills `target` from `offset`; segment_damaged when the file ends before. */
 export async function readFully(descriptor: number, name: string, offset: number, target: Buffer): Promise<void> {
-  let filled = 0;
-  while (filled < target.length) {
-    const count = await readSome(descriptor, target, filled, offset + filled);
-    if (count === 0) {
-      throw new AndironError("segment_damaged", `object ${name} ends at ${offset + filled}, before ${offset + target.length}`);
-    }
-    filled += count;
-  }
-}
-
-function readSome(descriptor: number, target: Buffer, start: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    readAt(descriptor, target, start, target.length - start, position, (error, count) => {
-      if (error === null) resolve(count);
-      else reject(error);
-    });
-  });
+  const count = await readDescriptor(descriptor, offset, target);
+  if (count < target.length)
+    throw new AndironError("segment_damaged", `object ${name} ends at ${offset + count}, before ${offset + target.length}`);
 }
 
 /** Length of a local file; invalid_request when it is not there. */

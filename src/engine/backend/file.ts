@@ -11,7 +11,6 @@
 // - At most `concurrentOperationsMax` operations are inside the kernel, so that a hung mount leaves threads to others.
 // It has no deadline, retry or metric: those are decorators in this folder.
 
-import { read as readAt } from "node:fs";
 import { copyFile, link, mkdir, open, readdir, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AndironError } from "../../common/errors.ts";
@@ -23,6 +22,7 @@ import { checkListArguments, checkObjectName, objectBytesOf } from "./backend.ts
 import type { Capacity, ListOptions, ObjectBackend } from "./backend.ts";
 import { fileErrorOf } from "./file-errors.ts";
 import { readFully, sizeOfSource, syncPath, writeAll } from "./file-io.ts";
+import { readDescriptor } from "../read-descriptor.ts";
 import { OpenFiles } from "./open-files.ts";
 
 export interface FileBackendOptions {
@@ -155,18 +155,22 @@ class FileBackend implements ObjectBackend {
     await this.#files.closeAll();
   }
 
-  /** One call of a file that is open. Where that does not give all there is, the long way says why. */
+  /** Of a file that is open. Where that does not give all of it, the long way says why. */
   #readInSlot(name: string, offset: number, target: Buffer): Promise<void> {
     const file = this.#files.take(name);
     if (file === undefined) return this.#readAnyhow(name, offset, target);
-    return new Promise((resolve) => {
-      readAt(file.descriptor, target, 0, target.length, offset, (error, count) => {
+    return readDescriptor(file.descriptor, offset, target).then(
+      (count) => {
         this.#files.give(file);
-        if (error !== null || count < target.length) return resolve(this.#readAnyhow(name, offset, target));
+        if (count < target.length) return this.#readAnyhow(name, offset, target);
         this.#slots.leave();
-        resolve();
-      });
-    });
+        return undefined;
+      },
+      () => {
+        this.#files.give(file);
+        return this.#readAnyhow(name, offset, target);
+      },
+    );
   }
 
   async #readAnyhow(name: string, offset: number, target: Buffer): Promise<void> {

@@ -24,6 +24,16 @@ export const newPlaces = (count: number): Places => ({
   crcs: new Uint32Array(count),
 });
 
+export function copyPlaces(places: Places, count: number): Places {
+  const copy = newPlaces(count);
+  for (let i = 0; i < count; i++) {
+    copy.handles[i] = places.handles[i]!;
+    copy.offsets[i] = places.offsets[i]!;
+    copy.crcs[i] = places.crcs[i]!;
+  }
+  return copy;
+}
+
 export class BlockMap {
   #tree: Tree;
   #active: Delta;

@@ -12,7 +12,7 @@ import { AndironError } from "../../common/errors.ts";
 import type { ClusterCache } from "../cache/cluster-cache.ts";
 import { clusterBytes, engineLimits, MiB, pageFanout } from "../limits.ts";
 import type { BlockMap, Places } from "../map/block-map.ts";
-import { newPlaces } from "../map/block-map.ts";
+import { copyPlaces, newPlaces } from "../map/block-map.ts";
 import type { Segments } from "../segments.ts";
 import { SpanBuffers } from "../span-buffers.ts";
 import type { ClusterRange } from "./read-ahead.ts";
@@ -58,7 +58,7 @@ export class Reader {
       return this.#readMissed(offset, target, first, count);
     for (let i = 0; i < count;) {
       const taken = this.#fromMemory(scratch, i, count, offset, target, first);
-      if (taken === 0) return this.#readMissed(offset, target, first, count);
+      if (taken === 0) return this.#readMissed(offset, target, first, count, copyPlaces(scratch, count));
       i += taken;
     }
     if (this.#ahead.isActive) this.#fetchAhead(this.#ahead.note(first, count, false));
@@ -72,11 +72,20 @@ export class Reader {
     }
   }
 
-  #readMissed(offset: number, target: Buffer, first: number, count: number): Promise<void> {
-    const under = [...this.#fetches].filter((fetch) => fetch.first < first + count && fetch.end > first);
+  /** `places`: where the clusters are, if that is known. */
+  #readMissed(offset: number, target: Buffer, first: number, count: number, places?: Places): Promise<void> {
+    const fetched = this.#fetchesOf(first, first + count);
     this.#fetchAhead(this.#ahead.note(first, count, true));
-    if (under.length === 0) return this.#readSlowly(offset, target, first, count);
-    return Promise.all(under.map(({ ended }) => ended)).then(() => this.#readSlowly(offset, target, first, count));
+    if (fetched !== undefined) return fetched.then(() => this.#readLoading(offset, target, first, count));
+    if (places === undefined) return this.#readLoading(offset, target, first, count);
+    return this.#readPlaces(places, offset, target, first, count);
+  }
+
+  /** Until what is on its way to the cache of these clusters is there; undefined when nothing is. */
+  #fetchesOf(first: number, end: number): Promise<unknown> | undefined {
+    if (this.#fetches.size === 0) return undefined;
+    const fetches = [...this.#fetches].filter((fetch) => fetch.first < end && fetch.end > first);
+    return fetches.length === 0 ? undefined : Promise.all(fetches.map(({ ended }) => ended));
   }
 
   /** Piece by piece, all at once; not when enough is on its way to the cache already. Who reads there hears of what fails. */
@@ -101,22 +110,26 @@ export class Reader {
     const places = await this.#map.resolveLoading(first, count);
     const runs: Promise<void>[] = [];
     for (let i = 0; i < count;) {
-      const end = this.#missingRun(places, i, count);
-      if (end > i) {
-        runs.push(this.#readRun(places, i, end, (first + i) * clusterBytes, nowhere, first, ahead));
+      if (places.handles[i] === 0 || this.#isInMemory(places, i)) {
+        i++;
+        continue;
       }
-      i = Math.max(end, i + 1);
+      const end = this.#runEnd(places, i, count);
+      runs.push(this.#readRun(places, i, end, (first + i) * clusterBytes, nowhere, first, ahead));
+      i = end;
     }
-    await settledAll(runs);
+    await allOf(runs);
   }
 
-  /** The end of the run of clusters that begins at i, lies in one piece and is not in memory; i when that one is. */
-  #missingRun(places: Places, i: number, count: number): number {
-    const missing = (at: number): boolean => !this.#cache.has(places.handles[at]!, places.offsets[at]!);
-    if (places.handles[i] === 0 || !missing(i)) return i;
+  #isInMemory(places: Places, i: number): boolean {
+    return this.#cache.has(places.handles[i]!, places.offsets[i]!);
+  }
+
+  /** The end of the run that begins with cluster i, which is not in memory: in one piece, and nothing of it in memory. */
+  #runEnd(places: Places, i: number, count: number): number {
     const gapBytesMax = this.#segments.isAsWritten(places.handles[i]!) ? clusterBytes - 1 : 0;
     let end = i + 1;
-    while (end < count && follows(places, end, gapBytesMax) && missing(end)) end++;
+    while (end < count && follows(places, end, gapBytesMax) && !this.#isInMemory(places, end)) end++;
     return end;
   }
 
@@ -139,20 +152,11 @@ export class Reader {
     return holes;
   }
 
-  async #readSlowly(offset: number, target: Buffer, first: number, count: number): Promise<void> {
-    for (let places = await this.#map.resolveLoading(first, count); ;) {
-      try {
-        return await this.#readPlaces(places, offset, target, first, count);
-      } catch (error) {
-        // What was overwritten meanwhile may be gone from its segment: only what is still in its place is missed.
-        const now = await this.#map.resolveLoading(first, count);
-        if (now.handles.every((handle, i) => handle === places.handles[i] && now.offsets[i] === places.offsets[i])) throw error;
-        places = now;
-      }
-    }
+  async #readLoading(offset: number, target: Buffer, first: number, count: number): Promise<void> {
+    return this.#readPlaces(await this.#map.resolveLoading(first, count), offset, target, first, count);
   }
 
-  async #readPlaces(places: Places, offset: number, target: Buffer, first: number, count: number): Promise<void> {
+  #readPlaces(places: Places, offset: number, target: Buffer, first: number, count: number): Promise<void> {
     const runs: Promise<void>[] = [];
     for (let i = 0; i < count;) {
       const taken = this.#fromMemory(places, i, count, offset, target, first);
@@ -160,15 +164,24 @@ export class Reader {
         i += taken;
         continue;
       }
-      const end = Math.max(this.#missingRun(places, i, count), i + 1);
+      const end = this.#runEnd(places, i, count);
       runs.push(this.#readRun(places, i, end, offset, target, first, false));
       i = end;
     }
-    await settledAll(runs);
+    return allOf(runs).then(undefined, (error: unknown) => this.#readMoved(error, places, offset, target, first, count));
+  }
+
+  /** What was overwritten meanwhile may be gone from its segment: only what is still in its place is missed. */
+  async #readMoved(error: unknown, before: Places, offset: number, target: Buffer, first: number, count: number): Promise<void> {
+    const places = await this.#map.resolveLoading(first, count);
+    const isSame = (handle: number, i: number): boolean =>
+      handle === before.handles[i] && places.offsets[i] === before.offsets[i];
+    if (places.handles.every(isSame)) throw error;
+    return this.#readPlaces(places, offset, target, first, count);
   }
 
   /** Clusters [from, to) of places, which lie one behind the other in one segment. */
-  async #readRun(
+  #readRun(
     places: Places,
     from: number,
     to: number,
@@ -180,37 +193,61 @@ export class Reader {
     const start = (first + from) * clusterBytes - offset;
     const end = start + (to - from) * clusterBytes;
     const spanBytes = places.offsets[to - 1]! + clusterBytes - places.offsets[from]!;
-    const direct = start >= 0 && end <= target.length && spanBytes === end - start;
-    const own = direct ? undefined : spans.take(spanBytes);
-    const span = own?.subarray(0, spanBytes) ?? target.subarray(start, end);
-    try {
-      await this.#readSegment(places.handles[from]!, places.offsets[from]!, span);
-      for (let i = from; i < to; i++) {
-        const at = places.offsets[i]! - places.offsets[from]!;
-        const cluster = span.subarray(at, at + clusterBytes);
-        if (crc32(cluster) !== places.crcs[i]!) await this.#readOther(places, i, cluster);
-        this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!, ahead);
-        const goal = start + (i - from) * clusterBytes;
-        if (direct || target.length === 0) continue;
-        cluster.copy(target, Math.max(goal, 0), Math.max(-goal, 0), Math.min(clusterBytes, target.length - goal));
-      }
-    } finally {
-      if (own !== undefined) spans.give(own);
+    if (start >= 0 && end <= target.length && spanBytes === end - start) {
+      const span = spanBytes === target.length ? target : target.subarray(start, end);
+      return this.#readSpan(places, from, to, span, ahead);
     }
+    const own = spans.take(spanBytes);
+    return this.#readSpan(places, from, to, own.subarray(0, spanBytes), ahead)
+      .then(() => {
+        if (target.length > 0) copyClusters(places, from, to, own, target, start);
+      })
+      .finally(() => spans.give(own));
+  }
+
+  #readSpan(places: Places, from: number, to: number, span: Buffer, ahead: boolean): Promise<void> {
+    return this.#readSegment(places.handles[from]!, places.offsets[from]!, span).then(() =>
+      this.#accept(places, from, to, span, ahead),
+    );
+  }
+
+  /** Checks what was read and adds it to the cache. A promise when other copies must be read first. */
+  #accept(places: Places, from: number, to: number, span: Buffer, ahead: boolean): Promise<void> | undefined {
+    for (let i = from; i < to; i++) {
+      const at = places.offsets[i]! - places.offsets[from]!;
+      const cluster = span.length === clusterBytes ? span : span.subarray(at, at + clusterBytes);
+      if (crc32(cluster) !== places.crcs[i]!)
+        return this.#readOther(places, i, cluster).then(() => this.#accept(places, from, to, span, ahead));
+      this.#cache.add(places.handles[i]!, places.offsets[i]!, cluster, 0, places.crcs[i]!, ahead);
+    }
+    return undefined;
   }
 
   /** So many at a time, the rest in order. */
-  async #readSegment(handle: number, offset: number, target: Buffer): Promise<void> {
-    if (this.#readsInFlight < engineLimits.diskReadsInFlightMax) this.#readsInFlight++;
-    else await new Promise<void>((resolve) => this.#readsWaiting.push(resolve));
-    try {
-      await this.#segments.read(handle, offset, target);
-    } finally {
-      const next = this.#readsWaiting.shift();
-      if (next === undefined) this.#readsInFlight--;
-      else next();
+  #readSegment(handle: number, offset: number, target: Buffer): Promise<void> {
+    if (this.#readsInFlight < engineLimits.diskReadsInFlightMax) {
+      this.#readsInFlight++;
+      return this.#readInTurn(handle, offset, target);
     }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#readsWaiting.push(resolve);
+    return promise.then(() => this.#readInTurn(handle, offset, target));
   }
+
+  #readInTurn(handle: number, offset: number, target: Buffer): Promise<void> {
+    return this.#segments.read(handle, offset, target).then(this.#readEnded, this.#readFailed);
+  }
+
+  readonly #readEnded = (): void => {
+    const next = this.#readsWaiting.shift();
+    if (next === undefined) this.#readsInFlight--;
+    else next();
+  };
+
+  readonly #readFailed = (error: unknown): never => {
+    this.#readEnded();
+    throw error;
+  };
 
   async #readOther(places: Places, i: number, cluster: Buffer): Promise<void> {
     const handle = places.handles[i]!;
@@ -226,8 +263,20 @@ export class Reader {
 }
 
 /** All of them end, before anybody may use their buffers again. */
-async function settledAll(runs: readonly Promise<void>[]): Promise<void> {
-  for (const run of await Promise.allSettled(runs)) if (run.status === "rejected") throw run.reason;
+function allOf(runs: readonly Promise<void>[]): Promise<void> {
+  if (runs.length === 1) return runs[0]!;
+  return Promise.allSettled(runs).then((ended) => {
+    for (const run of ended) if (run.status === "rejected") throw run.reason;
+  });
+}
+
+/** Those of the clusters that lie in target, the first of which begins there at byte `start`. */
+function copyClusters(places: Places, from: number, to: number, span: Buffer, target: Buffer, start: number): void {
+  for (let i = from; i < to; i++) {
+    const at = places.offsets[i]! - places.offsets[from]!;
+    const goal = start + (i - from) * clusterBytes;
+    span.copy(target, Math.max(goal, 0), at + Math.max(-goal, 0), at + Math.min(clusterBytes, target.length - goal));
+  }
 }
 
 /** True when the cluster lies behind the one before it in the same segment, with no more between them than heads of records. */
