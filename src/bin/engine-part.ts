@@ -17,7 +17,7 @@ import { openFileBackend } from "../engine/backend/file.ts";
 import { withMeter } from "../engine/backend/metered.ts";
 import { withRetries } from "../engine/backend/retrying.ts";
 import type { EngineSettings } from "../engine/engine-context.ts";
-import { nodeDisk } from "../engine/node-disk.ts";
+import { cachedNodeDisk, nodeDisk } from "../engine/node-disk.ts";
 import { keys } from "../engine/records.ts";
 import { StorageRouter } from "../engine/router.ts";
 import { NbdServer } from "../nbd/server.ts";
@@ -99,7 +99,7 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
     random: systemRandom,
     log: log.part("engine"),
     host: config.DEFAULT.host,
-    disk: nodeDisk,
+    disk: config.engine.journal_direct_io ? nodeDisk : cachedNodeDisk,
     stateDirectory: config.DEFAULT.state_path,
     journalDirectory: config.engine.journal_path,
     nbdAddress: () => ({ hosts: config.nbd.advertised_hosts, port: nbdPort }),

@@ -246,6 +246,10 @@ export const optionGroups = {
     journal_bytes_max: int(4 * gibibyte, "Local disk that the journal may take; writers slow down as it fills.", {
       min: 64 * mebibyte,
     }),
+    journal_direct_io: bool(
+      true,
+      "Write large appends to the journal past the system's page cache (O_DIRECT), where its file system can.",
+    ),
     cache_bytes: int(256 * mebibyte, "Memory for the read cache.", { min: 4 * mebibyte }),
     cache_dedupe: bool(
       false,

@@ -78,6 +78,18 @@ function fileContract(define: (title: string, body: Body) => void): void {
     for (let i = 0; i < 20; i++) assert.deepEqual(bytes.subarray(i * 1000, (i + 1) * 1000), Buffer.alloc(1000, i));
     await settle(file.close());
   });
+
+  define("large writes side by side, of odd lengths at odd offsets, all arrive", async ({ disk, directory, settle }) => {
+    const file = disk.open(`${directory}/a`, "new");
+    const lengthBytes = 1_000_003;
+    const datas = Array.from({ length: 24 }, (_, i) => [Buffer.alloc(5, 200 + i), Buffer.alloc(lengthBytes - 5, i + 1)]);
+    await settle(Promise.all([...datas.map((data, i) => file.write(data, 7 + i * lengthBytes)), file.sync()]));
+    const bytes = await settle(readWhole(disk, `${directory}/a`));
+    assert.deepEqual(bytes.subarray(0, 7), Buffer.alloc(7));
+    for (const [i, data] of datas.entries())
+      assert.ok(bytes.subarray(7 + i * lengthBytes, 7 + (i + 1) * lengthBytes).equals(Buffer.concat(data)));
+    await settle(file.close());
+  });
 }
 
 function nameContract(define: (title: string, body: Body) => void): void {

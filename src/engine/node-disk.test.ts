@@ -4,14 +4,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { localDiskContract } from "./local-disk-contract.ts";
-import { nodeDisk } from "./node-disk.ts";
+import { cachedNodeDisk, nodeDisk } from "./node-disk.ts";
 
-localDiskContract("node", async () => {
-  const directory = await mkdtemp(join(tmpdir(), "andiron-disk-"));
-  return {
-    disk: nodeDisk,
-    directory,
-    settle: (promise) => promise,
-    remove: () => rm(directory, { recursive: true, force: true }),
-  };
-});
+for (const [name, disk] of [
+  ["node", nodeDisk],
+  ["node, all in the page cache", cachedNodeDisk],
+] as const) {
+  localDiskContract(name, async () => {
+    const directory = await mkdtemp(join(tmpdir(), "andiron-disk-"));
+    return {
+      disk,
+      directory,
+      settle: (promise) => promise,
+      remove: () => rm(directory, { recursive: true, force: true }),
+    };
+  });
+}

@@ -1,12 +1,14 @@
 // The LocalDisk that runs: a directory of the machine, through Node.
 //
 // - Descriptors are plain numbers, not FileHandles: the write path must not pay for an object per call.
+// - Large writes go past the page cache (direct-write.ts).
 // - A short write is continued at once, so that the system says why (ENOSPC, EFBIG, ...).
 
 import { close, fdatasync, fstatSync, ftruncateSync, openSync, write, writev, writevSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { assert } from "../common/assert.ts";
+import { directWriteBytesMin, DirectWrites } from "./direct-write.ts";
 import type { DiskFile, LocalDisk } from "./local-disk.ts";
 import { readDescriptor } from "./read-descriptor.ts";
 
@@ -21,9 +23,11 @@ const directoryMode = 0o700;
 
 class NodeFile implements DiskFile {
   readonly #fd: number;
+  readonly #direct: DirectWrites | undefined;
 
-  constructor(fd: number) {
+  constructor(fd: number, direct: DirectWrites | undefined) {
     this.#fd = fd;
+    this.#direct = direct;
   }
 
   lengthBytes(): number {
@@ -36,6 +40,7 @@ class NodeFile implements DiskFile {
 
   async write(buffers: readonly Buffer[], offset: number): Promise<void> {
     const total = totalBytes(buffers);
+    if (total >= directWriteBytesMin && (await this.#direct?.write(this, buffers, offset, total)) === true) return;
     const { bytesWritten } = await writevAsync(this.#fd, buffers, offset);
     if (bytesWritten === total) return;
     let rest: Buffer<ArrayBufferLike> = Buffer.concat(buffers, total).subarray(bytesWritten);
@@ -68,12 +73,13 @@ class NodeFile implements DiskFile {
   }
 
   close(): Promise<void> {
+    this.#direct?.close();
     return closeAsync(this.#fd);
   }
 }
 
 export const nodeDisk: LocalDisk = {
-  open: (path, mode) => new NodeFile(openSync(path, flags[mode], fileMode)),
+  open: (path, mode) => new NodeFile(openSync(path, flags[mode], fileMode), new DirectWrites(path)),
   rename,
   unlink: (path) => rm(path, { force: true }),
   list: (directory) => readdir(directory),
@@ -89,6 +95,12 @@ export const nodeDisk: LocalDisk = {
       await directory.close();
     }
   },
+};
+
+/** The same, with every write in the page cache. */
+export const cachedNodeDisk: LocalDisk = {
+  ...nodeDisk,
+  open: (path, mode) => new NodeFile(openSync(path, flags[mode], fileMode), undefined),
 };
 
 function totalBytes(buffers: readonly Buffer[]): number {

@@ -128,11 +128,12 @@ export class VerifyingWriter {
     return this.#options.firstByte + sector * sectorBytes;
   }
 
-  /** Mostly small and often on whole clusters, at times up to 256 KiB, and in a hot quarter of the disk more than elsewhere. */
+  /** Mostly small and often on whole clusters, at times up to 256 KiB or 2 MiB, in a hot quarter of the disk most of all. */
   #range(): [firstSector: number, count: number] {
     const { random, model } = this.#options;
     const hot = random.below(4) > 0 ? Math.ceil(model.sectorCount / 4) : model.sectorCount;
-    let count = random.below(8) === 0 ? 1 + random.below(512) : 1 + random.below(32);
+    const dice = random.below(64);
+    let count = 1 + random.below(dice === 0 ? 4096 : dice < 8 ? 512 : 32);
     let first = random.below(hot);
     if (random.below(2) === 0) {
       first -= first % clusterSectors;

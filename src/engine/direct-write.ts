@@ -1,0 +1,135 @@
+// Large writes of a local file past the page cache (O_DIRECT): the disk gets the bytes at once, and no page of memory is taken,
+// filled, and written back later.
+//
+//     offset                                          end
+//        ├─ head ─┤├──────── whole blocks ────────┤├ tail ┤
+//          cache     copied to aligned memory, O_DIRECT   cache
+//
+// - A block is written past the cache only when all of it is of this write: no byte of another write is ever written again.
+// - Memory for it is of a fixed size for the whole process. While others use it, or where the file system does not know
+//   O_DIRECT, nothing is written here, and the caller writes as it would without.
+// - What it means to have been written is the same on both ways: a sync has to follow.
+
+import { closeSync, constants, openSync, write } from "node:fs";
+import { promisify } from "node:util";
+import { MiB } from "./limits.ts";
+import type { DiskFile } from "./local-disk.ts";
+
+const writeAsync = promisify(write);
+
+/** From this size on: smaller ones take longer to reach a disk than to be copied into its cache. */
+export const directWriteBytesMin = MiB / 2;
+/** Of offsets, lengths and memory: at least the block of any disk. */
+const blockBytes = 4096;
+/** Parts of a write are copied one after the other and written at once. */
+const stageBytes = MiB;
+const stageCount = 16;
+
+/** Aligned memory, which Node has no other for: V8 maps a WebAssembly memory in pages. Untouched parts of it take none. */
+const stages = makeStages();
+
+interface WebAssemblyApi {
+  readonly Memory: new (limits: { readonly initial: number; readonly maximum: number }) => { readonly buffer: ArrayBuffer };
+}
+
+function makeStages(): Buffer[] {
+  const wasmPageBytes = 64 * 1024;
+  const pages = (stageBytes * stageCount) / wasmPageBytes;
+  try {
+    // Not among the types of @types/node, and those of the browser are not wanted for it.
+    const { Memory } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }).WebAssembly;
+    const memory = new Memory({ initial: pages, maximum: pages });
+    return Array.from({ length: stageCount }, (_, i) => Buffer.from(memory.buffer, i * stageBytes, stageBytes)).reverse();
+  } catch {
+    return []; // address space is limited
+  }
+}
+
+/** The second descriptor of a file that is open for writing, made when it is first needed. */
+export class DirectWrites {
+  readonly #path: string;
+  #fd: number | undefined;
+  #isRefused = false;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Writes the concatenation of `buffers` from byte `offset`, what is no whole block through `file`. Resolves with false when it
+   * did not: nothing was written, or a part of it that may be written again. Rejects with the system's error.
+   */
+  async write(file: DiskFile, buffers: readonly Buffer[], offset: number, totalBytes: number): Promise<boolean> {
+    const bodyStart = Math.ceil(offset / blockBytes) * blockBytes - offset;
+    const bodyEnd = Math.floor((offset + totalBytes) / blockBytes) * blockBytes - offset;
+    const fd = this.#open();
+    if (fd === undefined || stages.length === 0) return false;
+    if (bodyStart > 0) file.writeNow(sliceOf(buffers, 0, bodyStart), offset);
+    // Before the blocks: they then lie within the file, whose length need not grow with them.
+    if (bodyEnd < totalBytes) file.writeNow(sliceOf(buffers, bodyEnd, totalBytes), offset + bodyEnd);
+    const underWay: Promise<boolean>[] = [];
+    let isDone = true;
+    for (let from = bodyStart; from < bodyEnd && isDone; from += stageBytes) {
+      if (stages.length === 0) isDone = await allWritten(underWay.splice(0));
+      const stage = stages.pop();
+      if (stage === undefined) isDone = false;
+      else underWay.push(this.#writePart(fd, stage, sliceOf(buffers, from, Math.min(from + stageBytes, bodyEnd)), offset + from));
+    }
+    return (await allWritten(underWay)) && isDone;
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  /** Gives the stage back when nothing reads it any more. */
+  async #writePart(fd: number, stage: Buffer, pieces: readonly Buffer[], offset: number): Promise<boolean> {
+    try {
+      let bytes = 0;
+      for (const piece of pieces) bytes += piece.copy(stage, bytes);
+      for (let done = 0; done < bytes;) {
+        const { bytesWritten } = await writeAsync(fd, stage, done, bytes - done, offset + done);
+        // Not whole blocks: the disk is full, which the caller's own write will find out.
+        if (bytesWritten === 0 || bytesWritten % blockBytes !== 0) return false;
+        done += bytesWritten;
+      }
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
+      this.#isRefused = true;
+      return false;
+    } finally {
+      stages.push(stage);
+    }
+  }
+
+  #open(): number | undefined {
+    if (this.#isRefused) return undefined;
+    try {
+      this.#fd ??= openSync(this.#path, constants.O_RDWR | constants.O_DIRECT);
+    } catch {
+      this.#isRefused = true;
+    }
+    return this.#fd;
+  }
+}
+
+/** Bytes [from, to) of the concatenation. */
+function sliceOf(buffers: readonly Buffer[], from: number, to: number): Buffer[] {
+  const pieces: Buffer[] = [];
+  let start = 0;
+  for (const buffer of buffers) {
+    const end = start + buffer.length;
+    if (end > from && start < to) pieces.push(buffer.subarray(Math.max(from - start, 0), Math.min(to - start, buffer.length)));
+    start = end;
+  }
+  return pieces;
+}
+
+/** All of them end, before anybody may use the file or their buffers again. */
+async function allWritten(writes: readonly Promise<boolean>[]): Promise<boolean> {
+  const results = await Promise.allSettled(writes);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  return results.every((result) => result.status === "fulfilled" && result.value);
+}
