@@ -34,7 +34,8 @@ async function writeAndJudge(device: BlockDevice, operations: number): Promise<s
   const options = { device, model, random: seededRandom(4), firstByte: 0, nextStamp: () => ++stamp, workers: 4 };
   const writer = new VerifyingWriter(options);
   writer.start();
-  while (writer.tally.operations < operations && writer.failure === undefined) await new Promise((resolve) => setImmediate(resolve));
+  while (writer.tally.operations < operations && writer.failure === undefined)
+    await new Promise((resolve) => setImmediate(resolve));
   await writer.stop();
   assert.equal(writer.failure, undefined);
   return [...writer.wrong, ...model.recover(await readStamps(device, 0, sectorCount))];
