@@ -65,6 +65,7 @@ export class Transmission implements ByteSink {
   #requestsInFlight = 0;
   #bytesInFlight = 0;
   #inDevice = 0;
+  #awaited: { readonly settled: Promise<void>; readonly requests: Request[] } | undefined;
   #blocked = false;
   #waitsForTurn = false;
   #ended = false;
@@ -238,16 +239,26 @@ export class Transmission implements ByteSink {
     if (this.#inDevice === 0 && this.#disposed) this.#options.onQuiet();
   }
 
+  /** What the device answers by one promise, such as writes that it has gathered, waits for it together. */
   #await(request: Request, settled: Promise<void>): void {
     this.#inDevice += 1;
+    if (this.#awaited?.settled === settled) return void this.#awaited.requests.push(request);
+    const awaited = { settled, requests: [request] };
+    this.#awaited = awaited;
     settled.then(
       () => {
-        this.#leaveDevice();
-        this.#succeed(request);
+        if (this.#awaited === awaited) this.#awaited = undefined;
+        for (const each of awaited.requests) {
+          this.#leaveDevice();
+          this.#succeed(each);
+        }
       },
       (error: unknown) => {
-        this.#leaveDevice();
-        this.#fail(request, error);
+        if (this.#awaited === awaited) this.#awaited = undefined;
+        for (const each of awaited.requests) {
+          this.#leaveDevice();
+          this.#fail(each, error);
+        }
       },
     );
   }

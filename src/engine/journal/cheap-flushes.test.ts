@@ -48,6 +48,27 @@ test("a flush is expected after appends that each had one, until one has none", 
   assert.deepEqual(inTurn(9).slice(6), [false, true, true]);
 });
 
+test("all who wait for one sync share a promise; what is appended meanwhile waits for one more that covers it", async () => {
+  const written = await begin();
+  const { journal, disk } = written;
+  assert.equal(journal.flush(), undefined);
+  await written.write(1);
+  const first = journal.flush();
+  assert.equal(journal.flush(), first);
+  await written.write(1);
+  const second = journal.flush();
+  assert.notEqual(second, first);
+  await written.write(1);
+  assert.equal(journal.flush(), second);
+  const last = before + 3;
+  assert.ok(journal.flushedSequence < last - 1);
+  await second;
+  assert.equal(journal.flushedSequence, last);
+  assert.equal(disk.syncCount, 2);
+  assert.equal(journal.flush(), undefined);
+  await journal.abandon();
+});
+
 test("when each write is flushed its sync begins with the write, and none is made twice", async () => {
   const written = await flushed(4 * MiB, 20);
   const { disk } = written;

@@ -4,7 +4,7 @@
 //                     ▲                                    │
 //              prepared file (empty, its name on disk) ◄───┘ the next is made
 //
-// - Appends go one after the other; syncs run beside them and are shared by all who wait.
+// - Appends go one after the other; syncs run beside them and are shared by all who wait: so is the promise that they wait for.
 // - The next file's name is on disk before the present one gets its footer: a missing file is never mistaken for the end.
 // - While flushes come often the current file is filled ahead: they need not wait for its length and its blocks. While one comes
 //   after each append, its sync begins with the append.
@@ -73,7 +73,11 @@ export class Journal {
   #flushedSequence: number;
   #markedSequence = 0;
   #markTimer: Timer | undefined;
-  #syncing: Promise<void> | undefined;
+  /** The sync under way, and up to where everything was appended before it began. */
+  #syncing: { readonly sequence: number; readonly done: Promise<void> } | undefined;
+  /** The sync after that, and up to where it has to reach. */
+  #nextSync: Promise<void> | undefined;
+  #nextSequence = 0;
   readonly #pace = new SyncPace();
   #poison: AndironError | undefined;
   #appendChain: Promise<unknown> = Promise.resolve();
@@ -116,8 +120,8 @@ export class Journal {
     return run;
   }
 
-  /** Resolves when everything appended before the call is on disk. */
-  flush(): Promise<void> {
+  /** Resolves when everything appended before the call is on disk; undefined when it is. One promise for all of one sync. */
+  flush(): Promise<void> | undefined {
     this.#options.counts.flushes++;
     this.#pace.flushAsked();
     return this.#syncTo(this.#sequence);
@@ -197,7 +201,7 @@ export class Journal {
     this.#closed = true;
     this.#poison ??= new AndironError("owner_changed", "this journal was given up");
     await this.#sealChain.catch(() => undefined);
-    await this.#syncing?.catch(() => undefined);
+    await this.#syncing?.done.catch(() => undefined);
     const { files, preparing } = { files: [...this.liveFiles()], preparing: this.#prepared };
     this.#sealing.length = 0;
     this.#current = undefined;
@@ -226,7 +230,7 @@ export class Journal {
     this.#pace.appended();
     const isEarly = this.#pace.isAfterEach || current.length - current.syncedLength > earlySyncBytes;
     if (isEarly && this.#syncing === undefined) {
-      this.#syncTo(this.#sequence).catch(() => undefined);
+      this.#syncTo(this.#sequence)?.catch(() => undefined);
     }
     return { file: current, placed };
   }
@@ -308,19 +312,26 @@ export class Journal {
     }
   }
 
-  async #syncTo(sequence: number): Promise<void> {
-    for (;;) {
-      if (this.#poison !== undefined) throw this.#poison;
-      if (this.#flushedSequence >= sequence) return;
-      this.#syncing ??= this.#syncOnce().finally(() => {
-        this.#syncing = undefined;
-      });
-      await this.#syncing;
+  #syncTo(sequence: number): Promise<void> | undefined {
+    if (this.#poison !== undefined) return Promise.reject(this.#poison);
+    if (this.#flushedSequence >= sequence) return undefined;
+    const syncing = this.#syncing;
+    if (syncing === undefined) {
+      const [covered, done] = [this.#sequence, this.#syncOnce(this.#sequence)];
+      this.#syncing = { sequence: covered, done };
+      return done;
     }
+    if (syncing.sequence >= sequence) return syncing.done;
+    this.#nextSequence = sequence;
+    this.#nextSync ??= syncing.done.then(() => {
+      this.#nextSync = undefined;
+      return this.#syncTo(this.#nextSequence);
+    });
+    return this.#nextSync;
   }
 
-  async #syncOnce(): Promise<void> {
-    const sequence = this.#sequence;
+  /** Everything up to `sequence` is appended. */
+  async #syncOnce(sequence: number): Promise<void> {
     const files = this.liveFiles().filter((file) => file.syncedLength < file.length);
     const lengths = files.map((file) => file.length);
     try {
@@ -332,6 +343,8 @@ export class Journal {
         hint: "check the disk of journal_path, then restart",
       });
       throw this.#poison;
+    } finally {
+      this.#syncing = undefined;
     }
     let syncedBytes = 0;
     files.forEach((file, i) => {

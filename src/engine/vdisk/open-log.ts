@@ -49,6 +49,8 @@ export class OpenLog {
   /** Why nothing can be written any more. */
   #failure: AndironError | undefined;
   #closing = false;
+  /** What the last flush waited for, and what its like are answered by. */
+  #flushing: { readonly syncing: Promise<void>; readonly flushed: Promise<void> } | undefined;
 
   private constructor(context: PoolContext, claimed: Awaited<ReturnType<typeof claimLog>>) {
     this.#context = context;
@@ -64,7 +66,7 @@ export class OpenLog {
       beforeBatch: () => this.#beforeBatch(),
       append: (appends) => this.#append(appends),
       apply: (appends, file, placed) => this.#apply(appends, file, placed),
-      flush: () => this.#flushJournal(),
+      flush: () => this.flush(),
       readClusters: async (first, target) => this.reader.read(first * clusterBytes, target),
       assertOwned: () => this.assertOwned(),
     });
@@ -97,10 +99,22 @@ export class OpenLog {
     this.#context.assertLease();
   }
 
-  /** Resolves when everything acknowledged before survives power loss. */
-  async flush(): Promise<void> {
-    await this.#flushJournal();
-    this.assertOwned();
+  /** Resolves when everything acknowledged before survives power loss. Those that wait for one sync get one promise. */
+  flush(): Promise<void> {
+    const journal = this.#journal;
+    const syncing = this.#failure === undefined ? journal?.flush() : undefined;
+    if (syncing === undefined) return this.#ownedNow();
+    if (this.#flushing?.syncing !== syncing) {
+      const flushed = syncing.then(
+        () => this.assertOwned(),
+        async (error: unknown) => {
+          if (journal!.poison !== undefined) await this.#poisoned(journal!.poison);
+          throw error;
+        },
+      );
+      this.#flushing = { syncing, flushed };
+    }
+    return this.#flushing.flushed;
   }
 
   /** Entries of a segment of the open epoch, or of one that is still local. */
@@ -193,16 +207,8 @@ export class OpenLog {
     this.checkpointer.wrote();
   }
 
-  async #flushJournal(): Promise<void> {
-    const journal = this.#journal;
-    if (this.#failure !== undefined) throw this.#failure;
-    if (journal === undefined) return;
-    try {
-      await journal.flush();
-    } catch (error) {
-      if (journal.poison !== undefined) await this.#poisoned(journal.poison);
-      throw error;
-    }
+  async #ownedNow(): Promise<void> {
+    this.assertOwned();
   }
 
   #begin(): Promise<Journal> {
