@@ -2,6 +2,7 @@
 // Every group of rows has a service of its own, so that none finds what another left.
 
 import type { Row } from "./row.ts";
+import { cleanerRowNames, measureCleaner } from "./scale-cleaner.ts";
 import { controlRowNames, measureControl } from "./scale-control.ts";
 import type { ScaleScale } from "./scale-lab.ts";
 import { chainRowNames, measureChain, measureSnapshots, snapshotRowNames } from "./scale-history.ts";
@@ -19,6 +20,7 @@ const groups: readonly Group[] = [
   { names: controlRowNames, measure: measureControl },
   { names: spaceRowNames, measure: measureSpace },
   { names: steadyRowNames, measure: measureSteady },
+  { names: cleanerRowNames, measure: measureCleaner },
   { names: startRowNames, measure: measureStart },
   { names: openRowNames, measure: measureOpen },
   { names: snapshotRowNames, measure: measureSnapshots },
