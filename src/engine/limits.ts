@@ -36,8 +36,8 @@ export const engineLimits = {
   /** Entries of one delta before writers wait for the fold. */
   deltaEntriesMax: 1_000_000,
   deltaHolesMax: 100_000,
-  /** A fold's output is cut into objects of about this size. */
-  mapObjectBytes: 16 * MiB,
+  /** A fold's output is cut into objects of about this size: it is in memory until it is stored. */
+  mapObjectBytes: 4 * MiB,
   pageBytesMax: 16 * KiB,
   lineageDepthMax: 10_000,
   exportsPerVdiskMax: 64,

@@ -1,0 +1,193 @@
+// The hash of a delta: from a cluster to its place, 16 bytes a slot. It grows in parts, so that no put ever waits for a whole
+// table to be copied, and what is given back goes in small pieces.
+//
+//     first bits of the hash ──► directory ──► part: open addressing by the last bits, at most 4096 slots (64 KiB)
+//
+// - A full part doubles; at its largest it splits by the next bit of the hash, and the directory doubles when it must.
+// - The hash is a permutation of the clusters: parts always split, whatever clusters a guest writes.
+// - A position says part and slot, and is good until the next change.
+
+/** Columns of a part, one after the other: what is not there is found out by the first alone. */
+const columns = { handle: 0, cluster: 1, offset: 2, crc: 3 } as const;
+const columnCount = 4;
+const slotsMin = 64;
+const slotBits = 12;
+const slotsMax = 1 << slotBits;
+
+const emptySlot = 0;
+const deletedSlot = 0xffff_fffe;
+
+interface Part {
+  readonly number: number;
+  /** Columns of so many slots each; handle 0: never used. */
+  readonly words: Uint32Array;
+  readonly slots: number;
+  /** Slots that are not empty, those of removed entries included. */
+  used: number;
+  count: number;
+  /** How many bits of the hash its entries have in common. */
+  readonly depth: number;
+}
+
+const newPart = (number: number, slots: number, depth: number): Part => ({
+  number,
+  words: new Uint32Array(slots * columnCount),
+  slots,
+  used: 0,
+  count: 0,
+  depth,
+});
+
+export class DeltaTable {
+  readonly #parts: Part[] = [newPart(0, slotsMin, 0)];
+  /** Parts by the first bits of the hash. */
+  #directory: Part[] = [this.#parts[0]!, this.#parts[0]!];
+  /** The same, as find() wants it: the words of each part alone. */
+  #words: Uint32Array[] = this.#directory.map(({ words }) => words);
+  #depth = 1;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Slots that a pass over all of them looks at. */
+  get slotCount(): number {
+    return this.#parts.reduce((sum, part) => sum + part.slots, 0);
+  }
+
+  /** Position of the cluster's entry, or -1. */
+  find(cluster: number): number {
+    const hash = mix(cluster);
+    const words = this.#words[hash >>> (32 - this.#depth)]!;
+    const mask = ((words.length / columnCount) | 0) - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const handle = words[slot]!;
+      if (handle === emptySlot) return -1;
+      if (words[mask + 1 + slot] === cluster && handle !== deletedSlot) return (this.#partOf(hash).number << slotBits) | slot;
+    }
+  }
+
+  handleAt(position: number): number {
+    return this.#word(position, columns.handle);
+  }
+
+  offsetAt(position: number): number {
+    return this.#word(position, columns.offset);
+  }
+
+  crcAt(position: number): number {
+    return this.#word(position, columns.crc);
+  }
+
+  /** Returns the handle that the cluster's entry had before, 0 for none. */
+  put(cluster: number, handle: number, offset: number, crc: number): number {
+    const hash = mix(cluster);
+    let part = this.#partOf(hash);
+    while ((part.used + 1) * 4 > part.slots * 3) {
+      this.#grow(part, hash);
+      part = this.#partOf(hash);
+    }
+    const { words, slots } = part;
+    let free = -1;
+    let slot = hash & (slots - 1);
+    for (; ; slot = (slot + 1) & (slots - 1)) {
+      const present = words[slot]!;
+      if (present === emptySlot) break;
+      if (present === deletedSlot) free = free < 0 ? slot : free;
+      else if (words[slots + slot] === cluster) {
+        setSlot(part, slot, cluster, handle, offset, crc);
+        return present;
+      }
+    }
+    if (free < 0) part.used++;
+    part.count++;
+    this.#count++;
+    setSlot(part, free < 0 ? slot : free, cluster, handle, offset, crc);
+    return 0;
+  }
+
+  removeAt(position: number): void {
+    const part = this.#parts[position >>> slotBits]!;
+    part.words[position & (slotsMax - 1)] = deletedSlot;
+    part.count--;
+    this.#count--;
+  }
+
+  /** Calls with the position and cluster of each entry, which may be removed meanwhile. */
+  each(visit: (cluster: number, position: number) => void): void {
+    for (const { number, words, slots } of [...this.#parts]) {
+      for (let slot = 0; slot < slots; slot++) {
+        const handle = words[slot]!;
+        if (handle !== emptySlot && handle !== deletedSlot) visit(words[slots + slot]!, (number << slotBits) | slot);
+      }
+    }
+  }
+
+  #word(position: number, column: number): number {
+    const { words, slots } = this.#parts[position >>> slotBits]!;
+    return words[column * slots + (position & (slotsMax - 1))]!;
+  }
+
+  #partOf(hash: number): Part {
+    return this.#directory[hash >>> (32 - this.#depth)]!;
+  }
+
+  /** Room in the part, which is the one of the hash. */
+  #grow(old: Part, hash: number): void {
+    // Mostly removed entries: as many slots do without them.
+    const slots = old.count * 2 < old.slots ? old.slots : old.slots * 2;
+    if (slots <= slotsMax) {
+      const part = newPart(old.number, slots, old.depth);
+      moveEntries(old, () => part);
+      this.#replace(old, hash, [part]);
+      return;
+    }
+    if (old.depth === this.#depth) {
+      this.#directory = this.#directory.flatMap((part) => [part, part]);
+      this.#depth++;
+    }
+    const halves = [old.number, this.#parts.length].map((number) => newPart(number, slotsMax, old.depth + 1));
+    moveEntries(old, (entry) => halves[(entry >>> (31 - old.depth)) & 1]!);
+    this.#replace(old, hash, halves);
+  }
+
+  /** Puts parts where `old` was, each into its share of the directory. */
+  #replace(old: Part, hash: number, parts: readonly Part[]): void {
+    const span = 2 ** (this.#depth - old.depth) / parts.length;
+    const start = old.depth === 0 ? 0 : (hash >>> (32 - old.depth)) * span * parts.length;
+    for (const [i, part] of parts.entries()) {
+      this.#parts[part.number] = part;
+      this.#directory.fill(part, start + i * span, start + (i + 1) * span);
+    }
+    this.#words = this.#directory.map(({ words }) => words);
+  }
+}
+
+function setSlot({ words, slots }: Part, slot: number, cluster: number, handle: number, offset: number, crc: number): void {
+  words[slot] = handle;
+  words[columns.cluster * slots + slot] = cluster;
+  words[columns.offset * slots + slot] = offset;
+  words[columns.crc * slots + slot] = crc;
+}
+
+function moveEntries({ words, slots }: Part, partFor: (hash: number) => Part): void {
+  for (let from = 0; from < slots; from++) {
+    const handle = words[from]!;
+    if (handle === emptySlot || handle === deletedSlot) continue;
+    const cluster = words[columns.cluster * slots + from]!;
+    const hash = mix(cluster);
+    const part = partFor(hash);
+    let slot = hash & (part.slots - 1);
+    while (part.words[slot] !== emptySlot) slot = (slot + 1) & (part.slots - 1);
+    setSlot(part, slot, cluster, handle, words[columns.offset * slots + from]!, words[columns.crc * slots + from]!);
+    part.used++;
+    part.count++;
+  }
+}
+
+// Neighbouring clusters must not pile up in neighbouring slots only: multiply, then fold the high bits down. Nothing is lost.
+function mix(cluster: number): number {
+  const product = Math.imul(cluster, 0x9e3779b1);
+  return (product ^ (product >>> 15)) >>> 0;
+}
