@@ -13,12 +13,14 @@ import { lengthOf, type PagePlace } from "../format/page-words.ts";
 import { engineLimits } from "../limits.ts";
 import type { MapObjectId } from "../names.ts";
 import { mapObjectName } from "../names.ts";
+import { LeafMemo } from "./leaf-memo.ts";
 import { OriginTable } from "./origins.ts";
 import { PageRing } from "./page-ring.ts";
 
 export class Pages {
   /** What the numbers in its pages mean. */
   readonly names: PageNames;
+  readonly leaves = new LeafMemo();
   readonly #backend: ObjectBackend;
   readonly #ring: PageRing;
   readonly #loads = new Map<string, Promise<Uint32Array>>();

@@ -33,9 +33,7 @@ export class Tree {
   readonly sequence: number;
   readonly #pages: Pages;
   readonly #root: PagePlace | undefined;
-  #memoIndex = -1;
-  #memoAt = holeAt;
-  #memoVersion = -1;
+  readonly #id: number;
 
   constructor(pages: Pages, lineage: Lineage, root: PageRef | undefined, sequence: number) {
     this.#pages = pages;
@@ -43,6 +41,7 @@ export class Tree {
     this.root = root;
     this.sequence = sequence;
     this.#root = root === undefined ? undefined : pages.placeOf(root);
+    this.#id = pages.leaves.newTree();
   }
 
   /** What leafInMemory() answers a position in. */
@@ -52,9 +51,10 @@ export class Tree {
 
   /** Where the leaf of clusters [leafIndex * 256, +256) is, until the next await; -1 when a page on the way is not in memory. */
   leafInMemory(leafIndex: number): number {
-    const pages = this.#pages;
-    if (leafIndex === this.#memoIndex && pages.version === this.#memoVersion) return this.#memoAt;
     if (this.#root === undefined) return holeAt;
+    const pages = this.#pages;
+    const known = pages.leaves.find(this.#id, leafIndex, pages.version);
+    if (known >= 0) return known;
     const { words } = pages;
     let at = pages.find(this.#root.origin, this.#root.number, this.#root.offset);
     for (let level = rootLevel; at >= 0 && level >= 1; level--) {
@@ -62,10 +62,7 @@ export class Tree {
       if (entry < 0) return holeAt;
       at = pages.find(words[entry]!, words[entry + 1]!, words[entry + 2]!);
     }
-    if (at < 0) return -1;
-    this.#memoIndex = leafIndex;
-    this.#memoAt = at;
-    this.#memoVersion = pages.version;
+    if (at >= 0) pages.leaves.keep(this.#id, leafIndex, pages.version, at);
     return at;
   }
 
