@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { crc32 as crc32OfZlib } from "node:zlib";
 import fc from "fast-check";
-import { crc32 } from "./crc32.ts";
+import { crc32, crc32OfPart } from "./crc32.ts";
 
 void test("CRC-32 is zlib's for every length, place in a buffer and seed", () => {
   const memory = fc.uint8Array({ maxLength: 9000 });
@@ -15,6 +15,13 @@ void test("CRC-32 is zlib's for every length, place in a buffer and seed", () =>
       assert.equal(crc32(data, seed), crc32OfZlib(data, seed));
     }),
   );
+});
+
+void test("CRC-32 of a part is that of a view of it, few bytes or many", () => {
+  const data = Buffer.from(Array.from({ length: 300 }, (_, i) => (i * 37) & 255));
+  for (const seed of [0, 1, 0xffff_ffff])
+    for (const length of [0, 1, 52, 64, 65, 200])
+      assert.equal(crc32OfPart(data, 30, 30 + length, seed), crc32OfZlib(data.subarray(30, 30 + length), seed));
 });
 
 void test("CRC-32 of a text that others print", () => {

@@ -2,7 +2,7 @@
 // Pure functions over bytes. Decoders return undefined for bytes that are not what they should be and throw
 // segment_damaged only where the caller can do nothing but give up (an unknown version).
 
-import { crc32 } from "../../common/crc32.ts";
+import { crc32, crc32OfPart } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import type { SegmentId } from "../names.ts";
@@ -147,8 +147,8 @@ export function encodeRecord(
   target.writeUInt32LE(fields.previousCrc, offset + 48);
   let at = offset + recordHeaderBytes;
   for (let i = 0; i < count; i++) at = target.writeUInt32LE(crcs[from + i]!, at);
-  let crc = crc32(target.subarray(offset, offset + 52));
-  if (count > 0) crc = crc32(target.subarray(offset + recordHeaderBytes, at), crc);
+  let crc = crc32OfPart(target, offset, offset + 52);
+  if (count > 0) crc = crc32OfPart(target, offset + recordHeaderBytes, at, crc);
   target.writeUInt32LE(crc, offset + 52);
   return crc;
 }
@@ -169,8 +169,8 @@ export function decodeRecord(bytes: Buffer, offset: number, salt: number): Recor
   const end = crcsOffset + 4 * crcCount;
   if (end > bytes.length) return undefined;
   if (bytes.readUInt32LE(offset + 40) !== crcCount * clusterBytes) return undefined;
-  let crc = crc32(bytes.subarray(offset, offset + 52));
-  if (crcCount > 0) crc = crc32(bytes.subarray(crcsOffset, end), crc);
+  let crc = crc32OfPart(bytes, offset, offset + 52);
+  if (crcCount > 0) crc = crc32OfPart(bytes, crcsOffset, end, crc);
   if (crc !== bytes.readUInt32LE(offset + 52)) return undefined;
   return {
     kind,

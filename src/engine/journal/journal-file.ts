@@ -258,6 +258,7 @@ export function checksumsOf(data: Buffer): Uint32Array {
 }
 
 function checksumInto(crcs: Uint32Array, start: number, data: Buffer): void {
+  if (data.length === clusterBytes) return void (crcs[start] = crc32(data));
   let at = start;
   for (let from = 0; from < data.length; from += clusterBytes) crcs[at++] = crc32(data.subarray(from, from + clusterBytes));
 }

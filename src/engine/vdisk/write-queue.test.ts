@@ -201,6 +201,29 @@ test("a piece in the middle of a longer unaligned write does not undo what lies 
   assert.deepEqual(target.bytes.subarray(2 * clusterBytes + 512, 4 * clusterBytes), Buffer.alloc(2 * clusterBytes - 512, 1));
 });
 
+test("what one issuer asks for in a row shares a promise, up to a batch; others have their own, so has a FUA", async () => {
+  const target = new MemoryTarget();
+  const queue = new WriteQueue(target);
+  const [one, two] = [{}, {}];
+  const write = (cluster: number, by: object, fua = false): Promise<void> =>
+    queue.write(cluster * clusterBytes, Buffer.alloc(clusterBytes, 1 + cluster), fua, by);
+  const promises = [write(0, one), write(1, one), write(2, two), write(3, one), write(4, one, true), write(5, one, true)];
+  assert.deepEqual(
+    promises.map((promise) => promises.indexOf(promise)),
+    [0, 0, 2, 3, 4, 4],
+  );
+  await Promise.all(promises);
+  assert.deepEqual(
+    target.applied.map((append) => append.firstCluster),
+    [0, 1, 2, 3, 4, 5],
+  );
+  const many = Array.from({ length: 600 }, (_, i) => write(i % 64, one));
+  assert.equal(new Set(many).size, 2);
+  await Promise.all(many);
+  assert.deepEqual(target.batchSizes, [6, 512, 88]);
+  assert.equal(queue.queuedBytes, 0);
+});
+
 test("what a cancelled issuer has queued is refused at once, without room too, and never written; others go on", async () => {
   const target = new MemoryTarget();
   const queue = new WriteQueue(target);

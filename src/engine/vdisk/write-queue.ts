@@ -31,13 +31,15 @@ export interface WriteTarget {
   readonly soon: (run: () => void) => void;
 }
 
+/** Requests that came one after the other from one issuer: they are answered together, by one promise. */
 interface Item {
-  /** Whose request it is; undefined for the queue's own. */
+  /** Whose requests they are; undefined for the queue's own. */
   readonly by: object | undefined;
   cancelled: boolean;
-  readonly appends: readonly Append[];
-  readonly bytes: number;
+  readonly appends: Append[];
+  bytes: number;
   readonly fua: boolean;
+  readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -157,15 +159,22 @@ export class WriteQueue {
     }
   }
 
-  #enqueue(appends: readonly Append[], fua: boolean, by?: object): Promise<void> {
+  #enqueue(appends: Append[], fua: boolean, by?: object): Promise<void> {
     if (by !== undefined && this.#cancelled.has(by)) return Promise.reject(revoked());
-    const bytes = appends.reduce((sum, append) => sum + (append.data?.length ?? 0), 0);
+    let bytes = 0;
+    for (const append of appends) bytes += append.data?.length ?? 0;
     if (this.#queuedBytes + bytes > engineLimits.queuedBytesMax) {
       return Promise.reject(new AndironError("overloaded", "too many bytes wait for the journal"));
     }
     this.#queuedBytes += bytes;
+    const last = this.#items.at(-1);
+    if (last?.by === by && last?.fua === fua && fits(last.appends.length + appends.length, last.bytes + bytes)) {
+      for (const append of appends) last.appends.push(append);
+      last.bytes += bytes;
+      return last.promise;
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#items.push({ by, cancelled: false, appends, bytes, fua, resolve, reject });
+    this.#items.push({ by, cancelled: false, appends, bytes, fua, promise, resolve, reject });
     if (!this.#running) {
       this.#running = true;
       this.#target.soon(() => void this.#run());
@@ -217,11 +226,7 @@ export class WriteQueue {
     let bytes = 0;
     let count = 0;
     for (const item of this.#items) {
-      if (
-        count > 0 &&
-        (records + item.appends.length > engineLimits.batchRecordsMax || bytes + item.bytes > engineLimits.batchBytesMax)
-      )
-        break;
+      if (count > 0 && !fits(records + item.appends.length, bytes + item.bytes)) break;
       records += item.appends.length;
       bytes += item.bytes;
       count++;
@@ -295,6 +300,10 @@ export class WriteQueue {
 /** Records from this size on are checksummed when they come, which is while the batch before them is being written. */
 const largeClusters = 16;
 
+/** In one batch. */
+const fits = (records: number, bytes: number): boolean =>
+  records <= engineLimits.batchRecordsMax && bytes <= engineLimits.batchBytesMax;
+
 const revoked = (): AndironError => new AndironError("export_revoked", "the export was revoked");
 
 function dataAppends(first: number, data: Buffer): Append[] {
@@ -302,7 +311,7 @@ function dataAppends(first: number, data: Buffer): Append[] {
   const count = data.length / clusterBytes;
   for (let done = 0; done < count; done += engineLimits.recordClustersMax) {
     const clusterCount = Math.min(engineLimits.recordClustersMax, count - done);
-    const part = data.subarray(done * clusterBytes, (done + clusterCount) * clusterBytes);
+    const part = clusterCount === count ? data : data.subarray(done * clusterBytes, (done + clusterCount) * clusterBytes);
     const append = { kind: recordKinds.data, firstCluster: first + done, clusterCount, data: part };
     appends.push(clusterCount < largeClusters ? append : { ...append, crcs: checksumsOf(part) });
   }
