@@ -164,16 +164,22 @@ function decorate(file: ObjectBackend, config: Config, metrics: Metrics | undefi
   return metrics === undefined ? retrying : withMeter(retrying, { clock: systemClock, meter: backendMeter(metrics) });
 }
 
-export function backendMeter(metrics: Metrics): Parameters<typeof withMeter>[1]["meter"] {
+function backendMeter(metrics: Metrics): Parameters<typeof withMeter>[1]["meter"] {
   const operations = metrics.counter("andiron_backend_operations_total");
   const moved = metrics.counter("andiron_backend_bytes_total");
   const times = metrics.histogram("andiron_backend_operation_seconds");
+  const reads = { count: operations.tally({ verb: "read", result: "ok" }), bytes: moved.tally({ verb: "read" }) };
   return {
     operationStarted: () => undefined,
     operationEnded({ verb, durationMs, bytes, errorCode }) {
+      times.observe({ verb }, durationMs / 1000);
+      if (verb === "read" && errorCode === undefined) {
+        reads.count.add();
+        reads.bytes.add(bytes);
+        return;
+      }
       operations.add({ verb, result: errorCode ?? "ok" });
       moved.add({ verb }, bytes);
-      times.observe({ verb }, durationMs / 1000);
     },
   };
 }

@@ -1,10 +1,9 @@
 // Ties what the NBD server counts to the rows of the metric table.
 
-import type { Metrics } from "../common/metrics.ts";
+import type { Metrics, Tally } from "../common/metrics.ts";
 import { command, errno } from "../nbd/constants.ts";
 import type { NbdMetrics } from "../nbd/observer.ts";
 
-const commandNames = namesOf(command);
 const errnoNames = namesOf(errno);
 
 export function nbdMetrics(metrics: Metrics): NbdMetrics {
@@ -12,14 +11,21 @@ export function nbdMetrics(metrics: Metrics): NbdMetrics {
   const bytes = metrics.counter("andiron_nbd_bytes_total");
   const connections = metrics.counter("andiron_nbd_connections_total");
   const refused = metrics.counter("andiron_nbd_refused_total");
+  const talliesOf = (name: string): { readonly name: string; readonly requests: Tally; readonly bytes: Tally } => ({
+    ...{ name, requests: requests.tally({ command: name, result: "ok" }), bytes: bytes.tally({ command: name }) },
+  });
+  /** By the command's number. */
+  const done = Object.fromEntries(Object.entries(command).map(([name, number]) => [number, talliesOf(name)]));
+  const unknown = talliesOf("unknown");
   return {
     connected: () => connections.add({}),
     disconnected: () => undefined,
     refused: (reason) => refused.add({ reason }),
     replied(number, lengthBytes, error) {
-      const name = commandNames.get(number) ?? "unknown";
-      requests.add({ command: name, result: error === 0 ? "ok" : (errnoNames.get(error) ?? "other") });
-      bytes.add({ command: name }, lengthBytes);
+      const tallies = done[number] ?? unknown;
+      if (error === 0) tallies.requests.add();
+      else requests.add({ command: tallies.name, result: errnoNames.get(error) ?? "other" });
+      tallies.bytes.add(lengthBytes);
     },
   };
 }

@@ -16,6 +16,22 @@ test("a counter counts by label, through every handle on it", async () => {
   assert.match(text, /^# TYPE andiron_log_lines_total counter$/m);
 });
 
+test("what a tally counts is in the next scrape, once, with what the counter counts itself", async () => {
+  const metrics = new Metrics();
+  const counter = metrics.counter("andiron_log_lines_total");
+  const tallies = [counter.tally({ level: "ERROR" }), counter.tally({ level: "ERROR" }), counter.tally({ level: "INFO" })];
+  tallies[0]!.add();
+  tallies[1]!.add(5);
+  counter.add({ level: "ERROR" });
+  for (let scrape = 0; scrape < 2; scrape++) {
+    const text = await metrics.render();
+    assert.match(text, /^andiron_log_lines_total\{level="ERROR"\} 7$/m);
+    assert.doesNotMatch(text, /INFO/);
+  }
+  tallies[0]!.add();
+  assert.match(await metrics.render(), /^andiron_log_lines_total\{level="ERROR"\} 8$/m);
+});
+
 test("a gauge that is read on demand shows its value at the time of the scrape", async () => {
   const metrics = new Metrics();
   let value = 1;

@@ -16,6 +16,23 @@ export type LabelsOf<Row extends CounterRow> = Readonly<Record<Row["labels"][num
 
 export interface CounterHandle<Row extends CounterRow> {
   add(labels: LabelsOf<Row>, count?: number): void;
+  /** For what is counted with each request: adds to the same row, and costs an addition. Make it once. */
+  tally(labels: LabelsOf<Row>): Tally;
+}
+
+/** One row of a counter. What was added is handed on when the metrics are read. */
+export class Tally {
+  #count = 0;
+
+  add(count = 1): void {
+    this.#count += count;
+  }
+
+  take(): number {
+    const count = this.#count;
+    this.#count = 0;
+    return count;
+  }
 }
 
 export interface GaugeHandle<Row extends CounterRow> {
@@ -39,7 +56,15 @@ export class Metrics {
     const counter = obtain(this.#counters, name, () => {
       return new Counter({ name, help, labelNames: [...labels], registers: [this.#registry] });
     });
-    return { add: (values, count = 1) => counter.inc(values, count) };
+    const tally = (values: LabelsOf<(typeof counterTable)[Name]>): Tally => {
+      const made = new Tally();
+      this.#readers.push(() => {
+        const count = made.take();
+        if (count > 0) counter.inc(values, count);
+      });
+      return made;
+    };
+    return { add: (values, count = 1) => counter.inc(values, count), tally };
   }
 
   gauge<Name extends GaugeName>(name: Name): GaugeHandle<(typeof gaugeTable)[Name]> {

@@ -8,7 +8,8 @@ import { clusterBytes } from "./limits.ts";
 
 export class SpanBuffers {
   readonly #keptBytesMax: number;
-  readonly #free = new Map<number, Buffer[]>();
+  /** By the power of two. */
+  readonly #free: Buffer[][] = Array.from({ length: 32 }, () => []);
   #keptBytes = 0;
 
   constructor(keptBytesMax: number) {
@@ -21,18 +22,19 @@ export class SpanBuffers {
 
   /** At least so many bytes, of any content. */
   take(lengthBytes: number): Buffer {
-    const classBytes = Math.max(clusterBytes, 2 ** Math.ceil(Math.log2(lengthBytes)));
-    const kept = this.#free.get(classBytes)?.pop();
-    if (kept === undefined) return Buffer.allocUnsafeSlow(classBytes);
-    this.#keptBytes -= classBytes;
+    const power = powerOf(Math.max(clusterBytes, lengthBytes));
+    const kept = this.#free[power]!.pop();
+    if (kept === undefined) return Buffer.allocUnsafeSlow(2 ** power);
+    this.#keptBytes -= kept.length;
     return kept;
   }
 
   give(buffer: Buffer): void {
     if (this.#keptBytes + buffer.length > this.#keptBytesMax) return;
     this.#keptBytes += buffer.length;
-    const free = this.#free.get(buffer.length);
-    if (free === undefined) this.#free.set(buffer.length, [buffer]);
-    else free.push(buffer);
+    this.#free[powerOf(buffer.length)]!.push(buffer);
   }
 }
+
+/** Of the least power of two that is as much. */
+const powerOf = (bytes: number): number => 32 - Math.clz32(bytes - 1);

@@ -23,6 +23,9 @@ export interface ReplySocket {
   write(bytes: Buffer, written?: () => void): boolean;
 }
 
+/** Replies up to this are copied rather than sent from where they lie, if they come late. */
+const copiedBytesMax = 8 * 1024;
+
 interface Batch {
   readonly slabs: readonly Slab[];
   requests: number;
@@ -127,10 +130,21 @@ export class ReplyQueue {
     this.#scheduleFlush();
   }
 
-  /** As push(), for what a thread has read: sent together with what others have read by now. */
+  /**
+   * As push(), for what a thread has read: sent together with what others have read by now. A small one is copied behind them:
+   * to send one piece more costs more.
+   */
   pushLate(slab: Slab, start: number, end: number): void {
     if (this.#disposed) return slab.release();
-    this.#addPart(slab, start, end);
+    const count = end - start;
+    if (count > copiedBytesMax) this.#addPart(slab, start, end);
+    else {
+      const at = this.begin(count);
+      slab.buffer.copy(this.#slab.buffer, at, start, end);
+      this.#fill += count;
+      this.#unsentBytes += count;
+      slab.release();
+    }
     this.#scheduleLateFlush();
   }
 
