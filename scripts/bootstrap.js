@@ -1,5 +1,5 @@
 // Runs a TypeScript program of this repository on the Node it is written for, installing first when that is needed.
-// Behind `npm start`, `npm test` and every other script:   node scripts/bootstrap.js PROGRAM.ts [ARGUMENT...]
+// Behind `npm start`, `npm test` and every other script:   node scripts/bootstrap.js [--NODE-OPTION...] PROGRAM.ts [ARGUMENT...]
 //
 // - Plain JavaScript for Node 18 and later: it runs before anything is installed.
 // - Installs only when package-lock.json (or the platform) is not the one that the stamp in node_modules names; the
@@ -24,12 +24,13 @@ main(process.argv.slice(2));
 
 function main(argv) {
   if (argv[0] === "--install") return install();
-  const program = argv[0];
-  if (program === undefined) fail("usage: node scripts/bootstrap.js PROGRAM.ts [ARGUMENT...]");
+  const at = argv.findIndex((word) => !word.startsWith("--"));
+  const program = argv[at];
+  if (program === undefined) fail("usage: node scripts/bootstrap.js [--NODE-OPTION...] PROGRAM.ts [ARGUMENT...]");
   if (readStamp() !== wantedStamp()) installLocked();
   const node = findNode();
   if (!existsSync(join(root, program))) fail(`${program} does not exist in this checkout`);
-  run(node, [join(root, program), ...argv.slice(1)]);
+  run(node, [...argv.slice(0, at), join(root, program), ...argv.slice(at + 1)]);
 }
 
 /** What the stamp says after a complete install of this lock file on this platform. */

@@ -23,7 +23,7 @@ const makeCheckout = (npmExitCode = 0): string => {
   writeFileSync(join(root, "package-lock.json"), "{}");
   writeFileSync(
     join(root, "show.ts"),
-    "const shown: string[] = process.argv.slice(2); console.log(shown.join('|')); process.exit(7);",
+    "const shown: string[] = [...process.execArgv, ...process.argv.slice(2)]; console.log(shown.join('|')); process.exit(7);",
   );
   writeFileSync(
     join(root, "wait.ts"),
@@ -45,6 +45,10 @@ const callsOf = (root: string): number => {
   const path = join(root, "calls");
   return existsSync(path) ? readFileSync(path, "utf8").trim().split("\n").length : 0;
 };
+
+test("options before the program are Node's", () => {
+  assert.equal(boot(makeCheckout(), "--max-semi-space-size=8", "show.ts", "--a").stdout, "--max-semi-space-size=8|--a\n");
+});
 
 test("it installs once, passes arguments and exit code through, and installs again when the lock file changes", () => {
   const root = makeCheckout();

@@ -4,7 +4,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -25,6 +25,10 @@ export interface Endpoints {
 }
 
 const checkout = resolve(import.meta.dirname, "../..");
+const startScript = (JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as { scripts: { start: string } }).scripts
+  .start;
+/** Those of `npm start`. */
+const nodeOptions = startScript.split(" ").filter((word) => word.startsWith("--"));
 const baseConfig: ConfigGroups = {
   DEFAULT: { osapi_volume_listen_port: 0, quota_volumes: -1, quota_snapshots: -1, quota_gigabytes: -1 },
   nbd: { port: 0 },
@@ -74,7 +78,7 @@ export class AndironProcess {
     const log = openSync(join(this.folder, "andiron.log"), "a");
     const args = [join(checkout, "src/bin/andiron.ts"), "--config-file", this.configFile];
     // The service must not outlive a test that was killed itself.
-    const dyingWithUs = ["--pdeathsig", "KILL", process.execPath, ...args];
+    const dyingWithUs = ["--pdeathsig", "KILL", process.execPath, ...nodeOptions, ...args];
     this.#child = spawn("setpriv", dyingWithUs, { cwd: this.folder, stdio: ["ignore", log, log] });
     closeSync(log);
     await once(this.#child, "spawn");
