@@ -47,7 +47,8 @@ export class ReplyQueue {
   readonly #slabBytes: number;
   readonly #unsentBytesMax: number;
   readonly #onSent: (requests: number, bytes: number) => void;
-  #slab: Slab;
+  /** None while nothing is under way: many connections that are idle share what few take. */
+  #slab: Slab | undefined;
   #runStart = 0;
   #fill = 0;
   #parts: Buffer[] = [];
@@ -68,12 +69,11 @@ export class ReplyQueue {
     this.#slabBytes = options.slabBytes;
     this.#unsentBytesMax = options.unsentBytesMax;
     this.#onSent = options.onSent;
-    this.#slab = options.pool.take(options.slabBytes);
   }
 
   /** The buffer that begin() speaks of. */
   get buffer(): Buffer {
-    return this.#slab.buffer;
+    return this.#begun.buffer;
   }
 
   get disposed(): boolean {
@@ -94,13 +94,13 @@ export class ReplyQueue {
   begin(count: number): number {
     assert(count <= this.#slabBytes, "a reply does not fit a slab");
     if (this.#disposed) return this.#beginUnsent(count);
-    if (this.#slab.users === 1 && this.#runStart === this.#fill) {
+    if (this.#slab?.users === 1 && this.#runStart === this.#fill) {
       this.#runStart = 0;
       this.#fill = 0;
     }
-    if (this.#fill + count > this.#slabBytes) {
+    if (this.#slab === undefined || this.#fill + count > this.#slabBytes) {
       this.#sealRun();
-      this.#slab.release();
+      this.#slab?.release();
       this.#slab = this.#pool.take(this.#slabBytes);
       this.#runStart = 0;
       this.#fill = 0;
@@ -120,7 +120,7 @@ export class ReplyQueue {
     this.#sealRun();
     this.#fill += count;
     this.#runStart = this.#fill;
-    return this.#slab.hold();
+    return this.#begun.hold();
   }
 
   /** The bytes `start` to `end` of `slab` are the next to be sent; the caller's hold passes to the queue. */
@@ -140,7 +140,7 @@ export class ReplyQueue {
     if (count > copiedBytesMax) this.#addPart(slab, start, end);
     else {
       const at = this.begin(count);
-      slab.buffer.copy(this.#slab.buffer, at, start, end);
+      slab.buffer.copy(this.buffer, at, start, end);
       this.#fill += count;
       this.#unsentBytes += count;
       slab.release();
@@ -151,7 +151,7 @@ export class ReplyQueue {
   /** A small message that lies somewhere else; it is copied. */
   append(message: Buffer): void {
     const at = this.begin(message.length);
-    message.copy(this.#slab.buffer, at);
+    message.copy(this.buffer, at);
     this.commit(message.length);
   }
 
@@ -166,7 +166,7 @@ export class ReplyQueue {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#slab.release();
+    this.#slab?.release();
     for (const slab of this.#partSlabs) slab.release();
     for (const batch of this.#sending) for (const slab of batch.slabs) slab.release();
     this.#parts = [];
@@ -175,6 +175,12 @@ export class ReplyQueue {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const run of waiting) run();
+  }
+
+  /** The slab of the last begin(), until all has been sent. */
+  get #begun(): Slab {
+    assert(this.#slab !== undefined, "nothing was begun");
+    return this.#slab;
   }
 
   /** A late answer: the slabs belong to others now, so it is written to a place of its own and forgotten. */
@@ -194,8 +200,8 @@ export class ReplyQueue {
 
   #sealRun(): void {
     if (this.#runStart === this.#fill) return;
-    this.#parts.push(this.#slab.buffer.subarray(this.#runStart, this.#fill));
-    this.#partSlabs.push(this.#slab.hold());
+    this.#parts.push(this.buffer.subarray(this.#runStart, this.#fill));
+    this.#partSlabs.push(this.#begun.hold());
     this.#runStart = this.#fill;
   }
 
@@ -255,6 +261,10 @@ export class ReplyQueue {
     assert(batch !== undefined, "a write ended that was never begun");
     for (const slab of batch.slabs) slab.release();
     this.#unsentBytes -= batch.sentBytes;
+    if (this.#sending.length === 0 && this.#slab?.users === 1 && this.#runStart === this.#fill) {
+      this.#slab.release();
+      this.#slab = undefined;
+    }
     this.#onSent(batch.requests, batch.bytes);
     while (this.#socket.writable && this.#unsentBytes < this.#unsentBytesMax && this.#waiting.length > 0)
       this.#waiting.shift()!();
