@@ -21,6 +21,7 @@ import { segmentObjectName } from "./names.ts";
 export interface SegmentIndex {
   readonly header: SegmentHeader;
   readonly footer: SegmentFooter;
+  /** Made anew for each who asks; throws segment_damaged when they are none. */
   readonly entries: readonly IndexEntry[];
   /** The same as they are on disk: to be kept, where many are. */
   readonly encoded: EncodedIndex;
@@ -254,7 +255,15 @@ export async function readIndex(
   await read(footer.indexOffset, index);
   if (crc32(index) !== footer.indexCrc) throw new AndironError("segment_damaged", `the index of ${name} has a wrong checksum`);
   const encoded: EncodedIndex = { bytes: index, entryCount: footer.entryCount, firstSequence: header.firstSequence };
-  return { header, footer, entries: entriesOf(encoded), encoded, generation };
+  return {
+    header,
+    footer,
+    get entries() {
+      return entriesOf(encoded);
+    },
+    encoded,
+    generation,
+  };
 }
 
 const missing = (segment: SegmentId, generation: number, cause: unknown): AndironError =>

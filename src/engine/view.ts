@@ -8,8 +8,8 @@
 import { AndironError } from "../common/errors.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Lineage } from "./format/page.ts";
-import type { IndexEntry } from "./format/segment.ts";
-import { recordKinds } from "./format/segment.ts";
+import type { EncodedIndex } from "./format/segment.ts";
+import { clusterCrcAt, eachEntry, originalOffsetAt, recordKinds } from "./format/segment.ts";
 import { clusterBytes, engineLimits } from "./limits.ts";
 import { Delta } from "./map/delta.ts";
 import type { Pages } from "./map/pages.ts";
@@ -29,7 +29,7 @@ export interface OpenedView {
 
 /** A segment as its index says; sequences include marks. */
 export interface SegmentEntries {
-  readonly entries: readonly IndexEntry[];
+  readonly index: EncodedIndex;
   readonly firstSequence: number;
   readonly lastSequence: number;
 }
@@ -118,7 +118,7 @@ async function replay(sources: ViewSources, request: Replay): Promise<void> {
       if (found === undefined) break;
       if (found.firstSequence !== sequence + 1) throw gap(segment, sequence);
       const end = Math.min(request.cut, epoch.lastSequence ?? request.cut);
-      applyEntries(request.delta, found.entries, sources.segments.handleOf(segment), end);
+      applyIndex(request.delta, found.index, sources.segments.handleOf(segment), end);
       sequence = Math.min(found.lastSequence, end);
     }
   }
@@ -149,24 +149,25 @@ async function segmentEntries(sources: ViewSources, segment: SegmentId, open: bo
 async function uploadedEntries(sources: ViewSources, segment: SegmentId): Promise<SegmentEntries | undefined> {
   const index = await sources.segments.loadIndex(segment);
   if (index === undefined) return undefined;
-  return { entries: index.entries, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
+  return { index: index.encoded, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
 }
 
-/** Brings entries of one segment, in order, into a delta; those beyond `cut` are left out. */
-export function applyEntries(delta: Delta, entries: readonly IndexEntry[], handle: number, cut: number): void {
+/** Brings the entries of one segment, in order, into a delta; those beyond `cut` are left out. */
+export function applyIndex(delta: Delta, index: EncodedIndex, handle: number, cut: number): void {
+  const { bytes } = index;
   let previous = 0;
-  for (const entry of entries) {
-    if (entry.sequence > cut) return;
-    if (entry.sequence < previous) throw new AndironError("segment_damaged", "the index of a segment is not in order");
-    previous = entry.sequence;
-    if (entry.kind === recordKinds.zero) {
-      delta.zero(entry.firstCluster, entry.clusterCount);
-      continue;
+  eachEntry(index, (kind, sequence, firstCluster, clusterCount, at) => {
+    if (sequence > cut) return;
+    if (sequence < previous) throw new AndironError("segment_damaged", "the index of a segment is not in order");
+    previous = sequence;
+    if (kind === recordKinds.zero) {
+      delta.zero(firstCluster, clusterCount);
+      return;
     }
-    for (let i = 0; i < entry.clusterCount; i++) {
-      delta.put(entry.firstCluster + i, handle, entry.originalOffset + i * clusterBytes, entry.clusterCrcs[i]!);
-    }
-  }
+    const offset = originalOffsetAt(bytes, at);
+    for (let i = 0; i < clusterCount; i++)
+      delta.put(firstCluster + i, handle, offset + i * clusterBytes, clusterCrcAt(bytes, at, i));
+  });
 }
 
 const gap = (segment: SegmentId, sequence: number): AndironError =>

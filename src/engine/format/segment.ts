@@ -209,13 +209,28 @@ export interface EncodedIndex {
   readonly firstSequence: number;
 }
 
-/** Throws as decodeIndex does. */
+/** Throws as eachEntry() does. */
 export const entriesOf = ({ bytes, entryCount, firstSequence }: EncodedIndex): IndexEntry[] =>
   decodeIndex(bytes, entryCount, firstSequence);
 
-/** Throws segment_damaged when the bytes are not an index of `entryCount` entries. */
 export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: number): IndexEntry[] {
   const entries: IndexEntry[] = [];
+  eachEntry({ bytes, entryCount, firstSequence }, (kind, sequence, firstCluster, clusterCount, at) => {
+    const clusterCrcs = kind === recordKinds.data ? readCrcs(bytes, at + indexEntryBytes, clusterCount) : noCrcs;
+    const [originalOffset, presentOffset] = [originalOffsetAt(bytes, at), bytes.readUInt32LE(at + 24)];
+    entries.push({ kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs });
+  });
+  return entries;
+}
+
+export const originalOffsetAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + 20);
+/** Of the data entry that begins at `at`, the checksum of its cluster `i`. */
+export const clusterCrcAt = (bytes: Buffer, at: number, i: number): number => bytes.readUInt32LE(at + indexEntryBytes + 4 * i);
+
+type EntryVisitor = (kind: RecordKind, sequence: number, firstCluster: number, clusterCount: number, at: number) => void;
+
+/** Visits each entry, which begins at `at`, without making objects. Throws segment_damaged when the bytes are no such index. */
+export function eachEntry({ bytes, entryCount, firstSequence }: EncodedIndex, visit: EntryVisitor): void {
   let at = 0;
   for (let i = 0; i < entryCount; i++) {
     if (at + indexEntryBytes > bytes.length)
@@ -224,22 +239,12 @@ export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: nu
     const kind = bytes.readUInt32LE(at + 12);
     if (kind !== recordKinds.data && kind !== recordKinds.zero)
       throw new AndironError("segment_damaged", `index entry of kind ${kind}`);
-    const crcCount = kind === recordKinds.data ? clusterCount : 0;
-    if (at + indexEntryBytes + 4 * crcCount > bytes.length)
-      throw new AndironError("segment_damaged", "segment index ends inside an entry");
-    entries.push({
-      kind,
-      sequence: firstSequence + bytes.readUInt32LE(at),
-      firstCluster: bytes.readUInt32LE(at + 4),
-      clusterCount,
-      originalOffset: bytes.readUInt32LE(at + 20),
-      presentOffset: bytes.readUInt32LE(at + 24),
-      clusterCrcs: crcCount === 0 ? noCrcs : readCrcs(bytes, at + indexEntryBytes, crcCount),
-    });
-    at += indexEntryBytes + 4 * crcCount;
+    const end = at + indexEntryBytes + (kind === recordKinds.data ? 4 * clusterCount : 0);
+    if (end > bytes.length) throw new AndironError("segment_damaged", "segment index ends inside an entry");
+    visit(kind, firstSequence + bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), clusterCount, at);
+    at = end;
   }
   if (at !== bytes.length) throw new AndironError("segment_damaged", "segment index is longer than its footer says");
-  return entries;
 }
 
 export function encodeFooter(footer: SegmentFooter): Buffer {

@@ -9,7 +9,7 @@
 
 import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
-import type { IndexEntry, RecordKind } from "../format/segment.ts";
+import type { EncodedIndex, RecordKind } from "../format/segment.ts";
 import { IndexWriter } from "../format/index-writer.ts";
 import { encodeFooter, encodeHeader, encodeRecord, recordKinds, recordPrefixBytes } from "../format/segment.ts";
 import { clusterBytes, KiB, MiB } from "../limits.ts";
@@ -90,9 +90,9 @@ export class JournalFile {
     return this.#index.dataClusters;
   }
 
-  /** Data and zero records so far, in order, made anew for each who asks. */
-  get entries(): readonly IndexEntry[] {
-    return this.#index.entries();
+  /** Data and zero records so far, in order. */
+  get index(): EncodedIndex {
+    return this.#index.encoded();
   }
 
   get isEmpty(): boolean {

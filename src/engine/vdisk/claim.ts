@@ -13,7 +13,6 @@ import { atomically } from "../../registry/atomic.ts";
 import type { PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
 import type { EncodedIndex } from "../format/segment.ts";
-import { entriesOf } from "../format/segment.ts";
 import type { RecoveredSegment } from "../journal/recovery.ts";
 import { recoverEpoch } from "../journal/recovery.ts";
 import { systemCodeOf } from "../local-disk.ts";
@@ -25,7 +24,7 @@ import { journalFileName, parseJournalFileName } from "../names.ts";
 import type { EpochRecord, LogPosition, LogRecord, RelocationRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
 import { readIndex } from "../segments.ts";
-import { applyEntries, openBase, readEpochs } from "../view.ts";
+import { applyIndex, openBase, readEpochs } from "../view.ts";
 import type { LocalSegment } from "./local-segments.ts";
 
 export interface ClaimedLog {
@@ -149,7 +148,7 @@ class LogRecovery {
       );
     }
     this.#follow(segment, index.header.firstSequence);
-    applyEntries(this.#delta, index.entries, this.#context.segments.handleOf(segment), index.footer.lastSequence);
+    applyIndex(this.#delta, index.encoded, this.#context.segments.handleOf(segment), index.footer.lastSequence);
     this.sequence = index.footer.lastSequence;
   }
 
@@ -235,9 +234,7 @@ class LogRecovery {
       generation,
       file,
       bytes,
-      get entries() {
-        return entriesOf(index);
-      },
+      index,
       firstSequence: index.firstSequence,
       lastSequence,
     };
@@ -247,7 +244,7 @@ class LogRecovery {
     this.#follow(local.segment, local.firstSequence);
     this.#context.segments.setLocal(local.handle, local.file);
     if (local.generation > 0) this.#context.segments.setGeneration(local.segment, local.generation);
-    applyEntries(this.#delta, local.entries, local.handle, local.lastSequence);
+    applyIndex(this.#delta, local.index, local.handle, local.lastSequence);
     this.sequence = local.lastSequence;
     this.locals.push(local);
   }

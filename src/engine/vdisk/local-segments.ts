@@ -8,7 +8,7 @@
 
 import { AndironError } from "../../common/errors.ts";
 import type { PoolContext } from "../engine-context.ts";
-import type { IndexEntry } from "../format/segment.ts";
+import type { EncodedIndex } from "../format/segment.ts";
 import type { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 import { segmentObjectName } from "../names.ts";
@@ -22,7 +22,7 @@ export interface LocalSegment {
   readonly generation: number;
   readonly file: LocalFile;
   readonly bytes: number;
-  readonly entries: readonly IndexEntry[];
+  readonly index: EncodedIndex;
   readonly firstSequence: number;
   readonly lastSequence: number;
 }

@@ -276,9 +276,7 @@ export class OpenLog {
       bytes: length,
       firstSequence,
       lastSequence,
-      get entries() {
-        return file.entries;
-      },
+      index: file.index,
     });
     this.checkpointer.wrote();
   }
