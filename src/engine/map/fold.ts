@@ -58,8 +58,9 @@ export async function fold(options: FoldOptions): Promise<FoldResult> {
 
 /** Pages are encoded into buffers of this size. */
 const partBytes = 256 * KiB;
-/** Pages in one turn of the event loop: less than a millisecond's work. */
-const pagesPerTurn = 64;
+/** In one turn of the event loop, a page counting as so many of the delta's entries: a small part of a millisecond's work. */
+const entriesPerTurn = 2048;
+const entriesOfPage = 32;
 
 class Folder {
   /** Those of the delta, ascending. */
@@ -68,7 +69,8 @@ class Folder {
   readonly #writer: MapWriter;
   /** The page of each level that is being made. */
   readonly #drafts = Array.from({ length: mapLevels }, (_, level) => new PageDraft(level));
-  #pages = 0;
+  /** Of this turn. */
+  #entries = 0;
 
   constructor(options: FoldOptions, writer: MapWriter, clusters: Uint32Array) {
     this.#options = options;
@@ -112,7 +114,7 @@ class Folder {
       else draft.setChild(index, child);
       at = end;
     }
-    return this.#write(draft);
+    return this.#write(draft, 0);
   }
 
   async #foldLeaf(start: number, old: PagePlace | undefined, from: number, to: number): Promise<PagePlace | undefined> {
@@ -133,11 +135,15 @@ class Folder {
       if (handle === zeroHandle) draft.clear(index);
       else draft.setCluster(index, handle, delta.offsetAt(slot), delta.crcAt(slot));
     }
-    return this.#write(draft);
+    return this.#write(draft, to - from);
   }
 
-  async #write(draft: PageDraft): Promise<PagePlace | undefined> {
-    if (++this.#pages % pagesPerTurn === 0) await nextTurn();
+  async #write(draft: PageDraft, entries: number): Promise<PagePlace | undefined> {
+    this.#entries += entriesOfPage + entries;
+    if (this.#entries >= entriesPerTurn) {
+      this.#entries = 0;
+      await nextTurn();
+    }
     const page = draft.pack();
     return page === undefined ? undefined : this.#writer.add(page);
   }
