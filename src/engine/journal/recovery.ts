@@ -62,6 +62,8 @@ export interface RecoverOptions {
 }
 
 const poisonMarker = "poisoned";
+/** Files that are looked at together: each waits for the disk, and for a thread. */
+const filesAtOnce = 8;
 
 /** Remembers across a restart that a sync failed. Best effort: the disk may be dying. */
 export async function markPoisoned(disk: LocalDisk, directory: string, log: string): Promise<void> {
@@ -98,6 +100,7 @@ async function recoverFiles(options: RecoverOptions): Promise<RecoveredEpoch> {
     .sort((a, b) => a - b);
   const walk = new EpochWalk(options, numbers);
   await walk.readHeaders();
+  if (!copyAll) await walk.readFlushed();
   for (const number of numbers) await walk.take(number, copyAll);
   walk.finish();
   await walk.carryOut();
@@ -119,6 +122,8 @@ class EpochWalk {
   readonly #syncs: Promise<void>[] = [];
   /** Of files that have a whole one, by number. */
   readonly #headers = new Map<number, SegmentHeader>();
+  /** Files that are sealed, and all of whose records were on disk as a later one says, by number. */
+  readonly #flushed = new Map<number, ScannedFile>();
   #expected: number;
   #sequence: number;
   /** Set behind the first file that nothing follows: nothing after it counts. */
@@ -132,20 +137,28 @@ class EpochWalk {
     this.#sequence = options.sequence;
   }
 
-  async readHeaders(): Promise<void> {
-    for (const number of this.#numbers) {
+  readHeaders(): Promise<void> {
+    return severalAtOnce(this.#numbers, async (number) => {
       const file = this.#options.disk.open(this.#pathOf(number), "existing");
       const head = Buffer.alloc(headerBytes);
       await file.read(0, head).finally(() => void file.close());
       const header = decodeHeader(head);
       if (header !== undefined) this.#headers.set(number, header);
-    }
+    });
+  }
+
+  /** Looks at the files of which a later one says that they were flushed. */
+  readFlushed(): Promise<void> {
+    return severalAtOnce(this.#numbers, async (number) => {
+      const flushed = await this.#flushedFile(number);
+      if (flushed !== undefined) this.#flushed.set(number, flushed);
+    });
   }
 
   async take(number: number, copyAll: boolean): Promise<void> {
     const segment: SegmentId = this.#segment(number);
     const path = this.#pathOf(number);
-    const { scanned, isEmpty } = await this.#look(number, copyAll);
+    const { scanned, isEmpty } = await this.#look(number);
     // Behind its last file too, which an earlier recovery may have made of a torn one.
     this.#ended ||= this.#final;
     if (scanned.flushedEvidence > this.#sequence && (this.#ended || number !== this.#expected)) {
@@ -187,8 +200,8 @@ class EpochWalk {
     return scanned.header !== undefined && this.#headers.get(number)?.firstSequence === scanned.lastSequence + 1;
   }
 
-  async #look(number: number, copyAll: boolean): Promise<{ readonly scanned: ScannedFile; readonly isEmpty: boolean }> {
-    const sealed = copyAll ? undefined : await this.#flushedFile(number);
+  async #look(number: number): Promise<{ readonly scanned: ScannedFile; readonly isEmpty: boolean }> {
+    const sealed = this.#flushed.get(number);
     if (sealed !== undefined) return { scanned: sealed, isEmpty: false };
     const bytes = await readWhole(this.#options.disk, this.#pathOf(number));
     return { scanned: scanJournal(bytes), isEmpty: bytes.length === 0 };
@@ -280,6 +293,14 @@ class EpochWalk {
       hint: "the log is left as it is: restore the journal directory",
     });
   }
+}
+
+async function severalAtOnce(numbers: readonly number[], look: (number: number) => Promise<void>): Promise<void> {
+  const left = numbers.values();
+  const one = async (): Promise<void> => {
+    for (const number of left) await look(number);
+  };
+  await Promise.all(Array.from({ length: filesAtOnce }, one));
 }
 
 /** The same records at the same offsets under a new header of the next generation, with an index and a footer. */
