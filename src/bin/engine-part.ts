@@ -1,7 +1,7 @@
 // The engine's side of a process: backends with their decorators, the storage router, the NBD server in front of it.
 
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { systemClock } from "../common/clock.ts";
 import type { BackendValues, Config } from "../common/config.ts";
 import { AndironError } from "../common/errors.ts";
@@ -9,6 +9,7 @@ import type { Logger } from "../common/log.ts";
 import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
+import { systemCodeOf } from "../common/system-errors.ts";
 import type { ObjectBackend } from "../engine/backend/backend.ts";
 import { withReadCache } from "../engine/backend/read-cache.ts";
 import { BlockStore, storeBlockBytes } from "../engine/cache/block-store.ts";
@@ -26,7 +27,7 @@ import { atomically } from "../registry/atomic.ts";
 import type { Registry } from "../registry/registry.ts";
 import { nbdMetrics } from "./nbd-metrics.ts";
 import { readPemFile } from "./pem-files.ts";
-import { threadsOfBackend } from "./thread-pool.ts";
+import { operationsOfBackend } from "./thread-pool.ts";
 
 export interface EnginePartOptions {
   readonly config: Config;
@@ -53,11 +54,13 @@ export async function openBackends(
   store?: BlockStore,
 ): Promise<Map<string, ObjectBackend>> {
   const backends = new Map<string, ObjectBackend>();
+  const journalDevice = await deviceOf(config.engine.journal_path);
   for (const [name, values] of config.backends) {
     const key = keys.pool(name);
     const isNew = (await registry.get(key)) === undefined;
     if (isNew) await makeDirectory(name, values);
-    const concurrentOperationsMax = threadsOfBackend(config.backends.size);
+    const isBesideJournal = journalDevice !== undefined && (await deviceOf(values.file_path)) === journalDevice;
+    const concurrentOperationsMax = operationsOfBackend(config.backends.size, isBesideJournal);
     const file = await openFileBackend({ root: values.file_path, isNew, concurrentOperationsMax });
     const decorated = decorate(file, config, metrics);
     backends.set(name, store === undefined ? decorated : withReadCache(decorated, { store, pool: name }));
@@ -143,6 +146,15 @@ async function openStore({ engine }: Config, log: Logger): Promise<BlockStore | 
     return await BlockStore.open({ disk: nodeDisk, path: join(directory, "blocks"), bytesMax: bytes, failed });
   } catch (cause) {
     throw new AndironError("config_invalid", `cannot make the read cache in ${directory} of [engine] read_cache_path`, { cause });
+  }
+}
+
+/** The file system that a path is on, or will be; undefined when that can't be told. */
+async function deviceOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).dev;
+  } catch (error) {
+    return systemCodeOf(error) === "ENOENT" && dirname(path) !== path ? deviceOf(dirname(path)) : undefined;
   }
 }
 
