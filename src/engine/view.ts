@@ -154,9 +154,8 @@ async function uploadedEntries(sources: ViewSources, segment: SegmentId): Promis
 
 /** Brings the entries of one segment, in order, into a delta; those beyond `cut` are left out. */
 export function applyIndex(delta: Delta, index: EncodedIndex, handle: number, cut: number): void {
-  const { bytes } = index;
   let previous = 0;
-  eachEntry(index, (kind, sequence, firstCluster, clusterCount, at) => {
+  eachEntry(index, (kind, sequence, firstCluster, clusterCount, words, at) => {
     if (sequence > cut) return;
     if (sequence < previous) throw new AndironError("segment_damaged", "the index of a segment is not in order");
     previous = sequence;
@@ -164,9 +163,9 @@ export function applyIndex(delta: Delta, index: EncodedIndex, handle: number, cu
       delta.zero(firstCluster, clusterCount);
       return;
     }
-    const offset = originalOffsetAt(bytes, at);
+    const offset = originalOffsetAt(words, at);
     for (let i = 0; i < clusterCount; i++)
-      delta.put(firstCluster + i, handle, offset + i * clusterBytes, clusterCrcAt(bytes, at, i));
+      delta.put(firstCluster + i, handle, offset + i * clusterBytes, clusterCrcAt(words, at, i));
   });
 }
 

@@ -209,42 +209,59 @@ export interface EncodedIndex {
   readonly firstSequence: number;
 }
 
+const indexEntryWords = indexEntryBytes / 4;
+
 /** Throws as eachEntry() does. */
 export const entriesOf = ({ bytes, entryCount, firstSequence }: EncodedIndex): IndexEntry[] =>
   decodeIndex(bytes, entryCount, firstSequence);
 
 export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: number): IndexEntry[] {
   const entries: IndexEntry[] = [];
-  eachEntry({ bytes, entryCount, firstSequence }, (kind, sequence, firstCluster, clusterCount, at) => {
-    const clusterCrcs = kind === recordKinds.data ? readCrcs(bytes, at + indexEntryBytes, clusterCount) : noCrcs;
-    const [originalOffset, presentOffset] = [originalOffsetAt(bytes, at), bytes.readUInt32LE(at + 24)];
+  eachEntry({ bytes, entryCount, firstSequence }, (kind, sequence, firstCluster, clusterCount, words, at) => {
+    const crcsAt = at + indexEntryWords;
+    const clusterCrcs = kind === recordKinds.data ? words.slice(crcsAt, crcsAt + clusterCount) : noCrcs;
+    const [originalOffset, presentOffset] = [originalOffsetAt(words, at), words[at + 6]!];
     entries.push({ kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs });
   });
   return entries;
 }
 
-export const originalOffsetAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + 20);
-/** Of the data entry that begins at `at`, the checksum of its cluster `i`. */
-export const clusterCrcAt = (bytes: Buffer, at: number, i: number): number => bytes.readUInt32LE(at + indexEntryBytes + 4 * i);
+export const originalOffsetAt = (words: Uint32Array, at: number): number => words[at + 5]!;
+/** Of the data entry that begins at word `at`, the checksum of its cluster `i`. */
+export const clusterCrcAt = (words: Uint32Array, at: number, i: number): number => words[at + indexEntryWords + i]!;
 
-type EntryVisitor = (kind: RecordKind, sequence: number, firstCluster: number, clusterCount: number, at: number) => void;
+type EntryVisitor = (
+  kind: RecordKind,
+  sequence: number,
+  firstCluster: number,
+  clusterCount: number,
+  words: Uint32Array,
+  at: number,
+) => void;
 
-/** Visits each entry, which begins at `at`, without making objects. Throws segment_damaged when the bytes are no such index. */
+/** Visits each entry, which begins at word `at`; makes no objects. Throws segment_damaged when the bytes are no such index. */
 export function eachEntry({ bytes, entryCount, firstSequence }: EncodedIndex, visit: EntryVisitor): void {
+  const words = wordsOf(bytes);
   let at = 0;
   for (let i = 0; i < entryCount; i++) {
-    if (at + indexEntryBytes > bytes.length)
+    if (at + indexEntryWords > words.length)
       throw new AndironError("segment_damaged", "segment index is shorter than its footer says");
-    const clusterCount = bytes.readUInt32LE(at + 8);
-    const kind = bytes.readUInt32LE(at + 12);
+    const clusterCount = words[at + 2]!;
+    const kind = words[at + 3]!;
     if (kind !== recordKinds.data && kind !== recordKinds.zero)
       throw new AndironError("segment_damaged", `index entry of kind ${kind}`);
-    const end = at + indexEntryBytes + (kind === recordKinds.data ? 4 * clusterCount : 0);
-    if (end > bytes.length) throw new AndironError("segment_damaged", "segment index ends inside an entry");
-    visit(kind, firstSequence + bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), clusterCount, at);
+    const end = at + indexEntryWords + (kind === recordKinds.data ? clusterCount : 0);
+    if (end > words.length) throw new AndironError("segment_damaged", "segment index ends inside an entry");
+    visit(kind, firstSequence + words[at]!, words[at + 1]!, clusterCount, words, at);
     at = end;
   }
-  if (at !== bytes.length) throw new AndironError("segment_damaged", "segment index is longer than its footer says");
+  if (at * 4 !== bytes.length) throw new AndironError("segment_damaged", "segment index is longer than its footer says");
+}
+
+/** The same memory where words may begin, else a copy. The format is little-endian, as the machine is (index-writer.ts). */
+function wordsOf(bytes: Buffer): Uint32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, bytes.length >>> 2);
 }
 
 export function encodeFooter(footer: SegmentFooter): Buffer {

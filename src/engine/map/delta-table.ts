@@ -39,7 +39,7 @@ const newPart = (number: number, slots: number, depth: number): Part => ({
 });
 
 export class DeltaTable {
-  readonly #parts: Part[] = [newPart(0, slotsMin, 0)];
+  #parts: Part[] = [newPart(0, slotsMin, 0)];
   /** Parts by the first bits of the hash. */
   #directory: Part[] = [this.#parts[0]!, this.#parts[0]!];
   /** The same, as find() wants it: the words of each part alone. */
@@ -54,6 +54,15 @@ export class DeltaTable {
   /** Slots that a pass over all of them looks at. */
   get slotCount(): number {
     return this.#parts.reduce((sum, part) => sum + part.slots, 0);
+  }
+
+  /** Makes room for as many entries as are to come, if there are none yet: then no part has to be split for them. */
+  reserve(count: number): void {
+    if (this.#count > 0 || count <= slotsMax / 2) return;
+    this.#depth = Math.ceil(Math.log2(count / (slotsMax / 2)));
+    this.#parts = Array.from({ length: 2 ** this.#depth }, (_, number) => newPart(number, slotsMax, this.#depth));
+    this.#directory = [...this.#parts];
+    this.#words = this.#directory.map(({ words }) => words);
   }
 
   /** Position of the cluster's entry, or -1. */

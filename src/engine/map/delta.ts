@@ -31,6 +31,11 @@ export class Delta {
     return this.#table.count === 0 && this.#ranges.length === 0;
   }
 
+  /** So many entries are about to come. */
+  reserve(count: number): void {
+    this.#table.reserve(count);
+  }
+
   /** Slot of the cluster's entry, or -1. Read it with handleAt, offsetAt, crcAt before the next change. */
   find(cluster: number): number {
     return this.#table.find(cluster);

@@ -182,6 +182,7 @@ class LogRecovery {
       );
     }
     for (const path of recovered.setAside) context.log.warning(`set aside ${path}: it lies behind a torn journal file`);
+    this.#delta.reserve(recovered.segments.reduce((sum, { index }) => sum + index.entryCount, 0));
     for (const segment of recovered.segments) {
       await nextTurn();
       this.#adopt(this.#openRecovered(segment));
