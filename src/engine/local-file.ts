@@ -48,6 +48,12 @@ export class LocalFile {
     return this.#use(this.#file.sync());
   }
 
+  /** One more who is to close it. */
+  hold(): void {
+    assert(this.#users > 0, "a file that was let go of is not taken again");
+    this.#users++;
+  }
+
   /** The owner lets go. Reads under way finish. */
   close(): void {
     this.#release();

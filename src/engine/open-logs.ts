@@ -104,7 +104,7 @@ export class OpenLogs implements LiveLogs {
   async liveSegment(segment: SegmentId): Promise<SegmentEntries | undefined> {
     const use = await this.use(segment.log);
     try {
-      return use.log.liveSegment(segment);
+      return await use.log.liveSegment(segment);
     } finally {
       use.done();
     }

@@ -133,7 +133,7 @@ class LogRecovery {
       const segment: SegmentId = { log: this.#record.id, epoch: epoch.epoch, number };
       const path = `${this.#context.journalDirectory}/${journalFileName(segment)}`;
       const local = await this.#openLocal(segment, path);
-      if (local !== undefined) this.#adopt(local);
+      if (local !== undefined) this.#adopt(local.segment, local.index);
       else await this.#replayRemote(segment);
     }
     if (epoch.lastSequence !== undefined && this.sequence < epoch.lastSequence) this.sequence = epoch.lastSequence;
@@ -185,7 +185,7 @@ class LogRecovery {
     this.#delta.reserve(recovered.segments.reduce((sum, { index }) => sum + index.entryCount, 0));
     for (const segment of recovered.segments) {
       await nextTurn();
-      this.#adopt(this.#openRecovered(segment));
+      this.#adopt(this.#openRecovered(segment), segment.index);
     }
     await this.#recordRelocations(recovered.segments);
     await this.#recordEnd(epoch, recovered.last, recovered.lastSequence);
@@ -199,13 +199,17 @@ class LogRecovery {
     return this.#localSegment(segment, file, generation, index, bytes, lastSequence);
   }
 
-  async #openLocal(segment: SegmentId, path: string): Promise<LocalSegment | undefined> {
+  async #openLocal(
+    segment: SegmentId,
+    path: string,
+  ): Promise<{ readonly segment: LocalSegment; readonly index: EncodedIndex } | undefined> {
     const file = this.#openFile(path);
     if (file === undefined) return undefined;
     try {
       const bytes = file.length();
       const { header, footer, encoded } = await readIndex(path, bytes, 0, (offset, target) => file.read(offset, target));
-      return this.#localSegment(segment, file, header.generation, encoded, bytes, footer.lastSequence);
+      const local = this.#localSegment(segment, file, header.generation, encoded, bytes, footer.lastSequence);
+      return { segment: local, index: encoded };
     } catch (error) {
       file.close();
       throw error;
@@ -235,17 +239,16 @@ class LogRecovery {
       generation,
       file,
       bytes,
-      index,
       firstSequence: index.firstSequence,
       lastSequence,
     };
   }
 
-  #adopt(local: LocalSegment): void {
+  #adopt(local: LocalSegment, index: EncodedIndex): void {
     this.#follow(local.segment, local.firstSequence);
     this.#context.segments.setLocal(local.handle, local.file);
     if (local.generation > 0) this.#context.segments.setGeneration(local.segment, local.generation);
-    applyIndex(this.#delta, local.index, local.handle, local.lastSequence);
+    applyIndex(this.#delta, index, local.handle, local.lastSequence);
     this.sequence = local.lastSequence;
     this.locals.push(local);
   }

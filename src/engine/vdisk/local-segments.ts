@@ -8,12 +8,12 @@
 
 import { AndironError } from "../../common/errors.ts";
 import type { PoolContext } from "../engine-context.ts";
-import type { EncodedIndex } from "../format/segment.ts";
 import type { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 import { segmentObjectName } from "../names.ts";
 import type { LogPosition } from "../records.ts";
 import { comparePositions } from "../records.ts";
+import { readIndex } from "../segments.ts";
 import type { SegmentEntries } from "../view.ts";
 
 export interface LocalSegment {
@@ -22,7 +22,6 @@ export interface LocalSegment {
   readonly generation: number;
   readonly file: LocalFile;
   readonly bytes: number;
-  readonly index: EncodedIndex;
   readonly firstSequence: number;
   readonly lastSequence: number;
 }
@@ -61,8 +60,18 @@ export class LocalSegments {
     this.#segments.push({ local, uploaded });
   }
 
-  find(segment: SegmentId): SegmentEntries | undefined {
-    return this.#segments.find(({ local }) => comparePositions(local.segment, segment) === 0)?.local;
+  /** What its index says, read from its file: kept of them all it would be 32 bytes for each record of the journal. */
+  async find(segment: SegmentId): Promise<SegmentEntries | undefined> {
+    const local = this.#segments.find((candidate) => comparePositions(candidate.local.segment, segment) === 0)?.local;
+    if (local === undefined) return undefined;
+    const { file, firstSequence, lastSequence } = local;
+    file.hold(); // it may be let go of meanwhile
+    try {
+      const { encoded } = await readIndex(file.path, file.length(), 0, (offset, target) => file.read(offset, target));
+      return { index: encoded, firstSequence, lastSequence };
+    } finally {
+      file.close();
+    }
   }
 
   /** Resolves when every segment before `position` is on the backend; rejects only when the log is given up. */

@@ -118,10 +118,9 @@ export class OpenLog {
   }
 
   /** Entries of a segment of the open epoch, or of one that is still local. */
-  liveSegment(segment: SegmentId): SegmentEntries | undefined {
-    const local = this.locals.find(segment);
-    if (local !== undefined) return local;
-    return this.#journal?.liveFiles().find((file) => comparePositions(file.segment, segment) === 0);
+  async liveSegment(segment: SegmentId): Promise<SegmentEntries | undefined> {
+    const isIt = (file: JournalFile): boolean => comparePositions(file.segment, segment) === 0;
+    return this.#journal?.liveFiles().find(isIt) ?? (await this.locals.find(segment));
   }
 
   /**
@@ -276,7 +275,6 @@ export class OpenLog {
       bytes: length,
       firstSequence,
       lastSequence,
-      index: file.index,
     });
     this.checkpointer.wrote();
   }
