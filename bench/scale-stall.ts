@@ -1,21 +1,27 @@
 // How long the event loop keeps everybody waiting, at worst, while all goes on at once: a random mix on one disk, writes in order
-// on another, snapshots every second, checkpoints and uploads to a backend that is slow, and the cleaner. The process measures
+// on another, snapshots, checkpoints and uploads to a backend that is slow, and the cleaner. The process measures
 // it itself (andiron_event_loop_delay_seconds).
 
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../src/common/clock.ts";
 import { runFio, type Workload } from "./fio.ts";
 import type { Row } from "./row.ts";
-import { bigBytes, bigGibibytes, limitRow, mebibyte, type ScaleScale, withLab } from "./scale-lab.ts";
+import { bigGibibytes, gibibyte, limitRow, mebibyte, type ScaleScale, withLab } from "./scale-lab.ts";
 
 const delayName = "event loop delay, p99.99, all at once";
 const longestName = "event loop delay, the longest, all at once";
 export const stallRowNames: readonly string[] = [delayName, longestName];
 
 const limitMs = 20;
-const snapshotEveryMs = 1000;
+/**
+ * What a deleted snapshot may have freed is looked for all over its disk's log: with one each second the cleaner does not keep up
+ * with hundreds of MB a second on such a backend.
+ */
+const snapshotEveryMs = 10_000;
 const mix: Workload = { pattern: "randrw", blockBytes: 4096, depth: 16 };
-const inOrder: Workload = { pattern: "write", blockBytes: mebibyte, depth: 2 };
+/** What ten minutes write must fit on the disk: over all of the 16 TiB nothing would ever be written a second time. */
+const mixRangeBytes = 8 * gibibyte;
+const inOrder: Workload = { pattern: "write", blockBytes: mebibyte, depth: 1 };
 const slowBackend = fileURLToPath(new URL("slow-backend.ts", import.meta.url));
 
 /** Nothing in a run that is only to show that it works. */
@@ -36,7 +42,7 @@ export async function measureStalls(sizes: ScaleScale): Promise<Row[]> {
         }
       };
       await Promise.all([
-        runFio([big.disk], mix, bigBytes, { runMs: sizes.stallMs }, lab.folder),
+        runFio([big.disk], mix, mixRangeBytes, { runMs: sizes.stallMs }, lab.folder),
         runFio([small.disk], inOrder, 512 * mebibyte, { runMs: sizes.stallMs }, lab.folder),
         snapshots(),
       ]);

@@ -1,25 +1,14 @@
 // A few pieces of work at a time, in order of their beginning; the first failure ends the rest. Resolves or rejects when
 // nothing is under way any more.
 
+import { severalAtOnce } from "../common/several.ts";
 import { backupLimits } from "./limits.ts";
 
-export async function eachOf<T>(items: Iterable<T>, signal: AbortSignal, work: (item: T) => Promise<unknown>): Promise<void> {
-  const iterator = items[Symbol.iterator]();
-  let failure: { readonly error: unknown } | undefined;
-  const worker = async (): Promise<void> => {
-    while (failure === undefined) {
-      const next = iterator.next();
-      if (next.done === true) return;
-      try {
-        signal.throwIfAborted();
-        await work(next.value);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: backupLimits.parallelMax }, worker));
-  if (failure !== undefined) throw failure.error;
+export function eachOf<T>(items: Iterable<T>, signal: AbortSignal, work: (item: T) => Promise<unknown>): Promise<void> {
+  return severalAtOnce(backupLimits.parallelMax, items, async (item) => {
+    signal.throwIfAborted();
+    await work(item);
+  });
 }
 
 /** `bytes` that lie at `offset`, in pieces. */

@@ -85,21 +85,33 @@ test("an object that is missing is a finding, however often it is looked for", a
   }
 });
 
+/** A clock whose only timer is the cleaner's: pass() lets it ring, and resolves when the next one is set. */
+function passByPass(): { readonly clock: Clock; readonly delaysMs: number[]; pass(): Promise<void> } {
+  const delaysMs: number[] = [];
+  let run = (): void => undefined;
+  const clock: Clock = {
+    ...systemClock,
+    after(delayMs, next) {
+      delaysMs.push(delayMs);
+      run = next;
+      return { cancel: () => undefined };
+    },
+  };
+  return {
+    ...{ clock, delaysMs },
+    async pass() {
+      const set = delaysMs.length;
+      run();
+      while (delaysMs.length === set) await systemClock.sleep(1);
+    },
+  };
+}
+
 test("a pass of the cleaner that left segments to be looked at is followed by the next at once", async () => {
   const rig = await EngineRig.open({ settings: { segmentBytes: 64 * KiB } });
   try {
     // Each write fills a segment: more of them than a pass looks at.
     await overwritten(rig, 20);
-    const delaysMs: number[] = [];
-    let run = (): void => undefined;
-    const clock: Clock = {
-      ...systemClock,
-      after(delayMs, next) {
-        delaysMs.push(delayMs);
-        run = next;
-        return { cancel: () => undefined };
-      },
-    };
     const viewer = openViewer({
       pool: rigPool,
       registry: rig.registry,
@@ -107,15 +119,45 @@ test("a pass of the cleaner that left segments to be looked at is followed by th
       settings: smallSettings,
       log: quiet,
     });
+    const { clock, delaysMs, pass } = passByPass();
     const cleaner = new Cleaner({ ...viewer, clock });
     await cleaner.start();
-    for (let pass = 1; pass <= 2; pass++) {
-      run();
-      while (delaysMs.length <= pass) await systemClock.sleep(1);
-    }
+    await pass();
+    await pass();
     await cleaner.stop();
     assert.equal(cleaner.total.examined > 256, true);
     assert.deepEqual(delaysMs, [smallSettings.cleanerIntervalMs, 0, smallSettings.cleanerIntervalMs]);
+  } finally {
+    await rig.close();
+  }
+});
+
+test("a log that changes under a pass is cleaned on at once, from where the pass had got to", async () => {
+  const rig = await EngineRig.open({ settings: { segmentBytes: 64 * KiB } });
+  try {
+    const disk = await overwritten(rig, 6);
+    const before = (await segmentsOf(rig)).length;
+    let looks = 0;
+    const registry = new Proxy(rig.registry, {
+      get(target, name) {
+        if (name !== "get") return Reflect.get(target, name).bind(target) as unknown;
+        return async (key: string) => {
+          if (key.startsWith("engine/relocation/") && ++looks === 30) await rig.snapshot(disk);
+          return target.get(key);
+        };
+      },
+    });
+    const viewer = openViewer({ pool: rigPool, registry, backend: rig.backend, settings: smallSettings, log: quiet });
+    const { clock, delaysMs, pass } = passByPass();
+    const cleaner = new Cleaner({ ...viewer, clock });
+    await cleaner.start();
+    await pass();
+    const first = cleaner.last.dropped;
+    assert.ok(first > 0 && first < before / 2, `${first} of ${before} were dropped before the log changed`);
+    await pass();
+    await cleaner.stop();
+    assert.deepEqual(delaysMs, [smallSettings.cleanerIntervalMs, 0, smallSettings.cleanerIntervalMs]);
+    assert.ok(cleaner.total.dropped >= 5 * 16 - 1, `${cleaner.total.dropped} of ${before}`);
   } finally {
     await rig.close();
   }

@@ -46,6 +46,8 @@ export const engineLimits = {
   openVdisksMax: 10_000,
   openFilesMax: 1024,
   uploadsInFlightMax: 4,
+  /** What the cleaner of a pool asks of its backend at a time. */
+  cleanerOperationsMax: 8,
   vdiskNameCharsMax: 128,
   /** Trims below this go into the delta cluster by cluster, larger ones as a range. */
   zeroEntriesInlineMax: 64,

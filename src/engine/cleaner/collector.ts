@@ -10,8 +10,10 @@
 // - Records are of all pools, objects of this one alone: a record of another pool is left to that pool's cleaner.
 // - Orphans are judged only where the end is recorded: closed epochs, or below the committed checkpoint.
 
+import { severalAtOnce } from "../../common/several.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
+import { engineLimits } from "../limits.ts";
 import type { MapObjectId, ObjectId } from "../names.ts";
 import { mapObjectName, parseObjectName } from "../names.ts";
 import { removeCut } from "../record-edits.ts";
@@ -38,14 +40,15 @@ export class Collector {
   /** Deletes what has been retired in this pool for long enough; returns how many objects. */
   async deleteRetired(): Promise<number> {
     let deleted = 0;
-    for (const entry of await readAll(this.#context.registry, keys.retiredAll)) {
+    const retired = await readAll(this.#context.registry, keys.retiredAll);
+    await severalAtOnce(engineLimits.cleanerOperationsMax, retired, async (entry) => {
       const { object } = parseRecord<RetiredRecord>(entry.key, entry.value);
-      if (!(await this.#isOurs(object)) || !this.#isOldEnough(entry.key)) continue;
+      if (!(await this.#isOurs(object)) || !this.#isOldEnough(entry.key)) return;
       await this.#context.backend.delete(object);
       await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: entry.key }] });
       this.#seen.delete(entry.key);
       deleted++;
-    }
+    });
     return deleted;
   }
 

@@ -4,7 +4,9 @@
 //        ├─ too much dead ─► compacted     ├─ nothing live, nobody replays it ─► dropped     └─ else left
 //
 // - Segments that the head still replays are left alone: they are young, and may be local.
-// - A pass looks at a bounded number of segments; the next one goes on with the others.
+// - A pass looks at a bounded number of segments; the next one goes on with the others. So it does when the log changed under a
+//   pass that had got somewhere: a disk with a snapshot each second would never be cleaned else.
+// - Indexes are read a few segments ahead of the one that is looked at.
 // - What may have killed much of the log at once (a rescan, a lost head) makes all its segments unknown.
 // - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
 
@@ -12,13 +14,15 @@ import { AndironError } from "../../common/errors.ts";
 import { nextTurn } from "../../common/turn.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
+import { engineLimits } from "../limits.ts";
 import type { SegmentId } from "../names.ts";
 import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
+import type { SegmentIndex } from "../segments.ts";
 import { compactSegment, dropSegment } from "./compaction.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogState } from "./log-state.ts";
-import { assertUnchanged, firstReplayed } from "./log-state.ts";
+import { assertUnchanged, firstReplayed, readLogState } from "./log-state.ts";
 
 export interface SegmentPass {
   compacted: number;
@@ -48,18 +52,43 @@ export class SegmentCleaner {
     if (this.#mayHaveDied(state)) await this.#forgetAll(state);
     const liveness = new Liveness(this.#context, state);
     const replayed = firstReplayed(state);
+    const { wanted, isAll } = await this.#wanted(state, replayed);
+    pass.complete = isAll;
+    const looks: Promise<SegmentIndex | undefined>[] = [];
+    try {
+      for (const [at, segment] of wanted.entries()) {
+        while (looks.length < Math.min(at + engineLimits.cleanerOperationsMax, wanted.length)) {
+          const look = this.#look(wanted[looks.length]!);
+          look.catch(() => undefined); // its own turn tells
+          looks.push(look);
+        }
+        await this.#cleanOne(state, liveness, replayed, segment, await looks[at]!, pass, deaths);
+      }
+      if (pass.dropped > 0) await this.#trim(state);
+    } catch (error) {
+      if (!isConflict(error) || pass.compacted + pass.dropped === 0) throw error;
+      pass.complete = false;
+      await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
+    } finally {
+      await Promise.allSettled(looks);
+    }
+    return pass;
+  }
+
+  /** The segments of this pass, and whether those are all. */
+  async #wanted(
+    state: LogState,
+    replayed: LogPosition,
+  ): Promise<{ readonly wanted: readonly SegmentId[]; readonly isAll: boolean }> {
+    const wanted: SegmentId[] = [];
     let seen = 0;
     for (const segment of cleanableSegments(state)) {
       if (++seen % segmentsPerTurn === 0) await nextTurn();
       if (!this.#wantsLook(segment, replayed)) continue;
-      if (pass.examined >= examinedPerPassMax) {
-        pass.complete = false;
-        break;
-      }
-      await this.#cleanOne(state, liveness, replayed, segment, pass, deaths);
+      if (wanted.length === examinedPerPassMax) return { wanted, isAll: false };
+      wanted.push(segment);
     }
-    if (pass.dropped > 0) for (const epoch of state.epochs) await this.#trimEpoch(state, epoch);
-    return pass;
+    return { wanted, isAll: true };
   }
 
   #mayHaveDied({ record, hasWishes }: LogState): boolean {
@@ -90,19 +119,13 @@ export class SegmentCleaner {
     liveness: Liveness,
     replayed: LogPosition,
     segment: SegmentId,
+    index: SegmentIndex | undefined,
     pass: SegmentPass,
     deaths: Uint32Array,
   ): Promise<void> {
     const { hints } = this.#context;
     const handle = this.#context.segments.handleOf(segment);
-    if (await this.#isDropped(segment)) return hints.dropped(handle);
-    const index = await this.#context.segments.loadIndex(segment);
-    if (index === undefined) {
-      throw new AndironError(
-        "segment_damaged",
-        `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
-      );
-    }
+    if (index === undefined) return hints.dropped(handle);
     pass.examined++;
     const live = await liveness.of(index, handle);
     const { dataClusters, liveClusters } = live;
@@ -120,10 +143,25 @@ export class SegmentCleaner {
     hints.looked(handle, liveClusters, liveClusters, deaths);
   }
 
+  /** Its index; undefined when it is dropped. */
+  async #look(segment: SegmentId): Promise<SegmentIndex | undefined> {
+    if (await this.#isDropped(segment)) return undefined;
+    const index = await this.#context.segments.loadIndex(segment);
+    if (index !== undefined) return index;
+    throw new AndironError(
+      "segment_damaged",
+      `segment ${segment.epoch}-${segment.number} of log ${segment.log} is missing from the backend`,
+    );
+  }
+
   async #isDropped(segment: SegmentId): Promise<boolean> {
     const key = keys.relocation(segment);
     const entry = await this.#context.registry.get(key);
     return entry !== undefined && parseRecord<RelocationRecord>(key, entry.value).dropped === true;
+  }
+
+  async #trim(state: LogState): Promise<void> {
+    for (const epoch of state.epochs) await this.#trimEpoch(state, epoch);
   }
 
   /** Moves the epoch's `first` past what is dropped, and removes the relocation records of that. */
@@ -146,6 +184,13 @@ export class SegmentCleaner {
       if (first > start) tx.put(key, JSON.stringify({ ...present, first } satisfies EpochRecord));
     });
   }
+}
+
+const isConflict = (error: unknown): boolean => error instanceof AndironError && error.code === "transaction_conflict";
+
+/** What changed meanwhile is left to the next pass. */
+function unlessConflict(error: unknown): void {
+  if (!isConflict(error)) throw error;
 }
 
 /** Segments that are on the backend for certain and that the head does not replay. */

@@ -18,6 +18,7 @@
 
 import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
+import { severalAtOnce } from "../../common/several.ts";
 import type { EncodedIndex, SegmentHeader } from "../format/segment.ts";
 import { decodeHeader, encodeFooter, encodeHeader, entriesOf, headerBytes, recordKinds } from "../format/segment.ts";
 import type { LocalDisk } from "../local-disk.ts";
@@ -138,7 +139,7 @@ class EpochWalk {
   }
 
   readHeaders(): Promise<void> {
-    return severalAtOnce(this.#numbers, async (number) => {
+    return severalAtOnce(filesAtOnce, this.#numbers, async (number) => {
       const file = this.#options.disk.open(this.#pathOf(number), "existing");
       const head = Buffer.alloc(headerBytes);
       await file.read(0, head).finally(() => void file.close());
@@ -149,7 +150,7 @@ class EpochWalk {
 
   /** Looks at the files of which a later one says that they were flushed. */
   readFlushed(): Promise<void> {
-    return severalAtOnce(this.#numbers, async (number) => {
+    return severalAtOnce(filesAtOnce, this.#numbers, async (number) => {
       const flushed = await this.#flushedFile(number);
       if (flushed !== undefined) this.#flushed.set(number, flushed);
     });
@@ -293,14 +294,6 @@ class EpochWalk {
       hint: "the log is left as it is: restore the journal directory",
     });
   }
-}
-
-async function severalAtOnce(numbers: readonly number[], look: (number: number) => Promise<void>): Promise<void> {
-  const left = numbers.values();
-  const one = async (): Promise<void> => {
-    for (const number of left) await look(number);
-  };
-  await Promise.all(Array.from({ length: filesAtOnce }, one));
 }
 
 /** The same records at the same offsets under a new header of the next generation, with an index and a footer. */
