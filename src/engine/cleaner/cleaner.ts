@@ -1,8 +1,9 @@
 // The cleaner of a vPool: gives back space that nothing refers to, in the background, one log after the other.
 //
 // - It works on logs that this router owns or that nobody owns; what a living other router owns is his.
-// - A pass comes an interval after the one before; at once when that one had more to look at than it may.
-// - A conflict means that the log changed under it: it is looked at again in the next pass.
+// - A pass comes an interval after the one before; at once when that one had more to look at than it may, or when a log changed
+//   under it after something was done there (segment-cleaner.ts).
+// - Any other conflict means the same of the log, which is looked at again in the next pass.
 // - Damage is logged and leaves the log alone; other logs go on.
 // - It says what it did, and that it idles, in `last`.
 
