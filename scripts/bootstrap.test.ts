@@ -50,6 +50,16 @@ test("options before the program are Node's", () => {
   assert.equal(boot(makeCheckout(), "--max-semi-space-size=8", "show.ts", "--a").stdout, "--max-semi-space-size=8|--a\n");
 });
 
+test("npm start has V8's options that the event loop's delays were measured with, and Node takes them", () => {
+  const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8")) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+  const [node, bootstrap, ...words] = scripts["start"]!.split(" ");
+  assert.deepEqual([node, bootstrap, words.pop()], ["node", "scripts/bootstrap.js", "src/bin/andiron.ts"]);
+  const done = boot(makeCheckout(), ...words, "show.ts");
+  assert.equal(done.stdout, "--max-semi-space-size=8|--no-parallel-scavenge\n", done.stderr);
+});
+
 test("it installs once, passes arguments and exit code through, and installs again when the lock file changes", () => {
   const root = makeCheckout();
   for (const calls of [1, 1]) {

@@ -107,6 +107,16 @@ function passByPass(): { readonly clock: Clock; readonly delaysMs: number[]; pas
   };
 }
 
+/** Stopped also when `body` fails: what it follows would keep the process for ever else. */
+async function running(cleaner: Cleaner, body: () => Promise<void>): Promise<void> {
+  await cleaner.start();
+  try {
+    await body();
+  } finally {
+    await cleaner.stop();
+  }
+}
+
 test("a pass of the cleaner that left segments to be looked at is followed by the next at once", async () => {
   const rig = await EngineRig.open({ settings: { segmentBytes: 64 * KiB } });
   try {
@@ -121,10 +131,10 @@ test("a pass of the cleaner that left segments to be looked at is followed by th
     });
     const { clock, delaysMs, pass } = passByPass();
     const cleaner = new Cleaner({ ...viewer, clock });
-    await cleaner.start();
-    await pass();
-    await pass();
-    await cleaner.stop();
+    await running(cleaner, async () => {
+      await pass();
+      await pass();
+    });
     assert.equal(cleaner.total.examined > 256, true);
     assert.deepEqual(delaysMs, [smallSettings.cleanerIntervalMs, 0, smallSettings.cleanerIntervalMs]);
   } finally {
@@ -150,12 +160,12 @@ test("a log that changes under a pass is cleaned on at once, from where the pass
     const viewer = openViewer({ pool: rigPool, registry, backend: rig.backend, settings: smallSettings, log: quiet });
     const { clock, delaysMs, pass } = passByPass();
     const cleaner = new Cleaner({ ...viewer, clock });
-    await cleaner.start();
-    await pass();
-    const first = cleaner.last.dropped;
-    assert.ok(first > 0 && first < before / 2, `${first} of ${before} were dropped before the log changed`);
-    await pass();
-    await cleaner.stop();
+    await running(cleaner, async () => {
+      await pass();
+      const first = cleaner.last.dropped;
+      assert.ok(first > 0 && first < before / 2, `${first} of ${before} were dropped before the log changed`);
+      await pass();
+    });
     assert.deepEqual(delaysMs, [smallSettings.cleanerIntervalMs, 0, smallSettings.cleanerIntervalMs]);
     assert.ok(cleaner.total.dropped >= 5 * 16 - 1, `${cleaner.total.dropped} of ${before}`);
   } finally {
