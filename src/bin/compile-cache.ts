@@ -3,7 +3,8 @@
 //
 // - It lies in node_modules, which belongs to whoever installed this checkout: code is run that was found there.
 // - Without it, or where it can't be written, a start only takes longer.
-// - Modules that are imported before this one, or along with it, are not in it.
+// - `npm start` names it in the environment, so that it counts from the first module on: one that is not found there has the
+//   stripper of types loaded, which takes 30 ms and 7 MiB of each thread. Here it is named for those who start us otherwise.
 
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";

@@ -27,8 +27,11 @@ export interface Endpoints {
 const checkout = resolve(import.meta.dirname, "../..");
 const startScript = (JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as { scripts: { start: string } }).scripts
   .start;
-/** Those of `npm start`. */
-const nodeOptions = startScript.split(" ").filter((word) => word.startsWith("--"));
+/** Those of `npm start`, and the environment that it sets. */
+const startWords = startScript.split(" ");
+const nodeOptions = startWords.filter((word) => word.startsWith("--"));
+const assignments = startWords.slice(0, startWords.indexOf("node")).map((word) => word.split("="));
+const startEnvironment = Object.fromEntries(assignments) as Record<string, string>;
 const baseConfig: ConfigGroups = {
   DEFAULT: { osapi_volume_listen_port: 0, quota_volumes: -1, quota_snapshots: -1, quota_gigabytes: -1 },
   nbd: { port: 0 },
@@ -79,7 +82,11 @@ export class AndironProcess {
     const args = [join(checkout, "src/bin/andiron.ts"), "--config-file", this.configFile];
     // The service must not outlive a test that was killed itself.
     const dyingWithUs = ["--pdeathsig", "KILL", process.execPath, ...nodeOptions, ...args];
-    this.#child = spawn("setpriv", dyingWithUs, { cwd: this.folder, stdio: ["ignore", log, log] });
+    this.#child = spawn("setpriv", dyingWithUs, {
+      cwd: checkout, // as npm does
+      env: { ...startEnvironment, ...process.env },
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     await once(this.#child, "spawn");
   }

@@ -1,6 +1,7 @@
 // Entry of the worker thread: a StoreServer behind a message port. Nothing else may import it.
 
 import { watch } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { basename, dirname } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../common/clock.ts";
@@ -33,6 +34,7 @@ async function serve(): Promise<void> {
     watchLog(options.path, server);
     port.on("message", (requests: Request[]) => server.receive(requests));
     say({ kind: "opened" });
+    flushCompileCache(); // a thread keeps one of its own, and a kill leaves no time for it
   } catch (error) {
     say({ kind: "not-opened", error: toWire(asRegistryError(error, options.path)) });
   }
