@@ -208,7 +208,11 @@ async function makeNbdServer(config: Config, router: StorageRouter, log: Logger,
     ...(tls === undefined ? {} : { tls }),
     logger: log.part("nbd"),
     metrics: nbdMetrics(metrics),
-    limits: { connectionsMax: nbd.connections_max, handshakeTimeoutMs: nbd.handshake_timeout * 1000 },
+    limits: {
+      connectionsMax: nbd.connections_max,
+      handshakeTimeoutMs: nbd.handshake_timeout * 1000,
+      busyPollMs: nbd.busy_poll / 1000,
+    },
   });
 }
 

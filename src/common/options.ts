@@ -240,6 +240,12 @@ export const optionGroups = {
     tls_verify_peer: bool(false, "Refuse TLS clients without a certificate of tls_ca_file."),
     connections_max: int(1024, "Connections at a time; one more is closed at once.", { min: 1, max: 65_536 }),
     handshake_timeout: int(30, "Seconds that a client has to finish its handshake.", { min: 1 }),
+    busy_poll: int(
+      50,
+      "Microseconds after an answer for which the server looks for the next request instead of sleeping, " +
+        "while clients come back sooner than that. Costs processor time, saves the time to wake up. 0: never.",
+      { min: 0, max: 1000 },
+    ),
   },
   engine: {
     journal_path: path("$state_path/journal", "Directory of the write journal. Put it on a local SSD."),

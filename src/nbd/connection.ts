@@ -20,6 +20,7 @@ import { Socket } from "node:net";
 import { AssertionError } from "../common/assert.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { ExportDirectory } from "../engine/device.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 import type { NbdLimits } from "./limits.ts";
 import { Negotiation, type Agreement, type Step, type TlsMode } from "./negotiation.ts";
 import type { Logger, NbdMetrics } from "./observer.ts";
@@ -37,6 +38,7 @@ export interface ConnectionOptions {
   readonly limits: NbdLimits;
   readonly pool: SlabPool;
   readonly shares: TurnShares;
+  readonly busyPoll: BusyPoll;
   readonly logger: Logger;
   readonly metrics: NbdMetrics;
   readonly tlsMode: TlsMode;
@@ -105,6 +107,7 @@ export class Connection implements ByteSink {
 
   receive(slab: Slab, start: number, end: number): boolean {
     if (this.#phase === "ending") return true;
+    this.#options.busyPoll.arrived();
     return this.#guard(() => {
       if (this.#transmission !== undefined) return this.#transmission.receive(slab, start, end);
       this.#parser.offer(slab.buffer, start, end);
@@ -122,6 +125,7 @@ export class Connection implements ByteSink {
 
   receiveDirect(count: number): boolean {
     if (this.#phase === "ending") return true;
+    this.#options.busyPoll.arrived();
     return this.#guard(() => this.#transmission!.receiveDirect(count));
   }
 
@@ -240,7 +244,7 @@ export class Connection implements ByteSink {
   }
 
   #transmit(agreement: Agreement, slab: Slab): void {
-    const { limits, pool, logger, metrics, shares } = this.#options;
+    const { limits, pool, logger, metrics, shares, busyPoll } = this.#options;
     const share = shares.of(agreement.exportName);
     this.#phase = "transmission";
     this.#deadline?.cancel();
@@ -252,7 +256,13 @@ export class Connection implements ByteSink {
         onQuiet: () => this.#closeSession(),
         onCut: (reason, detail) => this.cut(reason, detail),
       },
-      (onSent) => new ReplyQueue(this.#socket, { pool, ...limits, onSent }),
+      (sent) => {
+        const onSent = (requests: number, bytes: number): void => {
+          busyPoll.answered();
+          sent(requests, bytes);
+        };
+        return new ReplyQueue(this.#socket, { pool, ...limits, onSent });
+      },
     );
     this.#transmission = transmission;
     agreement.session.onRevoked(() => this.cut("revoked"));

@@ -32,6 +32,8 @@ export interface NbdLimits {
   /** The same while others are at work, too. */
   readonly besideTurnBytesMax: number;
   readonly requestCostBytesMin: number;
+  /** How long after an answer the loop looks for the next request instead of sleeping; 0 for not at all. */
+  readonly busyPollMs: number;
   /** A READ is begun only while less than this waits for the kernel to take it: so much work for one client in a turn. */
   readonly unsentBytesMax: number;
   /** Content of one chunk of a structured read. */
@@ -67,6 +69,7 @@ export const nbdLimits: NbdLimits = {
   turnBytesMax: 512 * KiB,
   besideTurnBytesMax: 32 * KiB,
   requestCostBytesMin: 4 * KiB,
+  busyPollMs: 0.05,
   unsentBytesMax: 2 * MiB,
   readChunkBytesMax: 1 * MiB,
   sparseReadBytesMin: 64 * KiB,

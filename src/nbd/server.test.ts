@@ -216,6 +216,21 @@ test("a revoked session is cut at once, and closed only when the device is done 
   await until(() => rig.directory.openSessions === 0);
 });
 
+test("after an answer to a client that comes back at once the loop stays awake, unless that is off", async (t) => {
+  for (const busyPollMs of [0, 3_000]) {
+    const rig = await startRig(t, { busyPollMs });
+    rig.directory.add("disk", MiB);
+    const client = await rig.client("disk");
+    for (let count = 0; count < 4; count++) await client.flush();
+    const awake = (): boolean => process.getActiveResourcesInfo().includes("Immediate");
+    if (busyPollMs === 0) await until(() => !awake());
+    for (let looks = 0; looks < 20; looks++) {
+      assert.equal(awake(), busyPollMs > 0);
+      await systemClock.sleep(1);
+    }
+  }
+});
+
 test("draining finishes what is in flight, answers ESHUTDOWN to the rest, and closes", async (t) => {
   const rig = await startRig(t);
   const device = rig.directory.add("disk", MiB);

@@ -9,6 +9,7 @@ import { AndironError } from "../common/errors.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Service } from "../common/service.ts";
 import type { ExportDirectory } from "../engine/device.ts";
+import { BusyPoll } from "./busy-poll.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { assertLimits, nbdLimits, type NbdLimits } from "./limits.ts";
 import { listenAt, type ListenAddress } from "./listening.ts";
@@ -59,6 +60,7 @@ export class NbdServer implements Service {
       limits: this.#limits,
       pool: new SlabPool(this.#limits.pooledBytesMax),
       shares: new TurnShares({ aloneBytes: this.#limits.turnBytesMax, besideOthersBytes: this.#limits.besideTurnBytesMax }),
+      busyPoll: new BusyPoll(this.#limits.busyPollMs, options.clock),
       logger: this.#logger,
       metrics: options.metrics ?? noMetrics,
       tlsMode,
