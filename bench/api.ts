@@ -102,7 +102,7 @@ async function timed(body: () => Promise<void>): Promise<number> {
 }
 
 /** Measures the rows that are asked for. Throws when a program fails. */
-export async function measureApiBeside({ only, say }: Omit<DataOptions, "scale">, scale: ApiScale): Promise<Row[]> {
+export async function measureApiBeside({ only, say }: Pick<DataOptions, "only" | "say">, scale: ApiScale): Promise<Row[]> {
   const isWanted = (name: string): boolean => only === undefined || name.toLowerCase().includes(only.toLowerCase());
   const chosen = measures.filter(({ rows }) => rows.some(({ name }) => isWanted(name)));
   const lab = await openApiLab({ withPeer: chosen.length > 0, say });

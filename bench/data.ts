@@ -5,6 +5,7 @@ import { apiRowNames, measureApi } from "./api-latency.ts";
 import { openLab, type Lab, type Scale } from "./lab.ts";
 import { allMeasures } from "./all-measures.ts";
 import type { Measure, Run } from "./measure.ts";
+import { fillPageCache } from "./page-cache.ts";
 import { makeRow, type Row } from "./row.ts";
 import { ourName, type TargetName } from "./target.ts";
 
@@ -12,6 +13,8 @@ export interface DataOptions {
   readonly scale: Scale;
   /** Words that a row's name must hold all of; undefined: every row. */
   readonly only: string | undefined;
+  /** Before each measure the page cache is filled. */
+  readonly fullPageCache: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -22,7 +25,7 @@ export const dataRowNames: readonly string[] = [
 ];
 
 /** Measures the rows that are asked for. Throws when no row has such a name, or a program fails. */
-export async function measureData({ scale, only, say }: DataOptions): Promise<Row[]> {
+export async function measureData({ scale, only, fullPageCache, say }: DataOptions): Promise<Row[]> {
   const isWanted = (name: string): boolean => only === undefined || name.toLowerCase().includes(only.toLowerCase());
   const isMeant = ({ condition }: Measure): boolean =>
     only === undefined || condition === undefined || only.toLowerCase().includes(condition.toLowerCase());
@@ -36,6 +39,7 @@ export async function measureData({ scale, only, say }: DataOptions): Promise<Ro
     const rows: Row[] = [];
     for (const measure of chosen) {
       say(measure.rows.map(({ name }) => name).join("; "));
+      if (fullPageCache) await fillPageCache(lab.folder);
       rows.push(...(await compare(lab, measure)).filter(({ name }) => isWanted(name)));
     }
     if (apiWanted) {
