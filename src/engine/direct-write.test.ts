@@ -61,7 +61,7 @@ void test("of many large writes at once those for which there is no memory are l
     const path = join(folder, "file");
     const file = nodeDisk.open(path, "new");
     const direct = new DirectWrites(path);
-    const datas = Array.from({ length: 12 }, (_, i) => pattern(3 * 1024 * kibibyte + 77, i));
+    const datas = Array.from({ length: 20 }, (_, i) => pattern(2 * 1024 * kibibyte + 77, i));
     const write = (data: Buffer, i: number): Promise<boolean> => direct.write(file, [data], i * data.length, data.length);
     const done = await Promise.all(datas.map(write));
     assert.ok(done.includes(true));
@@ -71,6 +71,22 @@ void test("of many large writes at once those for which there is no memory are l
       if (done[i]!) assert.ok(bytes.subarray(i * data.length, (i + 1) * data.length).equals(data));
     // What the others took is free again.
     assert.equal(await write(datas[0]!, 0), true);
+    direct.close();
+    await file.close();
+  });
+});
+
+void test("what is copied for a large write is copied in several turns of the event loop", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "file");
+    const file = nodeDisk.open(path, "new");
+    const direct = new DirectWrites(path);
+    const data = pattern(4 * 1024 * kibibyte, 1);
+    const writing = direct.write(file, [data], 0, data.length);
+    // Still ours in this turn, but for the first piece.
+    data.fill(7, 1024 * kibibyte);
+    assert.equal(await writing, true);
+    assert.ok(readFileSync(path).equals(data));
     direct.close();
     await file.close();
   });

@@ -8,22 +8,27 @@
 // - A block is written past the cache only when all of it is of this write: no byte of another write is ever written again.
 // - Memory for it is of a fixed size for the whole process. While others use it, or where the file system does not know
 //   O_DIRECT, nothing is written here, and the caller writes as it would without.
+// - Several MiB are one call: a file system lets one such write into a file at a time, and threads that wait for it take as
+//   much of the processors as the write itself. What is copied for it is copied in several turns of the event loop.
 // - What it means to have been written is the same on both ways: a sync has to follow.
 
-import { closeSync, constants, openSync, write } from "node:fs";
+import { closeSync, constants, openSync, writev } from "node:fs";
 import { promisify } from "node:util";
+import { nextTurn } from "../common/turn.ts";
 import { MiB } from "./limits.ts";
 import type { DiskFile } from "./local-disk.ts";
 
-const writeAsync = promisify(write);
+const writevAsync = promisify(writev);
 
 /** From this size on: smaller ones take longer to reach a disk than to be copied into its cache. */
 export const directWriteBytesMin = MiB / 2;
 /** Of offsets, lengths and memory: at least the block of any disk. */
 const blockBytes = 4096;
-/** Parts of a write are copied one after the other and written at once. */
+/** Copied in one turn. */
 const stageBytes = MiB;
 const stageCount = 16;
+/** Written by one call. */
+const groupStagesMax = 4;
 
 /** Aligned memory, which Node has no other for: V8 maps a WebAssembly memory in pages. Untouched parts of it take none. */
 const stages = makeStages();
@@ -43,6 +48,12 @@ function makeStages(): Buffer[] {
   } catch {
     return []; // address space is limited
   }
+}
+
+/** Aligned memory, and how much of it is to be written. */
+interface Filled {
+  readonly stage: Buffer;
+  readonly bytes: number;
 }
 
 /** The second descriptor of a file that is open for writing, made when it is first needed. */
@@ -68,14 +79,19 @@ export class DirectWrites {
     // Before the blocks: they then lie within the file, whose length need not grow with them.
     if (bodyEnd < totalBytes) file.writeNow(sliceOf(buffers, bodyEnd, totalBytes), offset + bodyEnd);
     const underWay: Promise<boolean>[] = [];
-    let isDone = true;
-    for (let from = bodyStart; from < bodyEnd && isDone; from += stageBytes) {
-      if (stages.length === 0) isDone = await allWritten(underWay.splice(0));
-      const stage = stages.pop();
-      if (stage === undefined) isDone = false;
-      else underWay.push(this.#writePart(fd, stage, sliceOf(buffers, from, Math.min(from + stageBytes, bodyEnd)), offset + from));
+    for (let from = bodyStart; from < bodyEnd;) {
+      const group = await fillStages(buffers, from, bodyEnd);
+      if (group.length === 0) {
+        // All of it is in use, by this write or by others.
+        if (underWay.length === 0 || !(await allWritten(underWay.splice(0)))) return false;
+        continue;
+      }
+      const writing = this.#writeGroup(fd, group, offset + from);
+      writing.catch(() => undefined); // looked at when all are under way
+      underWay.push(writing);
+      from += filledBytes(group);
     }
-    return (await allWritten(underWay)) && isDone;
+    return allWritten(underWay);
   }
 
   close(): void {
@@ -83,24 +99,19 @@ export class DirectWrites {
     this.#fd = undefined;
   }
 
-  /** Gives the stage back when nothing reads it any more. */
-  async #writePart(fd: number, stage: Buffer, pieces: readonly Buffer[], offset: number): Promise<boolean> {
+  /** Gives the stages back when nothing reads them any more. */
+  async #writeGroup(fd: number, group: readonly Filled[], offset: number): Promise<boolean> {
     try {
-      let bytes = 0;
-      for (const piece of pieces) bytes += piece.copy(stage, bytes);
-      for (let done = 0; done < bytes;) {
-        const { bytesWritten } = await writeAsync(fd, stage, done, bytes - done, offset + done);
-        // Not whole blocks: the disk is full, which the caller's own write will find out.
-        if (bytesWritten === 0 || bytesWritten % blockBytes !== 0) return false;
-        done += bytesWritten;
-      }
-      return true;
+      const pieces = group.map(({ stage, bytes }) => stage.subarray(0, bytes));
+      const { bytesWritten } = await writevAsync(fd, pieces, offset);
+      // Less: the disk is full, which the caller's own write will find out.
+      return bytesWritten === filledBytes(group);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
       this.#isRefused = true;
       return false;
     } finally {
-      stages.push(stage);
+      for (const { stage } of group) stages.push(stage);
     }
   }
 
@@ -114,6 +125,23 @@ export class DirectWrites {
     return this.#fd;
   }
 }
+
+/** Copies the bytes from `from` to `to` of the concatenation, or as many as one call writes and there is memory for. */
+async function fillStages(buffers: readonly Buffer[], from: number, to: number): Promise<Filled[]> {
+  const group: Filled[] = [];
+  for (let at = from; at < to && group.length < groupStagesMax;) {
+    if (at > from) await nextTurn();
+    const stage = stages.pop();
+    if (stage === undefined) break;
+    let bytes = 0;
+    for (const piece of sliceOf(buffers, at, Math.min(at + stageBytes, to))) bytes += piece.copy(stage, bytes);
+    group.push({ stage, bytes });
+    at += bytes;
+  }
+  return group;
+}
+
+const filledBytes = (group: readonly Filled[]): number => group.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Bytes [from, to) of the concatenation. */
 function sliceOf(buffers: readonly Buffer[], from: number, to: number): Buffer[] {
