@@ -49,6 +49,8 @@ export class Cleaner implements Service {
   readonly #follower: Follower;
   /** Revision of a released log's record when it was last cleaned: unchanged ones need no look. */
   readonly #cleanedAt = new Map<string, number>();
+  /** Logs that lost a cut since they were last cleaned, which is not in their records. */
+  readonly #lostCut = new Set<string>();
   #passes = 0;
   #timer: Timer | undefined;
   #running: Promise<CleanerPass> | undefined;
@@ -63,10 +65,9 @@ export class Cleaner implements Service {
     this.#context = context;
     this.#segments = new SegmentCleaner(context);
     this.#collector = new Collector(context);
-    // A cut that is gone may free much of its log.
     this.#follower = new Follower(context.registry, context.clock, "engine/cut/", {
       changed: () => undefined,
-      deleted: (key) => context.hints.rescan(key.split("/")[2]!),
+      deleted: (key) => this.#lostCut.add(key.split("/")[2]!),
       failed: (error) => context.log.warning("following cuts was interrupted", { error }),
     });
   }
@@ -78,6 +79,7 @@ export class Cleaner implements Service {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#segments.stop();
     this.#timer?.cancel();
     await this.#follower.stop();
     await this.#running?.catch(() => undefined);
@@ -94,15 +96,19 @@ export class Cleaner implements Service {
   async #pass(): Promise<CleanerPass> {
     const pass = newPass();
     const logs = new Set<string>();
+    const deaths = this.#context.hints.deaths();
     this.#isBehind = false;
     for (const entry of await readAll(this.#context.registry, keys.logs)) {
       if (this.#stopped) break;
       const log = parseRecord<LogRecord>(entry.key, entry.value);
+      if (log.pool !== this.#context.pool) this.#lostCut.delete(log.id);
       logs.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) continue;
-      if (await this.#cleanLog(log, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
+      this.#cleanedAt.delete(log.id);
+      if (await this.#cleanLog(log, deaths, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
     }
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
+    for (const id of this.#lostCut) if (!logs.has(id)) this.#lostCut.delete(id);
     if (!this.#stopped) {
       pass.deletedObjects += await this.#collector.deleteRetired();
       if (this.#passes++ % strayPassInterval === 0) pass.deletedObjects += await this.#collector.deleteStrays(logs);
@@ -117,19 +123,22 @@ export class Cleaner implements Service {
       log.owner === null &&
       log.vdisk !== null &&
       this.#cleanedAt.get(log.id) === modRevision &&
+      !this.#lostCut.has(log.id) &&
       !this.#context.hints.wantsRescan(log.id)
     );
   }
 
   /** False when there is more to be done. */
-  async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<boolean> {
+  async #cleanLog(log: LogRecord, deaths: Uint32Array, pass: CleanerPass): Promise<boolean> {
     try {
       if (log.owner !== null && log.owner !== this.#context.router) return false;
-      const deaths = this.#context.hints.deaths();
+      this.#lostCut.delete(log.id);
       const state = await readLogState(this.#context.registry, log.id);
       pass.logs++;
       if (await this.#collector.collectDead(state)) {
         pass.deadLogs++;
+        this.#segments.forget(log.id);
+        if (log.parent !== null) this.#lostCut.add(log.parent.log);
         return false;
       }
       const { examined, compacted, dropped, complete } = await this.#segments.clean(state, deaths);

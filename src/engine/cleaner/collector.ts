@@ -22,7 +22,7 @@ import { comparePositions, keys, parseRecord } from "../records.ts";
 import { openBase } from "../view.ts";
 import { retire } from "./compaction.ts";
 import type { LogState } from "./log-state.ts";
-import { assertUnchanged, readAll } from "./log-state.ts";
+import { assertHolds, readAll } from "./log-state.ts";
 
 const writesPerTransactionMax = 40;
 
@@ -65,7 +65,7 @@ export class Collector {
     }
     for (let at = 0; at < garbage.length; at += writesPerTransactionMax) {
       await atomically(this.#context.registry, this.#context, async (tx) => {
-        await assertUnchanged(tx, state);
+        await assertHolds(tx, state);
         for (const name of garbage.slice(at, at + writesPerTransactionMax)) {
           if ((await tx.get(keys.retired(name))) === undefined) retire(tx, name, this.#context.clock.wallMs());
         }
@@ -81,11 +81,10 @@ export class Collector {
     if (record.vdisk !== null || record.owner !== null || cuts.length > 0 || hasWishes) return false;
     if (record.dead !== true) {
       await atomically(this.#context.registry, this.#context, async (tx) => {
-        const now = await assertUnchanged(tx, state);
+        const now = await assertHolds(tx, state);
         tx.put(keys.log(record.id), JSON.stringify({ ...now, dead: true }));
         if (record.parent !== null) removeCut(tx, record.parent, record.id);
       });
-      if (record.parent !== null) this.#context.hints.rescan(record.parent.log);
       return true;
     }
     const key = keys.log(record.id);

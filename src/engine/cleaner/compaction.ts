@@ -20,7 +20,7 @@ import { keys, parseRecord } from "../records.ts";
 import type { SegmentIndex } from "../segments.ts";
 import type { LiveSegment } from "./liveness.ts";
 import type { LogState } from "./log-state.ts";
-import { assertUnchanged } from "./log-state.ts";
+import { assertHolds } from "./log-state.ts";
 
 /** Rejects with transaction_conflict when the log changed meanwhile: nothing happened then. */
 export async function compactSegment(
@@ -34,7 +34,7 @@ export async function compactSegment(
   const parts = await buildSegment(context, segment, index, live, generation);
   await context.backend.put(segmentObjectName(segment, generation), parts);
   await atomically(context.registry, context, async (tx) => {
-    await assertUnchanged(tx, state);
+    await assertHolds(tx, state);
     const key = keys.relocation(segment);
     const text = await tx.get(key);
     const known = text === undefined ? undefined : parseRecord<RelocationRecord>(key, text);
@@ -57,7 +57,7 @@ export async function dropSegment(
   generation: number,
 ): Promise<void> {
   await atomically(context.registry, context, async (tx) => {
-    await assertUnchanged(tx, state);
+    await assertHolds(tx, state);
     const key = keys.relocation(segment);
     const text = await tx.get(key);
     const known: RelocationRecord =
@@ -77,7 +77,7 @@ export function retire(tx: { put(key: string, value: string): void }, object: st
 
 async function reserveGeneration(context: CleanerContext, state: LogState, segment: SegmentId): Promise<number> {
   const { value } = await atomically(context.registry, context, async (tx) => {
-    await assertUnchanged(tx, state);
+    await assertHolds(tx, state);
     const key = keys.relocation(segment);
     const text = await tx.get(key);
     const known: RelocationRecord =

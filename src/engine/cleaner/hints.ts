@@ -1,5 +1,5 @@
-// What the write path tells the cleaner in passing, so that it need not look at every segment: how much of a segment was there
-// when it was made or last looked at, and how many of its clusters died since.
+// What the write path tells the cleaner in passing, and freed-space.ts of deleted snapshots, so that it need not look at every
+// segment: how much of a segment was there when it was made or last looked at, and how many of its clusters died since.
 //
 //     (unknown) ──looked──► known ──died, died──► may be dead enough ──looked──► known
 //     (new) ──made──────────►  │ ◄──────────────────────────────────────────────┘
@@ -71,7 +71,7 @@ export class CleanerHints {
     return live <= 0 || known.clusters - live >= known.clusters * deadShare;
   }
 
-  /** Much of the log may have died at once: a large trim, a deleted snapshot, a lost head. */
+  /** Much of the log may have died at once, and nobody counted: a large trim, a deleted snapshot whose map is gone. */
   rescan(log: string): void {
     this.#rescan.add(log);
   }

@@ -6,15 +6,14 @@
 // be lost with the power), and without a head nothing is.
 
 import { nextTurn } from "../../common/turn.ts";
-import type { CleanerContext } from "../engine-context.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { recordKinds } from "../format/segment.ts";
 import { clusterBytes } from "../limits.ts";
 import { BlockMap } from "../map/block-map.ts";
-import type { Delta } from "../map/delta.ts";
 import type { SegmentIndex } from "../segments.ts";
-import { openBase, openView } from "../view.ts";
-import type { LogState } from "./log-state.ts";
+import type { OpenedView } from "../view.ts";
+import type { JudgeViews } from "./judge-views.ts";
+import { hasHead, type LogState } from "./log-state.ts";
 
 export interface LiveSegment {
   /** What a compacted generation keeps: zero records, and runs of live clusters. */
@@ -29,14 +28,12 @@ const entriesPerTurn = 256;
 type Judge = { readonly kind: "map"; readonly map: BlockMap } | { readonly kind: "live" } | { readonly kind: "dead" };
 
 export class Liveness {
-  readonly #context: CleanerContext;
   readonly #state: LogState;
-  /** Views of cuts, and the head under Infinity, opened when first asked. */
-  readonly #maps = new Map<number, Promise<BlockMap>>();
+  readonly #views: JudgeViews;
 
-  constructor(context: CleanerContext, state: LogState) {
-    this.#context = context;
+  constructor(state: LogState, views: JudgeViews) {
     this.#state = state;
+    this.#views = views;
   }
 
   async of(index: SegmentIndex, handle: number): Promise<LiveSegment> {
@@ -72,26 +69,15 @@ export class Liveness {
 
   async #judgeOf(sequence: number): Promise<Judge> {
     const cut = this.#state.cuts.find(({ view }) => view.cut >= sequence);
-    if (cut !== undefined)
-      return { kind: "map", map: await this.#map(cut.view.cut, async () => mapOf(await openView(this.#context, cut.view))) };
-    const { record, hasWishes } = this.#state;
-    if (record.vdisk === null && !hasWishes) return { kind: "dead" };
-    const { checkpoint } = record;
+    if (cut !== undefined) return mapOf(await this.#views.at(cut.view));
+    if (!hasHead(this.#state)) return { kind: "dead" };
+    const { checkpoint } = this.#state.record;
     if (checkpoint === null || sequence > checkpoint.sequence) return { kind: "live" };
-    return { kind: "map", map: await this.#map(Infinity, async () => mapOf(await openBase(this.#context, record, checkpoint))) };
-  }
-
-  #map(key: number, open: () => Promise<BlockMap>): Promise<BlockMap> {
-    const known = this.#maps.get(key);
-    if (known !== undefined) return known;
-    const opening = open();
-    this.#maps.set(key, opening);
-    return opening;
+    return mapOf(await this.#views.head(checkpoint));
   }
 }
 
-const mapOf = ({ tree, delta }: { tree: ConstructorParameters<typeof BlockMap>[0]; delta: Delta }): BlockMap =>
-  new BlockMap(tree, delta);
+const mapOf = ({ tree, delta }: OpenedView): Judge => ({ kind: "map", map: new BlockMap(tree, delta) });
 
 /** The live runs of a data entry as entries of their own, at the same original offsets. */
 function runsOf(entry: IndexEntry, live: readonly boolean[]): IndexEntry[] {

@@ -1,5 +1,8 @@
 // What the cleaner knows of one log, read together: its record, its cuts, its epochs. Everything it decides holds as long as
-// the record's cutsVersion is the same, which its transactions assert.
+// owner and epoch are the same, and, of a log without a head, cutsVersion; which its transactions assert.
+//
+// - All cuts are those of one instant: none was added while they were read.
+// - A cut that is added later is at the end of the log, or where one is already (docs/design/freed-space.md, "Invariants").
 
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
@@ -18,14 +21,28 @@ export interface LogState {
   readonly hasWishes: boolean;
 }
 
+const attemptsMax = 10;
+
+/** Rejects with transaction_conflict when cuts are added all the time. */
 export async function readLogState(registry: Registry, log: string): Promise<LogState> {
-  // The record first: what is added afterwards has bumped its cutsVersion.
-  const record = await readLog(registry, log);
-  const cuts = (await readAll(registry, keys.cuts(log))).map((entry) => parseRecord<CutRecord>(entry.key, entry.value));
-  const epochs = await readEpochs(registry, log);
-  const wishes = await registry.range({ prefix: keys.wishesOf(log), limit: 1 });
-  return { record, cuts, epochs, hasWishes: wishes.entries.length > 0 };
+  let record = await readLog(registry, log);
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const cuts = (await readAll(registry, keys.cuts(log))).map((entry) => parseRecord<CutRecord>(entry.key, entry.value));
+    const epochs = await readEpochs(registry, log);
+    const wishes = await registry.range({ prefix: keys.wishesOf(log), limit: 1 });
+    // What was added meanwhile has bumped its cutsVersion.
+    const after = await readLog(registry, log);
+    if (isUnchanged(record, after)) return { record, cuts, epochs, hasWishes: wishes.entries.length > 0 };
+    record = after;
+  }
+  throw new AndironError("transaction_conflict", `log ${log} changed while it was read`);
 }
+
+const isUnchanged = (before: LogRecord, now: LogRecord): boolean =>
+  now.cutsVersion === before.cutsVersion && now.owner === before.owner && now.epoch === before.epoch;
+
+/** Something is, or is going to be, read at the end of the log. */
+export const hasHead = ({ record, hasWishes }: LogState): boolean => record.vdisk !== null || hasWishes;
 
 /** All entries below a prefix. */
 export async function readAll(registry: Registry, prefix: string): Promise<Entry[]> {
@@ -38,11 +55,13 @@ export async function readAll(registry: Registry, prefix: string): Promise<Entry
   }
 }
 
-/** The log's record, if what was read still holds; throws transaction_conflict otherwise. */
-export async function assertUnchanged(tx: Tx, state: LogState): Promise<LogRecord> {
+/** The log's record, if what was decided still holds; throws transaction_conflict otherwise. */
+export async function assertHolds(tx: Tx, state: LogState): Promise<LogRecord> {
   const now = await getLog(tx, state.record.id);
   const before = state.record;
-  if (now.cutsVersion === before.cutsVersion && now.owner === before.owner && now.epoch === before.epoch) return now;
+  // A new cut sees nothing that was dead: where there is no head there is none to come.
+  const cutsVersion = hasHead(state) ? now.cutsVersion : before.cutsVersion;
+  if (isUnchanged({ ...before, cutsVersion }, now)) return now;
   throw new AndironError("transaction_conflict", `log ${before.id} changed while it was cleaned`);
 }
 
@@ -50,7 +69,7 @@ export async function assertUnchanged(tx: Tx, state: LogState): Promise<LogRecor
 export function firstReplayed(state: LogState): LogPosition {
   const start: LogPosition = { epoch: 0, number: 0 };
   const checkpoints = state.cuts.map((cut) => cut.view.checkpoint);
-  if (state.record.vdisk !== null || state.hasWishes) checkpoints.push(state.record.checkpoint);
+  if (hasHead(state)) checkpoints.push(state.record.checkpoint);
   let first: LogPosition | undefined;
   for (const checkpoint of checkpoints) {
     const next = checkpoint?.next ?? start;

@@ -1,11 +1,12 @@
 // One pass over the segments of a log: which to look at, what to do with each.
 //
+//     cuts that are gone ──► what only they held is counted (freed-space.ts)
 //     covered by the checkpoint, and (unknown | hinted dead enough) ──► exact liveness
 //        ├─ too much dead ─► compacted     ├─ nothing live, nobody replays it ─► dropped     └─ else left
 //
 // - Segments that the head still replays are left alone: they are young, and may be local.
 // - A pass looks at a bounded number of segments; the next one goes on with the others. So it does when the log changed under a
-//   pass that had got somewhere: a disk with a snapshot each second would never be cleaned else.
+//   pass that had got somewhere.
 // - Indexes are read a few segments ahead of the one that is looked at.
 // - What may have killed much of the log at once (a rescan, a lost head) makes all its segments unknown.
 // - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
@@ -20,9 +21,11 @@ import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
 import type { SegmentIndex } from "../segments.ts";
 import { compactSegment, dropSegment } from "./compaction.ts";
+import { FreedSpace } from "./freed-space.ts";
+import { JudgeViews } from "./judge-views.ts";
 import { Liveness } from "./liveness.ts";
 import type { LogState } from "./log-state.ts";
-import { assertUnchanged, firstReplayed, readLogState } from "./log-state.ts";
+import { assertHolds, firstReplayed, hasHead, readLogState } from "./log-state.ts";
 
 export interface SegmentPass {
   compacted: number;
@@ -39,18 +42,33 @@ const segmentsPerTurn = 1000;
 
 export class SegmentCleaner {
   readonly #context: CleanerContext;
+  readonly #freed: FreedSpace;
   /** Logs that had no head when they were last cleaned. */
   readonly #headless = new Set<string>();
 
   constructor(context: CleanerContext) {
     this.#context = context;
+    this.#freed = new FreedSpace(context);
+  }
+
+  /** A pass that counts what was freed ends soon, and rejects. */
+  stop(): void {
+    this.#freed.stop();
+  }
+
+  /** The log is gone. */
+  forget(log: string): void {
+    this.#headless.delete(log);
+    this.#freed.forget(log);
   }
 
   /** `deaths`: as the hints had them before the state was read. */
   async clean(state: LogState, deaths: Uint32Array): Promise<SegmentPass> {
     const pass: SegmentPass = { compacted: 0, dropped: 0, examined: 0, complete: true };
+    const views = new JudgeViews(this.#context, state);
+    await this.#freed.count(state, views, deaths);
     if (this.#mayHaveDied(state)) await this.#forgetAll(state);
-    const liveness = new Liveness(this.#context, state);
+    const liveness = new Liveness(state, views);
     const replayed = firstReplayed(state);
     const { wanted, isAll } = await this.#wanted(state, replayed);
     pass.complete = isAll;
@@ -91,8 +109,9 @@ export class SegmentCleaner {
     return { wanted, isAll: true };
   }
 
-  #mayHaveDied({ record, hasWishes }: LogState): boolean {
-    const isHeadless = record.vdisk === null && !hasWishes;
+  #mayHaveDied(state: LogState): boolean {
+    const { record } = state;
+    const isHeadless = !hasHead(state);
     const lostHead = isHeadless && !this.#headless.has(record.id);
     if (isHeadless) this.#headless.add(record.id);
     return this.#context.hints.takeRescan(record.id) || lostHead;
@@ -167,7 +186,7 @@ export class SegmentCleaner {
   /** Moves the epoch's `first` past what is dropped, and removes the relocation records of that. */
   async #trimEpoch(state: LogState, epoch: EpochRecord): Promise<void> {
     await atomically(this.#context.registry, this.#context, async (tx) => {
-      await assertUnchanged(tx, state);
+      await assertHolds(tx, state);
       const key = keys.epoch(state.record.id, epoch.epoch);
       const text = await tx.get(key);
       if (text === undefined) return;
@@ -195,9 +214,8 @@ function unlessConflict(error: unknown): void {
 
 /** Segments that are on the backend for certain and that the head does not replay. */
 export function* cleanableSegments(state: LogState): Generator<SegmentId> {
-  const { record, epochs, hasWishes } = state;
-  const hasHead = record.vdisk !== null || record.owner !== null || hasWishes;
-  const end = hasHead ? (record.checkpoint?.next ?? { epoch: 0, number: 0 }) : undefined;
+  const { record, epochs } = state;
+  const end = hasHead(state) || record.owner !== null ? (record.checkpoint?.next ?? { epoch: 0, number: 0 }) : undefined;
   for (const epoch of epochs) {
     for (let number = epoch.first ?? 1; epoch.last === undefined || number <= epoch.last; number++) {
       const segment = { log: record.id, epoch: epoch.epoch, number };

@@ -7,6 +7,7 @@
 // - O(1) put and find; zeroing costs the smaller of the range's length and the table's size.
 
 import { engineLimits } from "../limits.ts";
+import { sortClusters } from "./cluster-sort.ts";
 import { DeltaTable } from "./delta-table.ts";
 
 /** Handle of an entry that says "zeroes" although the tree may hold data. */
@@ -60,10 +61,16 @@ export class Delta {
     return replaced;
   }
 
-  /** The clusters [first, first + count) read as zeroes from now on. */
-  zero(first: number, count: number): void {
+  /**
+   * The clusters [first, first + count) read as zeroes from now on. `replaced` is told what put() would return, but not of what
+   * disappears in a range.
+   */
+  zero(first: number, count: number, replaced?: (handle: number) => void): void {
     if (count <= engineLimits.zeroEntriesInlineMax) {
-      for (let i = 0; i < count; i++) this.put(first + i, zeroHandle, 0, 0);
+      for (let i = 0; i < count; i++) {
+        const handle = this.put(first + i, zeroHandle, 0, 0);
+        if (handle !== 0) replaced?.(handle);
+      }
       return;
     }
     this.#removeEntries(first, first + count);
@@ -91,6 +98,11 @@ export class Delta {
       else high = middle;
     }
     return this.#sorted[low] ?? Infinity;
+  }
+
+  /** Sorts for nextEntry() with turns of the event loop between; nothing may be put meanwhile. */
+  async sort(): Promise<void> {
+    this.#sorted ??= await sortClusters(this.clusters());
   }
 
   /** Zeroed ranges as [start, end) pairs, ascending. */

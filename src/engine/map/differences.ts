@@ -5,6 +5,7 @@
 //   looked at. Work is in proportion to what changed (and to the deltas, which are bounded).
 // - The maps must not change meanwhile: they are of snapshots, not of open disks.
 
+import { nextTurn } from "../../common/turn.ts";
 import { pageFanout } from "../limits.ts";
 import { BlockMap, type Places } from "./block-map.ts";
 import type { Delta } from "./delta.ts";
@@ -33,6 +34,9 @@ export interface BatchLimits {
   /** Leaves looked at. */
   readonly leavesMax: number;
 }
+
+/** Leaves that are compared in one turn of the event loop. */
+const leavesPerTurn = 16;
 
 export class MapDifferences {
   readonly #older: MapSide;
@@ -66,13 +70,30 @@ export class MapDifferences {
     return { runs, nextCluster: cluster };
   }
 
-  /** Adds what differs in [first, end), which lies in one leaf. Answers where there was no room for another run. */
-  async #compare(first: number, end: number, runs: ChangedRun[], runsMax: number): Promise<number | undefined> {
-    const count = end - first;
+  /** Tells of each cluster that has data in the older map and is elsewhere in the newer one, or nowhere: the segment's handle. */
+  async eachReplaced(replaced: (handle: number) => void): Promise<void> {
+    for (let leaf = 0, leaves = 0; ; leaf++) {
+      leaf = await this.#nextCandidate(leaf);
+      const first = leaf * pageFanout;
+      if (first >= this.#endCluster) return;
+      const { older, newer } = await this.#placesOf(first, Math.min(pageFanout, this.#endCluster - first));
+      for (const [i, handle] of older.handles.entries()) if (handle !== 0 && !isSamePlace(older, newer, i)) replaced(handle);
+      if (++leaves % leavesPerTurn === 0) await nextTurn();
+    }
+  }
+
+  async #placesOf(first: number, count: number): Promise<{ readonly older: Places; readonly newer: Places }> {
     const [older, newer] = await Promise.all([
       this.#olderMap.resolveLoading(first, count),
       this.#newerMap.resolveLoading(first, count),
     ]);
+    return { older, newer };
+  }
+
+  /** Adds what differs in [first, end), which lies in one leaf. Answers where there was no room for another run. */
+  async #compare(first: number, end: number, runs: ChangedRun[], runsMax: number): Promise<number | undefined> {
+    const count = end - first;
+    const { older, newer } = await this.#placesOf(first, count);
     for (let i = 0; i < count; i++) {
       if (isSamePlace(older, newer, i)) continue;
       if (!addCluster(runs, first + i, newer.handles[i] === 0 ? "zero" : "data", runsMax)) return first + i;

@@ -183,14 +183,14 @@ export class OpenLog {
   }
 
   #apply(appends: readonly Append[], { handle }: JournalFile, { payloadOffsets, crcs }: Placed): void {
-    const { hints, cache } = this.#context;
+    const { cache } = this.#context;
     const map = this.map.active;
     let crcAt = 0;
     for (let i = 0; i < appends.length; i++) {
       const { kind, firstCluster, clusterCount, data } = appends[i]!;
       this.onApplied?.(firstCluster, clusterCount);
       if (kind === recordKinds.zero) {
-        map.zero(firstCluster, clusterCount);
+        map.zero(firstCluster, clusterCount, this.#died);
         continue;
       }
       const payloadOffset = payloadOffsets[i]!;
@@ -199,12 +199,17 @@ export class OpenLog {
         const offset = payloadOffset + c * clusterBytes;
         const crc = crcs[crcAt++]!;
         const replaced = map.put(firstCluster + c, handle, offset, crc);
-        if (replaced !== 0 && replaced !== zeroHandle) hints.died(replaced);
+        if (replaced !== 0) this.#died(replaced);
         if (isCached) cache.add(handle, offset, data!, c * clusterBytes, crc);
       }
     }
     this.checkpointer.wrote();
   }
+
+  /** What the cleaner is told when an entry of the delta was replaced. */
+  readonly #died = (replaced: number): void => {
+    if (replaced !== zeroHandle) this.#context.hints.died(replaced);
+  };
 
   async #ownedNow(): Promise<void> {
     this.assertOwned();
