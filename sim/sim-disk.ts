@@ -260,6 +260,8 @@ class OpenFile implements DiskFile {
     await this.#life.later(0.2);
   }
 
+  endWrites(): void {}
+
   async close(): Promise<void> {
     await this.#life.guard(Promise.resolve());
   }

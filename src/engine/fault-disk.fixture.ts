@@ -138,6 +138,10 @@ class FaultFile implements DiskFile {
     this.#state.syncEnds(sync);
   }
 
+  endWrites(): void {
+    this.#file.endWrites();
+  }
+
   close(): Promise<void> {
     closeSync(this.#fd);
     return this.#file.close();

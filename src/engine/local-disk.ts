@@ -31,6 +31,8 @@ export interface DiskFile {
   truncateNow(lengthBytes: number): void;
   /** fdatasync: the bytes, and the length that is needed to read them. */
   sync(): Promise<void>;
+  /** Nothing is written from now on: lets go of what only writing needs. No write is under way. */
+  endWrites(): void;
   /** No other verb may be called after it or be under way. */
   close(): Promise<void>;
 }

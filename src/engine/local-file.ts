@@ -48,6 +48,11 @@ export class LocalFile {
     return this.#use(this.#file.sync());
   }
 
+  /** Nothing is written from now on. */
+  endWrites(): void {
+    this.#file.endWrites();
+  }
+
   /** One more who is to close it. */
   hold(): void {
     assert(this.#users > 0, "a file that was let go of is not taken again");

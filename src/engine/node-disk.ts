@@ -72,8 +72,12 @@ class NodeFile implements DiskFile {
     return fdatasyncAsync(this.#fd);
   }
 
-  close(): Promise<void> {
+  endWrites(): void {
     this.#direct?.close();
+  }
+
+  close(): Promise<void> {
+    this.endWrites();
     return closeAsync(this.#fd);
   }
 }

@@ -61,6 +61,12 @@ export class AndironProcess {
     return this.#endpoints;
   }
 
+  /** Of the running process. */
+  get processId(): number {
+    if (this.#child?.pid === undefined) throw new Error("the service is not running");
+    return this.#child.pid;
+  }
+
   /** Resolves when it serves; rejects when it ends before, or after `timeoutMs`. */
   async start(timeoutMs = 60_000): Promise<void> {
     await this.launch();

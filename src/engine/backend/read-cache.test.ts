@@ -156,6 +156,7 @@ describe("read cache", () => {
           lengthBytes: () => file.lengthBytes(),
           writeNow: (buffers, offset) => file.writeNow(buffers, offset),
           truncateNow: (length) => file.truncateNow(length),
+          endWrites: () => undefined,
           sync: () => file.sync(),
           close: () => file.close(),
           read: (offset, target) => (isBroken ? Promise.reject(eio) : file.read(offset, target)),

@@ -179,6 +179,7 @@ export class JournalFile {
       // Also when the system says that there is no space: a second try could pass without the bytes.
       throw new AndironError("journal_poisoned", `cannot sync ${this.file.path}`, { cause: error });
     }
+    this.file.endWrites();
     this.length += index.length + footer.length;
     this.syncedLength = this.length;
   }
