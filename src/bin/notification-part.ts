@@ -13,7 +13,7 @@ import type { Metrics } from "../common/metrics.ts";
 import { systemRandom } from "../common/random.ts";
 import type { Service } from "../common/service.ts";
 import type { BrokerTls } from "../messaging/broker.ts";
-import { NotificationSender } from "../messaging/notification-sender.ts";
+import type { NotificationSender } from "../messaging/notification-sender.ts";
 import { parseTransportUrl } from "../messaging/transport-url.ts";
 import type { Registry } from "../registry/registry.ts";
 
@@ -83,6 +83,7 @@ async function makeSender(config: Config, onConnected: (host: string) => void): 
     isOwn ? "[oslo_messaging_notifications] transport_url" : "[DEFAULT] transport_url",
   );
   const { ssl, amqp_durable_queues, amqp_auto_delete, rabbit_quorum_queue, heartbeat_timeout_threshold } = oslo_messaging_rabbit;
+  const { NotificationSender } = await import("../messaging/notification-sender.ts"); // with all of amqplib
   return new NotificationSender({
     url,
     tls: (url.ssl ?? ssl) ? await readTls(oslo_messaging_rabbit) : undefined,

@@ -1,16 +1,10 @@
 // One request to Glance that carries an image's bytes, one way or the other: bounded in time between two bytes, not in size
 // (that is for who reads), never repeated, no redirect followed. What is JSON goes by keystone/service-http.ts.
 
-import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
-import { Agent, request } from "undici";
-import { AndironError } from "../common/errors.ts";
+import { HttpAgent, type HttpTrust } from "../common/http-agent.ts";
 
-export interface GlanceHttpOptions {
-  /** PEM file of the authorities to trust; empty for the system's. */
-  readonly caFile: string;
-  /** Trust any certificate. */
-  readonly insecure: boolean;
+export interface GlanceHttpOptions extends HttpTrust {
   /** For connecting, for the answer's head, and between two pieces of its body. */
   readonly timeoutMs: number;
 }
@@ -31,36 +25,28 @@ export interface BytesReply {
 }
 
 export class GlanceHttp {
-  readonly #agent: Agent;
+  readonly #agent: HttpAgent;
 
   /** Throws config_invalid when the file of authorities cannot be read. */
-  constructor({ caFile, insecure, timeoutMs }: GlanceHttpOptions) {
-    this.#agent = new Agent({
+  constructor(options: GlanceHttpOptions) {
+    const { timeoutMs } = options;
+    this.#agent = new HttpAgent(options, "glance_ca_certificates_file", {
       connectTimeout: timeoutMs,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
-      connect: { rejectUnauthorized: !insecure, ...(caFile === "" ? {} : { ca: readAuthorities(caFile) }) },
     });
   }
 
   /** Rejects with whatever undici says when there is no answer. */
   async send({ method, url, headers, body, signal }: BytesRequest): Promise<BytesReply> {
     const content = body === undefined ? null : Readable.from(body, { objectMode: false });
-    const reply = await request(url, { dispatcher: this.#agent, method, headers, body: content, signal });
+    const reply = await this.#agent.request(url, { method, headers, body: content, signal });
     // Broken off by signal or destroy() it says so here as well; who reads it has been told.
     reply.body.on("error", () => undefined);
     return { status: reply.statusCode, headers: reply.headers, body: reply.body };
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
-  }
-}
-
-function readAuthorities(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new AndironError("config_invalid", `cannot read the glance_ca_certificates_file ${path}`, { cause });
+    await this.#agent.close();
   }
 }

@@ -6,16 +6,11 @@
 //
 // Tokens go into headers; nothing of a request is logged or kept here.
 
-import { readFileSync } from "node:fs";
-import { Agent, request } from "undici";
 import type { Clock } from "../common/clock.ts";
 import { AndironError, type ErrorCode } from "../common/errors.ts";
+import { HttpAgent, type HttpTrust } from "../common/http-agent.ts";
 
-export interface ServiceHttpOptions {
-  /** PEM file of the authorities to trust; empty for the system's. */
-  readonly caFile: string;
-  /** Trust any certificate. */
-  readonly insecure: boolean;
+export interface ServiceHttpOptions extends HttpTrust {
   /** For connecting, and again for the answer. */
   readonly timeoutMs: number;
   readonly retriesMax: number;
@@ -49,18 +44,17 @@ const awayStatuses = new Set([502, 503, 504]);
 
 export class ServiceHttp {
   readonly #options: ServiceHttpOptions;
-  readonly #agent: Agent;
+  readonly #agent: HttpAgent;
 
   /** Throws config_invalid when the file of authorities cannot be read. */
   constructor(options: ServiceHttpOptions) {
-    const { caFile, insecure, timeoutMs } = options;
+    const { timeoutMs } = options;
     this.#options = options;
-    this.#agent = new Agent({
+    this.#agent = new HttpAgent(options, "cafile", {
       connections: connectionsMax,
       connectTimeout: timeoutMs,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
-      connect: { rejectUnauthorized: !insecure, ...(caFile === "" ? {} : { ca: readAuthorities(caFile) }) },
     });
   }
 
@@ -81,12 +75,11 @@ export class ServiceHttp {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#agent.close();
   }
 
   async #sendOnce({ method, url, headers, body }: ServiceRequest): Promise<ServiceReply> {
-    const reply = await request(url, {
-      dispatcher: this.#agent,
+    const reply = await this.#agent.request(url, {
       method,
       headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
       body: body === undefined ? null : JSON.stringify(body),
@@ -108,13 +101,5 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-function readAuthorities(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new AndironError("config_invalid", `cannot read the cafile ${path}: ${(cause as Error).message}`, { cause });
   }
 }

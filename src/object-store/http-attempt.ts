@@ -1,17 +1,12 @@
 // One HTTP request to an object store and its whole answer, or an error: bounded in time and size, never repeated, no redirect
 // followed. A body that ends before its Content-Length is an error. Headers hold tokens: nothing of a request is kept or logged.
 
-import { readFileSync } from "node:fs";
-import { Agent, request } from "undici";
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
+import { HttpAgent, type HttpTrust } from "../common/http-agent.ts";
 import { objectLimits } from "./object-store.ts";
 
-export interface HttpClientOptions {
-  /** PEM file of the authorities to trust; empty for the system's. */
-  readonly caFile: string;
-  /** Trust any certificate: for tests. */
-  readonly insecure: boolean;
+export interface HttpClientOptions extends HttpTrust {
   readonly clock: Clock;
   /** In messages: "Swift". */
   readonly service: string;
@@ -42,21 +37,20 @@ const textBytesMax = 8 * 1024 * 1024;
 export class HttpClient {
   readonly service: string;
   readonly #clock: Clock;
-  readonly #agent: Agent;
+  readonly #agent: HttpAgent;
 
   /** Throws config_invalid when the file of authorities cannot be read. */
-  constructor({ caFile, insecure, clock, service, connectionsMax }: HttpClientOptions) {
+  constructor(options: HttpClientOptions) {
+    const { clock, service, connectionsMax } = options;
     this.service = service;
     this.#clock = clock;
-    const ca = caFile === "" ? {} : { ca: readAuthorities(caFile) };
     // The time of an attempt is ours alone: undici's time-outs of headers and body don't know how long a body may take.
-    this.#agent = new Agent({
+    this.#agent = new HttpAgent(options, "cafile", {
       connections: connectionsMax,
       connectTimeout: connectTimeoutMs,
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: headerBytesMax,
-      connect: { rejectUnauthorized: !insecure, ...ca },
     });
   }
 
@@ -79,11 +73,11 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#agent.close();
   }
 
   async #send({ method, url, headers, body }: HttpAttempt, signal: AbortSignal): Promise<HttpAnswer> {
-    const reply = await request(url, { dispatcher: this.#agent, method, headers, body: body ?? null, signal });
+    const reply = await this.#agent.request(url, { method, headers, body: body ?? null, signal });
     const isObject = method === "GET" && reply.statusCode < 300;
     const bytesMax = isObject ? objectLimits.objectBytesMax : textBytesMax;
     const answered = plainHeaders(reply.headers);
@@ -122,12 +116,4 @@ function plainHeaders(headers: Readonly<Record<string, string | string[] | undef
 
 export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : "?";
-}
-
-function readAuthorities(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new AndironError("config_invalid", `cannot read the cafile ${path}: ${(cause as Error).message}`, { cause });
-  }
 }

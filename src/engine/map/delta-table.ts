@@ -7,9 +7,10 @@
 // - The hash is a permutation of the clusters: parts always split, whatever clusters a guest writes.
 // - A position says part and slot, and is good until the next change.
 
-/** Columns of a part, one after the other: what is not there is found out by the first alone. */
-const columns = { handle: 0, cluster: 1, offset: 2, crc: 3 } as const;
-const columnCount = 4;
+/** Words of a slot, all in one line of the processor's cache: who looks for an entry waits for memory once. */
+const fields = { handle: 0, cluster: 1, offset: 2, crc: 3 } as const;
+const slotWords = 4;
+const slotShift = 2;
 const slotsMin = 64;
 const slotBits = 12;
 const slotsMax = 1 << slotBits;
@@ -19,7 +20,7 @@ const deletedSlot = 0xffff_fffe;
 
 interface Part {
   readonly number: number;
-  /** Columns of so many slots each; handle 0: never used. */
+  /** Of so many slots; handle 0: never used. */
   readonly words: Uint32Array;
   readonly slots: number;
   /** Slots that are not empty, those of removed entries included. */
@@ -31,7 +32,7 @@ interface Part {
 
 const newPart = (number: number, slots: number, depth: number): Part => ({
   number,
-  words: new Uint32Array(slots * columnCount),
+  words: new Uint32Array(slots * slotWords),
   slots,
   used: 0,
   count: 0,
@@ -69,24 +70,25 @@ export class DeltaTable {
   find(cluster: number): number {
     const hash = mix(cluster);
     const words = this.#words[hash >>> (32 - this.#depth)]!;
-    const mask = ((words.length / columnCount) | 0) - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const handle = words[slot]!;
+    const mask = words.length - 1;
+    for (let at = (hash << slotShift) & mask; ; at = (at + slotWords) & mask) {
+      const handle = words[at]!;
       if (handle === emptySlot) return -1;
-      if (words[mask + 1 + slot] === cluster && handle !== deletedSlot) return (this.#partOf(hash).number << slotBits) | slot;
+      if (words[at + fields.cluster] === cluster && handle !== deletedSlot)
+        return (this.#partOf(hash).number << slotBits) | (at >>> slotShift);
     }
   }
 
   handleAt(position: number): number {
-    return this.#word(position, columns.handle);
+    return this.#word(position, fields.handle);
   }
 
   offsetAt(position: number): number {
-    return this.#word(position, columns.offset);
+    return this.#word(position, fields.offset);
   }
 
   crcAt(position: number): number {
-    return this.#word(position, columns.crc);
+    return this.#word(position, fields.crc);
   }
 
   /** Returns the handle that the cluster's entry had before, 0 for none. */
@@ -97,28 +99,29 @@ export class DeltaTable {
       this.#grow(part, hash);
       part = this.#partOf(hash);
     }
-    const { words, slots } = part;
+    const { words } = part;
+    const mask = words.length - 1;
     let free = -1;
-    let slot = hash & (slots - 1);
-    for (; ; slot = (slot + 1) & (slots - 1)) {
-      const present = words[slot]!;
+    let at = (hash << slotShift) & mask;
+    for (; ; at = (at + slotWords) & mask) {
+      const present = words[at]!;
       if (present === emptySlot) break;
-      if (present === deletedSlot) free = free < 0 ? slot : free;
-      else if (words[slots + slot] === cluster) {
-        setSlot(part, slot, cluster, handle, offset, crc);
+      if (present === deletedSlot) free = free < 0 ? at : free;
+      else if (words[at + fields.cluster] === cluster) {
+        setSlot(words, at, cluster, handle, offset, crc);
         return present;
       }
     }
     if (free < 0) part.used++;
     part.count++;
     this.#count++;
-    setSlot(part, free < 0 ? slot : free, cluster, handle, offset, crc);
+    setSlot(words, free < 0 ? at : free, cluster, handle, offset, crc);
     return 0;
   }
 
   removeAt(position: number): void {
     const part = this.#parts[position >>> slotBits]!;
-    part.words[position & (slotsMax - 1)] = deletedSlot;
+    part.words[(position & (slotsMax - 1)) * slotWords] = deletedSlot;
     part.count--;
     this.#count--;
   }
@@ -127,15 +130,15 @@ export class DeltaTable {
   each(visit: (cluster: number, position: number) => void): void {
     for (const { number, words, slots } of [...this.#parts]) {
       for (let slot = 0; slot < slots; slot++) {
-        const handle = words[slot]!;
-        if (handle !== emptySlot && handle !== deletedSlot) visit(words[slots + slot]!, (number << slotBits) | slot);
+        const handle = words[slot * slotWords]!;
+        if (handle === emptySlot || handle === deletedSlot) continue;
+        visit(words[slot * slotWords + fields.cluster]!, (number << slotBits) | slot);
       }
     }
   }
 
-  #word(position: number, column: number): number {
-    const { words, slots } = this.#parts[position >>> slotBits]!;
-    return words[column * slots + (position & (slotsMax - 1))]!;
+  #word(position: number, field: number): number {
+    return this.#parts[position >>> slotBits]!.words[(position & (slotsMax - 1)) * slotWords + field]!;
   }
 
   #partOf(hash: number): Part {
@@ -173,23 +176,24 @@ export class DeltaTable {
   }
 }
 
-function setSlot({ words, slots }: Part, slot: number, cluster: number, handle: number, offset: number, crc: number): void {
-  words[slot] = handle;
-  words[columns.cluster * slots + slot] = cluster;
-  words[columns.offset * slots + slot] = offset;
-  words[columns.crc * slots + slot] = crc;
+function setSlot(words: Uint32Array, at: number, cluster: number, handle: number, offset: number, crc: number): void {
+  words[at] = handle;
+  words[at + fields.cluster] = cluster;
+  words[at + fields.offset] = offset;
+  words[at + fields.crc] = crc;
 }
 
-function moveEntries({ words, slots }: Part, partFor: (hash: number) => Part): void {
-  for (let from = 0; from < slots; from++) {
+function moveEntries({ words }: Part, partFor: (hash: number) => Part): void {
+  for (let from = 0; from < words.length; from += slotWords) {
     const handle = words[from]!;
     if (handle === emptySlot || handle === deletedSlot) continue;
-    const cluster = words[columns.cluster * slots + from]!;
+    const cluster = words[from + fields.cluster]!;
     const hash = mix(cluster);
     const part = partFor(hash);
-    let slot = hash & (part.slots - 1);
-    while (part.words[slot] !== emptySlot) slot = (slot + 1) & (part.slots - 1);
-    setSlot(part, slot, cluster, handle, words[columns.offset * slots + from]!, words[columns.crc * slots + from]!);
+    const mask = part.words.length - 1;
+    let at = (hash << slotShift) & mask;
+    while (part.words[at] !== emptySlot) at = (at + slotWords) & mask;
+    setSlot(part.words, at, cluster, handle, words[from + fields.offset]!, words[from + fields.crc]!);
     part.used++;
     part.count++;
   }
