@@ -8,7 +8,8 @@
 
 import { assert } from "../common/assert.ts";
 
-const classBytesMin = 64 * 1024;
+/** Smaller ones are not kept. Payloads of 4 KiB that two reads have cut are many. */
+const classBytesMin = 4 * 1024;
 
 export class Slab {
   readonly buffer: Buffer;
