@@ -7,7 +7,7 @@
 
 import { nextTurn } from "../../common/turn.ts";
 import { pageFanout } from "../limits.ts";
-import { BlockMap, type Places } from "./block-map.ts";
+import { BlockMap, newPlaces, type Places } from "./block-map.ts";
 import type { Delta } from "./delta.ts";
 import type { Tree } from "./tree.ts";
 
@@ -72,12 +72,19 @@ export class MapDifferences {
 
   /** Tells of each cluster that has data in the older map and is elsewhere in the newer one, or nowhere: the segment's handle. */
   async eachReplaced(replaced: (handle: number) => void): Promise<void> {
+    const places = { older: newPlaces(pageFanout), newer: newPlaces(pageFanout) };
     for (let leaf = 0, leaves = 0; ; leaf++) {
       leaf = await this.#nextCandidate(leaf);
       const first = leaf * pageFanout;
       if (first >= this.#endCluster) return;
-      const { older, newer } = await this.#placesOf(first, Math.min(pageFanout, this.#endCluster - first));
-      for (const [i, handle] of older.handles.entries()) if (handle !== 0 && !isSamePlace(older, newer, i)) replaced(handle);
+      const count = Math.min(pageFanout, this.#endCluster - first);
+      const areInMemory =
+        this.#olderMap.resolve(first, count, places.older) + this.#newerMap.resolve(first, count, places.newer) === -2;
+      const { older, newer } = areInMemory ? places : await this.#placesOf(first, count);
+      for (let i = 0; i < count; i++) {
+        const handle = older.handles[i]!;
+        if (handle !== 0 && !isSamePlace(older, newer, i)) replaced(handle);
+      }
       if (++leaves % leavesPerTurn === 0) await nextTurn();
     }
   }

@@ -34,6 +34,8 @@ export class Tree {
   readonly #pages: Pages;
   readonly #root: PagePlace | undefined;
   readonly #id: number;
+  /** The inner page that was compared last, by level. */
+  readonly #lastInner: ({ readonly place: PagePlace; readonly page: Uint32Array } | undefined)[] = [];
 
   constructor(pages: Pages, lineage: Lineage, root: PageRef | undefined, sequence: number) {
     this.#pages = pages;
@@ -96,6 +98,10 @@ export class Tree {
     return Infinity;
   }
 
+  isSameAs(other: Tree): boolean {
+    return isSamePage(this.#root, other.#root);
+  }
+
   /** The first leaf at or after `from` whose page is not the same one in `other`, or Infinity. Equal pages are not read. */
   async nextDifferentLeaf(other: Tree, from: number): Promise<number> {
     assert(other.#pages === this.#pages, "two trees of one pool are compared");
@@ -117,7 +123,8 @@ export class Tree {
     const span = pageFanout ** (level - 1);
     for (let index = Math.max(0, Math.floor((from - firstLeaf) / span)); index < pageFanout; index++) {
       const first = firstLeaf + index * span;
-      const [myChild, theirChild] = [childAt(myPage, index), childAt(theirPage, index)];
+      const myChild = childAt(myPage, index);
+      const theirChild = childAt(theirPage, index);
       if (isSamePage(myChild, theirChild)) continue;
       const found = await this.#nextDifferent(other, myChild, theirChild, level - 1, first, from);
       if (found < Infinity) return found;
@@ -125,8 +132,14 @@ export class Tree {
     return Infinity;
   }
 
+  /** Whoever asks for one leaf after the other comes by the same pages again. */
   async #loadInner(place: PagePlace | undefined, level: number): Promise<Uint32Array> {
-    return place === undefined ? holeLeaf : this.#pages.load(place, level, this.lineage);
+    if (place === undefined) return holeLeaf;
+    const last = this.#lastInner[level];
+    if (last !== undefined && isSamePage(last.place, place)) return last.page;
+    const page = await this.#pages.load(place, level, this.lineage);
+    this.#lastInner[level] = { place, page };
+    return page;
   }
 
   /** Visits the places of all pages, each before those below it. */
