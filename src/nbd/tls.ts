@@ -1,9 +1,10 @@
 // TLS for NBD: X.509 from files' contents, 1.2 at least, started in the middle of a connection by STARTTLS.
 // The server's half is made by hand: a tls.Server does not say which of the plain connections given to it became which
 // of its own. So the check of the client's certificate that a tls.Server would make is made here.
+// node:tls, 3 MiB, is there when the first key is loaded: most servers have none.
 
 import type { Socket } from "node:net";
-import { createSecureContext, TLSSocket, type SecureContext } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { AndironError } from "../common/errors.ts";
 
 export interface ServerTls {
@@ -32,6 +33,7 @@ export interface ServerTlsContext {
 /** Loads keys and certificates. Throws config_invalid when they can't be used. */
 export function loadServerTls(tls: ServerTls): ServerTlsContext {
   const ca = tls.clientCa === undefined ? {} : { ca: tls.clientCa };
+  const { createSecureContext } = process.getBuiltinModule("node:tls");
   try {
     const secureContext = createSecureContext({ key: tls.key, cert: tls.cert, minVersion: "TLSv1.2", ...ca });
     return { secureContext, clientCertificateRequired: tls.clientCa !== undefined };
@@ -55,6 +57,7 @@ export function rejectionOf(socket: TLSSocket, context: ServerTlsContext): strin
 
 /** Starts the server's side of TLS on `socket`. The result emits "secure" when the handshake is over. */
 export function upgradeServerSocket(socket: Socket, context: ServerTlsContext): TLSSocket {
+  const { TLSSocket } = process.getBuiltinModule("node:tls");
   return new TLSSocket(socket, {
     isServer: true,
     secureContext: context.secureContext,
