@@ -51,7 +51,8 @@ export const engineLimits = {
   vdiskNameCharsMax: 128,
   /** Trims below this go into the delta cluster by cluster, larger ones as a range. */
   zeroEntriesInlineMax: 64,
-  viewsOpenMax: 32,
+  /** Indexes that are read at a time when a view is replayed. */
+  indexesAheadMax: 8,
   /** How long the writes of a disk that moves to another log may wait. */
   moveHoldMsMax: 10_000,
 } as const;

@@ -3,9 +3,11 @@
 //
 // - Replay is by sequence, ascending and without gaps between segments; nothing beyond the cut or an epoch's recorded end counts.
 // - A log without a checkpoint of its own stands on its parent's view, and so on up the lineage.
-// - Nothing is listed: numbers are probed one after the other up to the recorded last one; a missing one is an error.
+// - Nothing is listed: numbers are probed one after the other (a few ahead) up to the recorded last one; a missing one that is
+//   needed is an error.
 
 import { AndironError } from "../common/errors.ts";
+import { WorkAhead } from "../common/work-ahead.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Lineage } from "./format/page.ts";
 import type { EncodedIndex } from "./format/segment.ts";
@@ -111,15 +113,24 @@ async function replay(sources: ViewSources, request: Replay): Promise<void> {
   for (const epoch of await readEpochs(sources.registry, request.log)) {
     if (request.from !== undefined && epoch.epoch < request.from.epoch) continue;
     const first = request.from?.epoch === epoch.epoch ? request.from.number : 1;
-    for (let number = first; epoch.last === undefined || number <= epoch.last; number++) {
-      if (sequence >= request.cut) return;
-      const segment = { log: request.log, epoch: epoch.epoch, number };
-      const found = await segmentEntries(sources, segment, epoch.last === undefined);
-      if (found === undefined) break;
-      if (found.firstSequence !== sequence + 1) throw gap(segment, sequence);
-      const end = Math.min(request.cut, epoch.lastSequence ?? request.cut);
-      applyIndex(request.delta, found.index, sources.segments.handleOf(segment), end);
-      sequence = Math.min(found.lastSequence, end);
+    const count = epoch.last === undefined ? Infinity : Math.max(0, epoch.last + 1 - first);
+    const segmentAt = (at: number): SegmentId => ({ log: request.log, epoch: epoch.epoch, number: first + at });
+    const indexes = new WorkAhead(count, engineLimits.indexesAheadMax, (at) =>
+      segmentEntries(sources, segmentAt(at), epoch.last === undefined),
+    );
+    try {
+      for (let at = 0; at < count; at++) {
+        if (sequence >= request.cut) return;
+        const segment = segmentAt(at);
+        const found = await indexes.take();
+        if (found === undefined) break;
+        if (found.firstSequence !== sequence + 1) throw gap(segment, sequence);
+        const end = Math.min(request.cut, epoch.lastSequence ?? request.cut);
+        applyIndex(request.delta, found.index, sources.segments.handleOf(segment), end);
+        sequence = Math.min(found.lastSequence, end);
+      }
+    } finally {
+      await indexes.settled();
     }
   }
   if (sequence < request.cut) {

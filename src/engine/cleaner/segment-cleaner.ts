@@ -13,6 +13,7 @@
 
 import { AndironError } from "../../common/errors.ts";
 import { nextTurn } from "../../common/turn.ts";
+import { WorkAhead } from "../../common/work-ahead.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import { engineLimits } from "../limits.ts";
@@ -72,23 +73,16 @@ export class SegmentCleaner {
     const replayed = firstReplayed(state);
     const { wanted, isAll } = await this.#wanted(state, replayed);
     pass.complete = isAll;
-    const looks: Promise<SegmentIndex | undefined>[] = [];
+    const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
     try {
-      for (const [at, segment] of wanted.entries()) {
-        while (looks.length < Math.min(at + engineLimits.cleanerOperationsMax, wanted.length)) {
-          const look = this.#look(wanted[looks.length]!);
-          look.catch(() => undefined); // its own turn tells
-          looks.push(look);
-        }
-        await this.#cleanOne(state, liveness, replayed, segment, await looks[at]!, pass, deaths);
-      }
+      for (const segment of wanted) await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
       if (pass.dropped > 0) await this.#trim(state);
     } catch (error) {
       if (!isConflict(error) || pass.compacted + pass.dropped === 0) throw error;
       pass.complete = false;
       await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
     } finally {
-      await Promise.allSettled(looks);
+      await looks.settled();
     }
     return pass;
   }
