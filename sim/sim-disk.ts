@@ -233,6 +233,8 @@ class OpenFile implements DiskFile {
     await this.#life.later(0.2);
   }
 
+  prepare(): undefined {}
+
   writeNow(buffers: readonly Buffer[], offset: number): void {
     if (!this.#life.begin()) return;
     const bytes = Buffer.concat(buffers);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { directWriteBytesMin, DirectWrites } from "./direct-write.ts";
+import { directWriteBytesMin, DirectWrites, giveBack } from "./direct-write.ts";
 import { nodeDisk } from "./node-disk.ts";
 
 const kibibyte = 1024;
@@ -87,6 +87,28 @@ void test("what is copied for a large write is copied in several turns of the ev
     data.fill(7, 1024 * kibibyte);
     assert.equal(await writing, true);
     assert.ok(readFileSync(path).equals(data));
+    direct.close();
+    await file.close();
+  });
+});
+
+void test("what was copied ahead and is not wanted, or cannot be written, leaves its memory to others", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "file");
+    const file = nodeDisk.open(path, "new");
+    const direct = new DirectWrites(path);
+    const data = pattern(3 * 1024 * kibibyte, 1);
+    const fill = (): ReturnType<DirectWrites["fill"]> => direct.fill([data], 100, data.length);
+    const impossible = new DirectWrites(join(folder, "none"));
+    for (let i = 0; i < 20; i++) {
+      giveBack(await fill());
+      assert.equal(await impossible.write(file, [data], 100, data.length, await fill()), false);
+      assert.equal(await direct.write(file, [data], 100, data.length, await fill()), true);
+    }
+    assert.ok(readFileSync(path).subarray(100).equals(data));
+    const filled = await Promise.all(Array.from({ length: 8 }, fill));
+    assert.equal(filled.flat().length, 16);
+    filled.forEach(giveBack);
     direct.close();
     await file.close();
   });

@@ -10,6 +10,7 @@
 //   O_DIRECT, nothing is written here, and the caller writes as it would without.
 // - Several MiB are one call: a file system lets one such write into a file at a time, and threads that wait for it take as
 //   much of the processors as the write itself. What is copied for it is copied in several turns of the event loop.
+// - The first call's part may be copied ahead of the write, while another one is under way.
 // - What it means to have been written is the same on both ways: a sync has to follow.
 
 import { closeSync, constants, openSync, writev } from "node:fs";
@@ -51,7 +52,7 @@ function makeStages(): Buffer[] {
 }
 
 /** Aligned memory, and how much of it is to be written. */
-interface Filled {
+export interface Filled {
   readonly stage: Buffer;
   readonly bytes: number;
 }
@@ -66,21 +67,40 @@ export class DirectWrites {
     this.#path = path;
   }
 
+  /** Copies what the first call of write() will write, or as much of it as there is memory for: for write() or giveBack(). */
+  fill(buffers: readonly Buffer[], offset: number, totalBytes: number): Promise<Filled[]> {
+    const { bodyStart, bodyEnd } = bodyOf(offset, totalBytes);
+    return fillStages(buffers, bodyStart, bodyEnd);
+  }
+
   /**
    * Writes the concatenation of `buffers` from byte `offset`, what is no whole block through `file`. Resolves with false when it
    * did not: nothing was written, or a part of it that may be written again. Rejects with the system's error.
    */
-  async write(file: DiskFile, buffers: readonly Buffer[], offset: number, totalBytes: number): Promise<boolean> {
-    const bodyStart = Math.ceil(offset / blockBytes) * blockBytes - offset;
-    const bodyEnd = Math.floor((offset + totalBytes) / blockBytes) * blockBytes - offset;
+  async write(
+    file: DiskFile,
+    buffers: readonly Buffer[],
+    offset: number,
+    totalBytes: number,
+    filled: Filled[] = [],
+  ): Promise<boolean> {
+    const { bodyStart, bodyEnd } = bodyOf(offset, totalBytes);
     const fd = this.#open();
-    if (fd === undefined || stages.length === 0) return false;
-    if (bodyStart > 0) file.writeNow(sliceOf(buffers, 0, bodyStart), offset);
-    // Before the blocks: they then lie within the file, whose length need not grow with them.
-    if (bodyEnd < totalBytes) file.writeNow(sliceOf(buffers, bodyEnd, totalBytes), offset + bodyEnd);
+    if (fd === undefined || (filled.length === 0 && stages.length === 0)) {
+      giveBack(filled);
+      return false;
+    }
+    try {
+      if (bodyStart > 0) file.writeNow(sliceOf(buffers, 0, bodyStart), offset);
+      // Before the blocks: they then lie within the file, whose length need not grow with them.
+      if (bodyEnd < totalBytes) file.writeNow(sliceOf(buffers, bodyEnd, totalBytes), offset + bodyEnd);
+    } catch (error) {
+      giveBack(filled);
+      throw error;
+    }
     const underWay: Promise<boolean>[] = [];
     for (let from = bodyStart; from < bodyEnd;) {
-      const group = await fillStages(buffers, from, bodyEnd);
+      const group = from === bodyStart && filled.length > 0 ? filled : await fillStages(buffers, from, bodyEnd);
       if (group.length === 0) {
         // All of it is in use, by this write or by others.
         if (underWay.length === 0 || !(await allWritten(underWay.splice(0)))) return false;
@@ -111,7 +131,7 @@ export class DirectWrites {
       this.#isRefused = true;
       return false;
     } finally {
-      for (const { stage } of group) stages.push(stage);
+      giveBack(group);
     }
   }
 
@@ -124,6 +144,17 @@ export class DirectWrites {
     }
     return this.#fd;
   }
+}
+
+/** What fill() has copied is not wanted. */
+export function giveBack(filled: readonly Filled[]): void {
+  for (const { stage } of filled) stages.push(stage);
+}
+
+/** What consists of whole blocks. */
+function bodyOf(offset: number, totalBytes: number): { readonly bodyStart: number; readonly bodyEnd: number } {
+  const bodyStart = Math.ceil(offset / blockBytes) * blockBytes - offset;
+  return { bodyStart, bodyEnd: Math.floor((offset + totalBytes) / blockBytes) * blockBytes - offset };
 }
 
 /** Copies the bytes from `from` to `to` of the concatenation, or as many as one call writes and there is memory for. */

@@ -6,7 +6,7 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Random } from "../common/random.ts";
-import type { DiskFile, LocalDisk, OpenMode } from "./local-disk.ts";
+import type { DiskFile, LocalDisk, OpenMode, PreparedWrite } from "./local-disk.ts";
 import { nodeDisk } from "./node-disk.ts";
 import { UnsyncedFile } from "./unsynced-file.fixture.ts";
 
@@ -109,6 +109,12 @@ class FaultFile implements DiskFile {
   async write(buffers: readonly Buffer[], offset: number): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     this.writeNow(buffers, offset);
+  }
+
+  /** Written is what was copied, not what is there by then. */
+  prepare(buffers: readonly Buffer[], offset: number): PreparedWrite {
+    const copy = Buffer.concat(buffers);
+    return { write: () => this.write([copy], offset), drop: () => undefined };
   }
 
   writeNow(buffers: readonly Buffer[], offset: number): void {

@@ -24,7 +24,9 @@ export const engineLimits = {
   segmentBytesMax: 256 * MiB,
   /** Requests gathered into one journal write. */
   batchRecordsMax: 512,
-  batchBytesMax: 8 * MiB,
+  batchBytesMax: 4 * MiB,
+  /** From so many on the next one is put together while one is being written; what comes then is of the one after. */
+  batchAheadBytesMin: 2 * MiB,
   /** A MiB, wherever it begins: so much is looked up, and read from memory, within one call. */
   clustersNowMax: pageFanout + 1,
   /** Records of more clusters do not go into the cache: it costs a third of their write, and the kernel has them cached too. */

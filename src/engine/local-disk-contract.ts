@@ -59,6 +59,22 @@ function fileContract(define: (title: string, body: Body) => void): void {
     await settle(file.close());
   });
 
+  define("a prepared write is as one that was not, also behind another, and one that is dropped is none", async (made) => {
+    const { disk, directory, settle } = made;
+    const file = disk.open(`${directory}/a`, "new");
+    const bytes = Buffer.from(Array.from({ length: 3 * 1024 * 1024 + 123 }, (_, i) => (i * i) >> 7));
+    for (let round = 0; round < 3; round++) {
+      for (let dropped = 0; dropped < 20; dropped++) file.prepare([bytes], 77)?.drop();
+      const prepared = file.prepare([bytes.subarray(0, 1000), bytes.subarray(1000)], 77);
+      await settle(file.write([Buffer.alloc(77, round)], 0));
+      await settle(prepared?.write() ?? file.write([bytes], 77));
+      prepared?.drop();
+      const whole = await settle(readWhole(disk, `${directory}/a`));
+      assert.ok(whole.equals(Buffer.concat([Buffer.alloc(77, round), bytes])));
+    }
+    await settle(file.close());
+  });
+
   define("truncation cuts, and what is written again after it has no old bytes", async ({ disk, directory, settle }) => {
     const file = disk.open(`${directory}/a`, "new");
     file.writeNow([Buffer.from("abcdef")], 0);

@@ -18,6 +18,14 @@ export type OpenMode =
   /** An empty file, whatever there was. */
   | "replace";
 
+/** A write that is put together while another one may be under way. Written or dropped, and only then may the file be closed. */
+export interface PreparedWrite {
+  /** Once, as DiskFile.write. */
+  write(): Promise<void>;
+  /** It is not written. Nothing, when it was. */
+  drop(): void;
+}
+
 /** An open file; for reading and writing. Used by one owner (local-file.ts shares it). */
 export interface DiskFile {
   /** Bytes it has now. */
@@ -26,6 +34,11 @@ export interface DiskFile {
   read(offset: number, target: Buffer): Promise<number>;
   /** Writes the concatenation of `buffers` from byte `offset`: all of it, or it rejects and any part may be there. */
   write(buffers: readonly Buffer[], offset: number): Promise<void>;
+  /**
+   * Begins what of such a write can be done before its turn. The buffers stay as they are until it ends. undefined when that is
+   * nothing.
+   */
+  prepare(buffers: readonly Buffer[], offset: number): PreparedWrite | undefined;
   /** The same within the call: for small writes, where a hop to a thread costs more than the system call. */
   writeNow(buffers: readonly Buffer[], offset: number): void;
   truncateNow(lengthBytes: number): void;

@@ -2,7 +2,7 @@
 
 import { assert } from "../common/assert.ts";
 import { AndironError } from "../common/errors.ts";
-import type { DiskFile, LocalDisk, OpenMode } from "./local-disk.ts";
+import type { DiskFile, LocalDisk, OpenMode, PreparedWrite } from "./local-disk.ts";
 
 export class LocalFile {
   readonly path: string;
@@ -33,6 +33,12 @@ export class LocalFile {
   /** Writes all buffers from `offset`; rejects with the system's error after a short or failed write. */
   write(buffers: readonly Buffer[], offset: number): Promise<void> {
     return this.#use(this.#file.write(buffers, offset));
+  }
+
+  /** Begins what of such a write can be done before its turn; undefined when that is nothing. Dropped or written in the end. */
+  prepare(buffers: readonly Buffer[], offset: number): PreparedWrite | undefined {
+    const prepared = this.#file.prepare(buffers, offset);
+    return prepared && { write: () => this.#use(prepared.write()), drop: () => prepared.drop() };
   }
 
   /** The same within the call. */

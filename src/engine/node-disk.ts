@@ -8,8 +8,9 @@ import { close, fdatasync, fstatSync, ftruncateSync, openSync, write, writev, wr
 import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { assert } from "../common/assert.ts";
-import { directWriteBytesMin, DirectWrites } from "./direct-write.ts";
-import type { DiskFile, LocalDisk } from "./local-disk.ts";
+import type { Filled } from "./direct-write.ts";
+import { directWriteBytesMin, DirectWrites, giveBack } from "./direct-write.ts";
+import type { DiskFile, LocalDisk, PreparedWrite } from "./local-disk.ts";
 import { readDescriptor } from "./read-descriptor.ts";
 
 const writevAsync = promisify(writev);
@@ -38,9 +39,26 @@ class NodeFile implements DiskFile {
     return readDescriptor(this.#fd, offset, target);
   }
 
-  async write(buffers: readonly Buffer[], offset: number): Promise<void> {
+  prepare(buffers: readonly Buffer[], offset: number): PreparedWrite | undefined {
     const total = totalBytes(buffers);
-    if (total >= directWriteBytesMin && (await this.#direct?.write(this, buffers, offset, total)) === true) return;
+    if (total < directWriteBytesMin || this.#direct === undefined) return undefined;
+    const filling = this.#direct.fill(buffers, offset, total);
+    let isEnded = false;
+    return {
+      write: async () => {
+        isEnded = true;
+        return this.write(buffers, offset, await filling);
+      },
+      drop: () => {
+        if (!isEnded) void filling.then(giveBack);
+        isEnded = true;
+      },
+    };
+  }
+
+  async write(buffers: readonly Buffer[], offset: number, filled?: Filled[]): Promise<void> {
+    const total = totalBytes(buffers);
+    if (total >= directWriteBytesMin && (await this.#direct?.write(this, buffers, offset, total, filled)) === true) return;
     const { bytesWritten } = await writevAsync(this.#fd, buffers, offset);
     if (bytesWritten === total) return;
     let rest: Buffer<ArrayBufferLike> = Buffer.concat(buffers, total).subarray(bytesWritten);

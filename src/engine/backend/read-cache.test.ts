@@ -154,6 +154,7 @@ describe("read cache", () => {
         const file = nodeDisk.open(path, mode);
         return {
           lengthBytes: () => file.lengthBytes(),
+          prepare: (buffers, offset) => file.prepare(buffers, offset),
           writeNow: (buffers, offset) => file.writeNow(buffers, offset),
           truncateNow: (length) => file.truncateNow(length),
           endWrites: () => undefined,

@@ -13,7 +13,7 @@ import type { EncodedIndex, RecordKind } from "../format/segment.ts";
 import { IndexWriter } from "../format/index-writer.ts";
 import { encodeFooter, encodeHeader, encodeRecord, recordKinds, recordPrefixBytes } from "../format/segment.ts";
 import { clusterBytes, KiB, MiB } from "../limits.ts";
-import type { LocalDisk } from "../local-disk.ts";
+import type { LocalDisk, PreparedWrite } from "../local-disk.ts";
 import { systemCodeOf } from "../local-disk.ts";
 import { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
@@ -36,12 +36,39 @@ export interface Placed {
   readonly crcs: Uint32Array;
 }
 
-/** Batches up to this are written from the event loop: a hop to the thread pool costs more than the system call. */
-const syncWriteBytesMax = 256 * KiB;
+/** Where an append begins or ends: how long the file is, and what its next record follows. */
+interface Place {
+  readonly length: number;
+  readonly sequence: number;
+  readonly previousCrc: number;
+}
+
+/** An append as it is written. */
+interface Encoded {
+  readonly from: Place;
+  readonly to: Place;
+  readonly buffers: readonly Buffer[];
+  readonly placed: Placed;
+}
+
+/** An append that was put together before its turn, for one place of one file. */
+export interface StagedAppend {
+  readonly file: JournalFile;
+  readonly encoded: Encoded;
+  readonly prepared: PreparedWrite | undefined;
+  /** It is not appended. Nothing, when it was. */
+  drop(): void;
+}
+
+/** Appends up to this are written from the event loop: a hop to the thread pool costs more than the system call. */
+export const appendNowBytesMax = 256 * KiB;
 /** One sync in so many bytes has blocks to allocate, when the file is filled ahead. */
 const fillBytes = MiB;
 const fillAlignBytes = 4 * KiB;
 const zeroes = Buffer.alloc(fillBytes + fillAlignBytes);
+
+const isSame = (a: Place, b: Place): boolean =>
+  a.length === b.length && a.sequence === b.sequence && a.previousCrc === b.previousCrc;
 
 export const appendBytes = (append: Append): number =>
   append.data === undefined ? recordPrefixBytes(0) : recordPrefixBytes(append.clusterCount) + append.data.length;
@@ -53,11 +80,11 @@ export class JournalFile {
   readonly salt: number;
   readonly headerCrc: number;
   readonly firstSequence: number;
-  length: number;
+  /** Behind the records that are written, and behind the append under way. */
+  #end: Place;
+  #next: Place;
   /** Bytes up to here are known to be on disk. */
   syncedLength = 0;
-  lastSequence: number;
-  #previousCrc: number;
   /** Not less than `length` while there are zeroes behind it. */
   #filledTo = 0;
   #mayFill = true;
@@ -77,13 +104,20 @@ export class JournalFile {
     this.file = options.file;
     this.salt = options.salt;
     this.firstSequence = options.firstSequence;
-    this.lastSequence = options.firstSequence - 1;
     this.#index = new IndexWriter(options.firstSequence);
     const header = encodeHeader({ ...options, generation: 0 });
     this.headerCrc = header.readUInt32LE(header.length - 4);
-    this.#previousCrc = this.headerCrc;
     this.file.writeNow([header], 0);
-    this.length = header.length;
+    this.#end = { length: header.length, sequence: options.firstSequence - 1, previousCrc: this.headerCrc };
+    this.#next = this.#end;
+  }
+
+  get length(): number {
+    return this.#end.length;
+  }
+
+  get lastSequence(): number {
+    return this.#end.sequence;
   }
 
   get dataClusters(): number {
@@ -99,17 +133,76 @@ export class JournalFile {
     return this.lastSequence < this.firstSequence;
   }
 
-  /** Appends all or nothing. Rejects with journal_full, or journal_poisoned when the file's state is not known any more. */
-  async append(appends: readonly Append[], flushedSequence: number): Promise<Placed> {
+  /** Where the append under way ends, or the last one. */
+  get nextLength(): number {
+    return this.#next.length;
+  }
+
+  /**
+   * Puts an append together that is to come behind the one under way. Nothing is written, and nobody needs to append it; it is
+   * dropped in the end.
+   */
+  stage(appends: readonly Append[], flushedSequence: number): StagedAppend {
+    const encoded = this.#encode(appends, flushedSequence, this.#next);
+    const prepared = this.file.prepare(encoded.buffers, encoded.from.length);
+    return { file: this, encoded, prepared, drop: () => prepared?.drop() };
+  }
+
+  /**
+   * Appends all or nothing, within the call. Throws journal_full, or journal_poisoned when the file's state is not known any
+   * more.
+   */
+  appendNow(appends: readonly Append[], flushedSequence: number): Placed {
+    const encoded = this.#encode(appends, flushedSequence, this.#end);
+    try {
+      this.file.writeNow(encoded.buffers, encoded.from.length);
+    } catch (error) {
+      throw this.#cutOff(error);
+    }
+    return this.#appended(appends, encoded);
+  }
+
+  /** The same beside the event loop. What was staged of these appends is used if its place is where the file ends. */
+  async append(appends: readonly Append[], flushedSequence: number, staged?: StagedAppend): Promise<Placed> {
+    const isInPlace = staged?.file === this && isSame(staged.encoded.from, this.#end);
+    const encoded = isInPlace ? staged.encoded : this.#encode(appends, flushedSequence, this.#end);
+    const prepared = isInPlace ? staged.prepared : undefined;
+    this.#next = encoded.to;
+    try {
+      await (prepared?.write() ?? this.file.write(encoded.buffers, encoded.from.length));
+    } catch (error) {
+      throw this.#cutOff(error);
+    }
+    return this.#appended(appends, encoded);
+  }
+
+  #appended(appends: readonly Append[], { to, placed }: Encoded): Placed {
+    this.#remember(appends, placed);
+    this.#end = to;
+    this.#next = to;
+    return placed;
+  }
+
+  /** After an append that failed; returns why, as the journal's callers are told. */
+  #cutOff(error: unknown): AndironError {
+    this.#next = this.#end;
+    try {
+      this.file.truncateNow(this.length);
+      this.#filledTo = 0;
+    } catch (truncateError) {
+      return new AndironError("journal_poisoned", `cannot cut a failed append off ${this.file.path}`, { cause: truncateError });
+    }
+    return journalError(error, `cannot write the journal ${this.file.path}`);
+  }
+
+  #encode(appends: readonly Append[], flushedSequence: number, from: Place): Encoded {
     const crcs = checksums(appends);
     const prefixes = Buffer.allocUnsafe(appends.length * recordPrefixBytes(0) + crcs.length * 4);
     const buffers: Buffer[] = [];
     const payloadOffsets: number[] = [];
     let prefixAt = 0;
     let crcAt = 0;
-    let end = this.length;
-    let previousCrc = this.#previousCrc;
-    let sequence = this.lastSequence;
+    let { length, sequence, previousCrc } = from;
     const { salt, segment } = this;
     for (const { kind, firstCluster, clusterCount, data } of appends) {
       sequence++;
@@ -119,21 +212,15 @@ export class JournalFile {
       const fields = { salt, epoch, kind, sequence, flushedSequence, firstCluster, clusterCount, previousCrc };
       previousCrc = encodeRecord(prefixes, prefixAt, fields, crcs, crcAt, crcCount);
       buffers.push(prefixes.subarray(prefixAt, prefixEnd));
-      end += prefixEnd - prefixAt;
+      length += prefixEnd - prefixAt;
       prefixAt = prefixEnd;
       crcAt += crcCount;
-      payloadOffsets.push(end);
+      payloadOffsets.push(length);
       if (data === undefined) continue;
       buffers.push(data);
-      end += data.length;
+      length += data.length;
     }
-    await this.#write(buffers, end - this.length);
-    const placed = { payloadOffsets, crcs };
-    this.#remember(appends, placed);
-    this.length = end;
-    this.lastSequence = sequence;
-    this.#previousCrc = previousCrc;
-    return placed;
+    return { from, to: { length, sequence, previousCrc }, buffers, placed: { payloadOffsets, crcs } };
   }
 
   /**
@@ -180,23 +267,8 @@ export class JournalFile {
       throw new AndironError("journal_poisoned", `cannot sync ${this.file.path}`, { cause: error });
     }
     this.file.endWrites();
-    this.length += index.length + footer.length;
+    this.#end = { ...this.#end, length: this.length + index.length + footer.length };
     this.syncedLength = this.length;
-  }
-
-  async #write(buffers: Buffer[], bytes: number): Promise<void> {
-    try {
-      if (bytes <= syncWriteBytesMax) this.file.writeNow(buffers, this.length);
-      else await this.file.write(buffers, this.length);
-    } catch (error) {
-      try {
-        this.file.truncateNow(this.length);
-        this.#filledTo = 0;
-      } catch (truncateError) {
-        throw new AndironError("journal_poisoned", `cannot cut a failed append off ${this.file.path}`, { cause: truncateError });
-      }
-      throw journalError(error, `cannot write the journal ${this.file.path}`);
-    }
   }
 
   #cutFailedFill(): void {

@@ -4,7 +4,8 @@
 //                     ▲                                    │
 //              prepared file (empty, its name on disk) ◄───┘ the next is made
 //
-// - Appends go one after the other; syncs run beside them and are shared by all who wait: so is the promise that they wait for.
+// - Appends go one after the other, and the next may be put together meanwhile. Syncs run beside them and are shared by all who
+//   wait: so is the promise that they wait for.
 // - The next file's name is on disk before the present one gets its footer: a missing file is never mistaken for the end.
 // - While flushes come often the current file is filled ahead: they need not wait for its length and its blocks. While one comes
 //   after each append, its sync begins with the append.
@@ -23,8 +24,8 @@ import type { LocalFile } from "../local-file.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName } from "../names.ts";
 import type { JournalCounts } from "./journal-counts.ts";
-import type { Append, Placed } from "./journal-file.ts";
-import { appendBytes, createLocalFile, JournalFile, journalError } from "./journal-file.ts";
+import type { Append, Placed, StagedAppend } from "./journal-file.ts";
+import { appendBytes, appendNowBytesMax, createLocalFile, JournalFile, journalError } from "./journal-file.ts";
 import { SyncPace } from "./sync-pace.ts";
 
 export interface JournalOptions {
@@ -61,6 +62,8 @@ export interface BatchPlaced {
   readonly placed: Placed;
 }
 
+const bytesOf = (appends: readonly Append[]): number => appends.reduce((sum, append) => sum + appendBytes(append), 0);
+
 export class Journal {
   readonly #options: JournalOptions;
   #current: JournalFile | undefined;
@@ -80,7 +83,8 @@ export class Journal {
   #nextSequence = 0;
   readonly #pace = new SyncPace();
   #poison: AndironError | undefined;
-  #appendChain: Promise<unknown> = Promise.resolve();
+  /** The end of the last append or rotation, while it is under way. */
+  #appending: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: JournalOptions) {
@@ -111,13 +115,28 @@ export class Journal {
     await this.#takePrepared();
   }
 
-  /** Appends in order, all or nothing. Rejects with journal_full (nothing changed) or journal_poisoned. */
-  append(appends: readonly Append[]): Promise<BatchPlaced> {
-    const run = this.#appendChain.then(() => this.#append(appends));
-    this.#appendChain = run.catch((error: unknown) => {
-      if (error instanceof AndironError && error.code === "journal_poisoned") this.#poison ??= error;
-    });
-    return run;
+  /** Puts an append together behind the one that is under way, if it is to go into the same file. */
+  stage(appends: readonly Append[]): StagedAppend | undefined {
+    const current = this.#current;
+    if (this.#poison !== undefined || this.#closed || current === undefined) return undefined;
+    if (current.nextLength + bytesOf(appends) > this.#options.segmentBytes) return undefined;
+    return current.stage(appends, this.#flushedSequence);
+  }
+
+  /**
+   * Appends in order, all or nothing: within the call when the append is small and nothing is waited for, and then throws where
+   * it would reject. That is with journal_full (nothing changed) or journal_poisoned.
+   */
+  append(appends: readonly Append[], staged?: StagedAppend): BatchPlaced | Promise<BatchPlaced> {
+    const bytes = bytesOf(appends);
+    if (this.#appending === undefined && bytes <= appendNowBytesMax && this.#hasRoom(bytes)) {
+      try {
+        return this.#appendNow(this.#current!, appends);
+      } catch (error) {
+        throw this.#noted(error);
+      }
+    }
+    return this.#afterAppends(() => this.#appendLater(appends, bytes, staged));
   }
 
   /** Resolves when everything appended before the call is on disk; undefined when it is. One promise for all of one sync. */
@@ -131,14 +150,12 @@ export class Journal {
    * From now on appends go into a new file; the old one is sealed in the background (see sealed). Resolves with the number of
    * the file that comes next and the last sequence before it.
    */
-  async rotate(): Promise<{ readonly number: number; readonly sequence: number }> {
-    const run = this.#appendChain.then(async () => {
+  rotate(): Promise<{ readonly number: number; readonly sequence: number }> {
+    return this.#afterAppends(async () => {
       if (this.#poison !== undefined) throw this.#poison;
       if (this.#current?.isEmpty === false) await this.#takePrepared();
       return { number: this.currentNumber, sequence: this.#sequence };
     });
-    this.#appendChain = run.catch(() => undefined);
-    return run;
   }
 
   /** Resolves when every file that was full or rotated away before the call is sealed; rejects when the journal is poisoned. */
@@ -153,7 +170,7 @@ export class Journal {
    */
   async close(): Promise<number> {
     this.#markTimer?.cancel();
-    await this.#appendChain;
+    await this.#appending;
     this.#closed = true;
     if (this.#poison !== undefined) throw this.#poison;
     const current = this.#current;
@@ -197,7 +214,7 @@ export class Journal {
   /** Lets go of the files as they are, without sealing: for a fenced or poisoned log. */
   async abandon(): Promise<void> {
     this.#markTimer?.cancel();
-    await this.#appendChain;
+    await this.#appending;
     this.#closed = true;
     this.#poison ??= new AndironError("owner_changed", "this journal was given up");
     await this.#sealChain.catch(() => undefined);
@@ -213,26 +230,58 @@ export class Journal {
     await preparing?.then((prepared) => prepared.file.close()).catch(() => undefined);
   }
 
-  async #append(appends: readonly Append[]): Promise<BatchPlaced> {
+  /** In order; at once, within the call, when nothing is under way. */
+  #afterAppends<T>(begin: () => Promise<T>): Promise<T> {
+    const run = this.#appending === undefined ? begin() : this.#appending.then(begin);
+    const ended = (): void => {
+      if (this.#appending === end) this.#appending = undefined;
+    };
+    const end: Promise<void> = run.then(ended, ended);
+    this.#appending = end;
+    return run;
+  }
+
+  #appendNow(file: JournalFile, appends: readonly Append[]): BatchPlaced {
     if (this.#poison !== undefined) throw this.#poison;
     assert(!this.#closed, "nothing is appended after close");
-    let current = this.#current;
-    const bytes = appends.reduce((sum, append) => sum + appendBytes(append), 0);
-    if (current === undefined || (!current.isEmpty && current.length + bytes > this.#options.segmentBytes)) {
-      await this.#takePrepared();
-      current = this.#current!;
+    return this.#appended(file, file.appendNow(appends, this.#flushedSequence));
+  }
+
+  async #appendLater(appends: readonly Append[], bytes: number, staged: StagedAppend | undefined): Promise<BatchPlaced> {
+    try {
+      if (this.#poison !== undefined) throw this.#poison;
+      assert(!this.#closed, "nothing is appended after close");
+      if (!this.#hasRoom(bytes)) await this.#takePrepared();
+      const file = this.#current!;
+      if (bytes <= appendNowBytesMax) return this.#appendNow(file, appends);
+      return this.#appended(file, await file.append(appends, this.#flushedSequence, staged));
+    } catch (error) {
+      throw this.#noted(error);
     }
-    const placed = await current.append(appends, this.#flushedSequence);
-    this.#sequence = current.lastSequence;
-    if (this.#pace.isOften(current.length - current.syncedLength)) {
-      this.#options.counts.filledBytes += current.fillAhead(this.#options.segmentBytes);
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const current = this.#current;
+    return current !== undefined && (current.isEmpty || current.length + bytes <= this.#options.segmentBytes);
+  }
+
+  #appended(file: JournalFile, placed: Placed): BatchPlaced {
+    this.#sequence = file.lastSequence;
+    if (this.#pace.isOften(file.length - file.syncedLength)) {
+      this.#options.counts.filledBytes += file.fillAhead(this.#options.segmentBytes);
     }
     this.#pace.appended();
-    const isEarly = this.#pace.isAfterEach || current.length - current.syncedLength > earlySyncBytes;
+    const isEarly = this.#pace.isAfterEach || file.length - file.syncedLength > earlySyncBytes;
     if (isEarly && this.#syncing === undefined) {
       this.#syncTo(this.#sequence)?.catch(() => undefined);
     }
-    return { file: current, placed };
+    return { file, placed };
+  }
+
+  /** An error of an append; one that poisons has done so when the next begins. */
+  #noted(error: unknown): unknown {
+    if (error instanceof AndironError && error.code === "journal_poisoned") this.#poison ??= error;
+    return error;
   }
 
   /** Goes on in the next file. The one before is being sealed in the same instant: a sync in between must not miss it. */
@@ -336,7 +385,7 @@ export class Journal {
     const lengths = files.map((file) => file.length);
     try {
       this.#options.counts.syncs += files.length;
-      await Promise.all(files.map((file) => file.file.sync()));
+      await (files.length === 1 ? files[0]!.file.sync() : Promise.all(files.map((file) => file.file.sync())));
     } catch (error) {
       this.#poison ??= new AndironError("journal_poisoned", "fdatasync of the journal failed: what it covered may be lost", {
         cause: error,
@@ -362,12 +411,13 @@ export class Journal {
       this.#markTimer = undefined;
       const silent = this.#sequence === this.#flushedSequence && this.#flushedSequence > this.#markedSequence;
       if (!silent || this.#closed || this.#poison !== undefined) return;
-      this.append([{ kind: recordKinds.mark, firstCluster: 0, clusterCount: 0 }])
-        .then(() => {
-          // The mark itself is not flushed and needs no flush of its own.
-          this.#markedSequence = this.#sequence;
-        })
-        .catch(() => undefined);
+      this.#mark().catch(() => undefined);
     });
+  }
+
+  async #mark(): Promise<void> {
+    await this.append([{ kind: recordKinds.mark, firstCluster: 0, clusterCount: 0 }]);
+    // The mark itself is not flushed and needs no flush of its own.
+    this.#markedSequence = this.#sequence;
   }
 }

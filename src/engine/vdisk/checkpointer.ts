@@ -76,9 +76,13 @@ export class Checkpointer {
     if (isMuch || this.#log.map.active.entryCount >= checkpointEntries) this.request();
   }
 
+  get mayFreeze(): boolean {
+    return this.#wanted && !this.#log.map.isFrozen && !this.#stopped;
+  }
+
   /** Called by the write loop between two batches. */
   async freezeIfWanted(): Promise<void> {
-    if (!this.#wanted || this.#log.map.isFrozen || this.#stopped) return;
+    if (!this.mayFreeze) return;
     this.#wanted = false;
     // A clone that wrote nothing may begin with a full delta, its source's: that one must go too.
     if (this.#log.sequence === (this.#checkpoint?.sequence ?? 0) && !deltaIsFull(this.#log.map)) return;

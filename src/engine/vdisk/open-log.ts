@@ -12,8 +12,9 @@ import { atomically } from "../../registry/atomic.ts";
 import type { PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
 import { recordKinds } from "../format/segment.ts";
-import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
+import type { Append, JournalFile, Placed, StagedAppend } from "../journal/journal-file.ts";
 import { journalError } from "../journal/journal-file.ts";
+import type { BatchPlaced } from "../journal/journal.ts";
 import { Journal } from "../journal/journal.ts";
 import { markPoisoned } from "../journal/recovery.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
@@ -64,7 +65,8 @@ export class OpenLog {
     this.queue = new WriteQueue({
       soon: (run) => void setImmediate(run),
       beforeBatch: () => this.#beforeBatch(),
-      append: (appends) => this.#append(appends),
+      stage: (appends) => (this.movedTo === undefined ? this.#journal?.stage(appends) : undefined),
+      append: (appends, staged) => this.#append(appends, staged),
       apply: (appends, file, placed) => this.#apply(appends, file, placed),
       flush: () => this.flush(),
       readClusters: async (first, target) => this.reader.read(first * clusterBytes, target),
@@ -151,7 +153,12 @@ export class OpenLog {
     this.locals.abandon();
   }
 
-  async #beforeBatch(): Promise<void> {
+  #beforeBatch(): Promise<void> | undefined {
+    const isFree = !this.#context.budget.isUnderPressure && !deltaIsFull(this.map) && !this.checkpointer.mayFreeze;
+    return isFree && !this.#closing && this.failure === undefined ? undefined : this.#roomForBatch();
+  }
+
+  async #roomForBatch(): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     if (this.#closing) throw new AndironError("shutting_down", "the disk is being closed");
     await this.checkpointer.freezeIfWanted();
@@ -170,16 +177,27 @@ export class OpenLog {
     await budget.slowDown(this.locals);
   }
 
-  async #append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: Placed }> {
+  #append(appends: readonly Append[], staged?: StagedAppend): BatchPlaced | Promise<BatchPlaced> {
+    const journal = this.#journal;
+    if (journal === undefined || this.movedTo !== undefined) return this.#appendFirst(appends);
+    try {
+      const placed = journal.append(appends, staged);
+      return placed instanceof Promise ? placed.catch((error: unknown) => this.#appendFailed(journal, error)) : placed;
+    } catch (error) {
+      return this.#appendFailed(journal, error);
+    }
+  }
+
+  async #appendFirst(appends: readonly Append[]): Promise<BatchPlaced> {
     // It would be acknowledged, and nowhere.
     if (this.movedTo !== undefined) throw new AndironError("owner_changed", `the disk of log ${this.id} has another log by now`);
-    const journal = this.#journal ?? (await this.#begin());
-    try {
-      return await journal.append(appends);
-    } catch (error) {
-      if (journal.poison !== undefined) await this.#poisoned(journal.poison);
-      throw error;
-    }
+    await this.#begin();
+    return this.#append(appends);
+  }
+
+  async #appendFailed(journal: Journal, error: unknown): Promise<never> {
+    if (journal.poison !== undefined) await this.#poisoned(journal.poison);
+    throw error;
   }
 
   #apply(appends: readonly Append[], { handle }: JournalFile, { payloadOffsets, crcs }: Placed): void {

@@ -6,7 +6,7 @@ import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import { seededRandom } from "../../common/random.ts";
 import { recordKinds } from "../format/segment.ts";
-import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
+import type { Append, JournalFile, Placed, StagedAppend } from "../journal/journal-file.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import type { WriteTarget } from "./write-queue.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -27,7 +27,21 @@ class MemoryTarget implements WriteTarget {
     await this.room;
   }
 
-  async append(appends: readonly Append[]): Promise<{ file: JournalFile; placed: Placed }> {
+  /** Sizes of what was put together, and how many of them were dropped. */
+  readonly staged: number[] = [];
+  readonly used: number[] = [];
+  dropped = 0;
+
+  stage(appends: readonly Append[]): StagedAppend {
+    const number = this.staged.push(appends.length);
+    const drop = (): void => {
+      this.dropped++;
+    };
+    return { number, drop } as unknown as StagedAppend;
+  }
+
+  async append(appends: readonly Append[], staged: StagedAppend | undefined): Promise<{ file: JournalFile; placed: Placed }> {
+    if (staged !== undefined) this.used.push((staged as unknown as { number: number }).number);
     await new Promise((resolve) => setImmediate(resolve));
     if (this.appendError !== undefined) throw this.appendError;
     this.batchSizes.push(appends.length);
@@ -263,4 +277,67 @@ test("a hold waits for all that came before it, zeroes behind a piece too; what 
   await Promise.all(after);
   assert.equal(other.bytes[0], 3);
   assert.equal(target.bytes[0], 0);
+});
+
+const halfBatch = Buffer.alloc(engineLimits.batchAheadBytesMin);
+
+/** A target that remembers what is written where, and writes nothing. */
+class CountingTarget extends MemoryTarget {
+  override apply(appends: readonly Append[]): void {
+    this.applied.push(...appends);
+  }
+}
+
+test("what has gathered to a large batch is put together while another one is written, and then used, in order", async () => {
+  const target = new CountingTarget();
+  const queue = new WriteQueue(target);
+  const first = queue.write(0, Buffer.alloc(clusterBytes), false);
+  await new Promise((resolve) => setImmediate(resolve)); // it is being appended
+  const others = [1, 2, 3].map((number) => queue.write(number * halfBatch.length, halfBatch, false));
+  assert.deepEqual(target.staged, [2]);
+  const small = queue.write(9 * halfBatch.length, Buffer.alloc(clusterBytes), false);
+  await Promise.all([first, ...others, small]);
+  await queue.drained();
+  assert.deepEqual(target.used, [1, 2]);
+  assert.equal(target.dropped, 2);
+  assert.deepEqual(target.batchSizes, [1, 2, 4, 1]);
+  const places = target.applied.map(({ firstCluster }) => firstCluster);
+  assert.deepEqual(
+    places,
+    [...places].sort((a, b) => a - b),
+  );
+  assert.equal(queue.queuedBytes, 0);
+});
+
+test("what was put together is dropped when a request of it was cancelled, and the others are written without it", async () => {
+  const target = new CountingTarget();
+  const queue = new WriteQueue(target);
+  const [leaving, staying] = [{}, {}];
+  const first = queue.write(0, Buffer.alloc(clusterBytes), false, staying);
+  await new Promise((resolve) => setImmediate(resolve));
+  const refused = queue.write(clusterBytes, Buffer.alloc(clusterBytes), false, leaving);
+  const written = queue.write(halfBatch.length, halfBatch, false, staying);
+  assert.deepEqual(target.staged, [3]);
+  queue.cancel(leaving);
+  await assert.rejects(refused, { code: "export_revoked" });
+  await Promise.all([first, written]);
+  await queue.drained();
+  assert.deepEqual(target.used, []);
+  assert.equal(target.dropped, 1);
+  assert.deepEqual(target.batchSizes, [1, 2]);
+});
+
+test("a batch that was put together is tried on its own when the one before it failed", async () => {
+  const target = new CountingTarget();
+  const queue = new WriteQueue(target);
+  target.appendError = new AndironError("journal_full", "no space");
+  const first = queue.write(0, Buffer.alloc(clusterBytes), false);
+  await new Promise((resolve) => setImmediate(resolve));
+  const second = queue.write(halfBatch.length, halfBatch, false);
+  await assert.rejects(first, { code: "journal_full" });
+  target.appendError = undefined;
+  await second;
+  await queue.drained();
+  assert.deepEqual(target.batchSizes, [2]);
+  assert.equal(target.dropped, 1);
 });

@@ -11,16 +11,20 @@
 // - A queue that is held takes nothing new: what comes waits, and goes on here or in the queue of another log (disk-move.ts).
 
 import { AndironError } from "../../common/errors.ts";
-import type { Append, JournalFile, Placed } from "../journal/journal-file.ts";
+import type { Append, JournalFile, Placed, StagedAppend } from "../journal/journal-file.ts";
+import type { BatchPlaced } from "../journal/journal.ts";
 import { checksumsOf } from "../journal/journal-file.ts";
 import { recordKinds } from "../format/segment.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 
 /** What the queue needs of the disk that it writes for. */
 export interface WriteTarget {
-  /** Resolves when there is room to write: delta, journal budget. Also where a checkpoint may freeze the map. */
-  beforeBatch(): Promise<void>;
-  append(appends: readonly Append[]): Promise<{ readonly file: JournalFile; readonly placed: Placed }>;
+  /** Resolves when there is room to write: delta, journal budget. Also where a checkpoint may freeze the map. undefined: now. */
+  beforeBatch(): Promise<void> | undefined;
+  /** Puts an append together while another one is under way; undefined when there is nothing to gain. */
+  stage(appends: readonly Append[]): StagedAppend | undefined;
+  /** A small one within the call, if nothing is waited for: then it throws. */
+  append(appends: readonly Append[], staged: StagedAppend | undefined): BatchPlaced | Promise<BatchPlaced>;
   apply(appends: readonly Append[], file: JournalFile, placed: Placed): void;
   flush(): Promise<void>;
   /** Reads whole clusters as they are now. */
@@ -63,6 +67,9 @@ export class WriteQueue {
   #items: Item[] = [];
   /** The batch that waits for room, nothing of which is written yet. */
   #waiting: readonly Item[] = [];
+  /** The batch after the one that is being appended, when it is large. */
+  #ahead: { readonly batch: readonly Item[]; readonly staged: StagedAppend | undefined } | undefined;
+  #isAppending = false;
   readonly #cancelled = new WeakSet<object>();
   #queuedBytes = 0;
   #running = false;
@@ -101,7 +108,7 @@ export class WriteQueue {
   /** Refuses what `by` has queued and all that it still asks for; what is being written is written. */
   cancel(by: object): void {
     this.#cancelled.add(by);
-    for (const item of [...this.#waiting, ...this.#items]) {
+    for (const item of [...this.#waiting, ...(this.#ahead?.batch ?? []), ...this.#items]) {
       if (item.by !== by || item.cancelled) continue;
       item.cancelled = true;
       item.reject(revoked());
@@ -171,10 +178,12 @@ export class WriteQueue {
     if (last?.by === by && last?.fua === fua && fits(last.appends.length + appends.length, last.bytes + bytes)) {
       for (const append of appends) last.appends.push(append);
       last.bytes += bytes;
+      this.#putTogether();
       return last.promise;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#items.push({ by, cancelled: false, appends, bytes, fua, promise, resolve, reject });
+    this.#putTogether();
     if (!this.#running) {
       this.#running = true;
       this.#target.soon(() => void this.#run());
@@ -183,27 +192,56 @@ export class WriteQueue {
   }
 
   async #run(): Promise<void> {
-    while (this.#items.length > 0) {
-      const batch = this.#takeBatch();
+    while (this.#items.length > 0 || this.#ahead !== undefined) {
+      const { batch, staged } = this.#ahead ?? { batch: this.#takeBatch(), staged: undefined };
+      this.#ahead = undefined;
       try {
-        this.#waiting = batch;
-        await this.#target.beforeBatch().finally(() => (this.#waiting = []));
-        await this.#writeBatch(batch.filter((item) => !item.cancelled));
+        const room = this.#target.beforeBatch();
+        if (room !== undefined) {
+          this.#waiting = batch;
+          await room.finally(() => (this.#waiting = []));
+        }
+        const wanted = batch.some((item) => item.cancelled) ? batch.filter((item) => !item.cancelled) : batch;
+        const writing = this.#writeBatch(wanted, wanted === batch ? staged : undefined);
+        if (writing !== undefined) await writing;
       } catch (error) {
         for (const item of batch) item.reject(error);
       }
+      staged?.drop();
       for (const item of batch) this.#queuedBytes -= item.bytes;
     }
     this.#running = false;
     this.#wakeIdle();
   }
 
-  async #writeBatch(batch: readonly Item[]): Promise<void> {
-    const appends = batch.flatMap((item) => item.appends);
-    if (appends.length > 0) {
-      const { file, placed } = await this.#target.append(appends);
-      this.#target.apply(appends, file, placed);
-    }
+  /** The next batch, when it is large by now and another one is being written: the disk then need not wait for it. */
+  #putTogether(): void {
+    if (!this.#isAppending || this.#ahead !== undefined || this.#items.length === 0) return;
+    if (this.#items.reduce((sum, item) => sum + item.bytes, 0) < engineLimits.batchAheadBytesMin) return;
+    const batch = this.#takeBatch();
+    this.#ahead = { batch, staged: this.#target.stage(batch.flatMap((item) => item.appends)) };
+  }
+
+  /** Within the call, where nothing is waited for. */
+  #writeBatch(batch: readonly Item[], staged: StagedAppend | undefined): Promise<void> | undefined {
+    const appends = batch.length === 1 ? batch[0]!.appends : batch.flatMap((item) => item.appends);
+    if (appends.length === 0) return void this.#answer(batch);
+    const appending = this.#target.append(appends, staged);
+    if (appending instanceof Promise) return this.#writeLarge(batch, appends, appending);
+    this.#target.apply(appends, appending.file, appending.placed);
+    this.#answer(batch);
+    return undefined;
+  }
+
+  async #writeLarge(batch: readonly Item[], appends: readonly Append[], appending: Promise<BatchPlaced>): Promise<void> {
+    this.#isAppending = true;
+    this.#putTogether();
+    const { file, placed } = await appending.finally(() => (this.#isAppending = false));
+    this.#target.apply(appends, file, placed);
+    this.#answer(batch);
+  }
+
+  #answer(batch: readonly Item[]): void {
     this.#target.assertOwned();
     const durable = batch.filter((item) => item.fua);
     if (durable.length > 0) void this.#answerDurable(durable);
