@@ -15,6 +15,7 @@ import { clusterCrcAt, eachEntry, originalOffsetAt, recordKinds } from "./format
 import { clusterBytes, engineLimits } from "./limits.ts";
 import { Delta } from "./map/delta.ts";
 import type { Pages } from "./map/pages.ts";
+import type { PlaceSink } from "./map/sorted-places.ts";
 import { Tree } from "./map/tree.ts";
 import type { SegmentId } from "./names.ts";
 import type { CheckpointRecord, EpochRecord, LogPosition, LogRecord, View } from "./records.ts";
@@ -163,20 +164,20 @@ async function uploadedEntries(sources: ViewSources, segment: SegmentId): Promis
   return { index: index.encoded, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
 }
 
-/** Brings the entries of one segment, in order, into a delta; those beyond `cut` are left out. */
-export function applyIndex(delta: Delta, index: EncodedIndex, handle: number, cut: number): void {
+/** Brings the entries of one segment, in order, into a delta or on the way to one; those beyond `cut` are left out. */
+export function applyIndex(sink: PlaceSink, index: EncodedIndex, handle: number, cut: number): void {
   let previous = 0;
   eachEntry(index, (kind, sequence, firstCluster, clusterCount, words, at) => {
     if (sequence > cut) return;
     if (sequence < previous) throw new AndironError("segment_damaged", "the index of a segment is not in order");
     previous = sequence;
     if (kind === recordKinds.zero) {
-      delta.zero(firstCluster, clusterCount);
+      sink.zero(firstCluster, clusterCount);
       return;
     }
     const offset = originalOffsetAt(words, at);
     for (let i = 0; i < clusterCount; i++)
-      delta.put(firstCluster + i, handle, offset + i * clusterBytes, clusterCrcAt(words, at, i));
+      sink.put(firstCluster + i, handle, offset + i * clusterBytes, clusterCrcAt(words, at, i));
   });
 }
 

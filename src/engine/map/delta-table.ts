@@ -68,7 +68,7 @@ export class DeltaTable {
 
   /** Position of the cluster's entry, or -1. */
   find(cluster: number): number {
-    const hash = mix(cluster);
+    const hash = hashOf(cluster);
     const words = this.#words[hash >>> (32 - this.#depth)]!;
     const mask = words.length - 1;
     for (let at = (hash << slotShift) & mask; ; at = (at + slotWords) & mask) {
@@ -93,7 +93,7 @@ export class DeltaTable {
 
   /** Returns the handle that the cluster's entry had before, 0 for none. */
   put(cluster: number, handle: number, offset: number, crc: number): number {
-    const hash = mix(cluster);
+    const hash = hashOf(cluster);
     let part = this.#partOf(hash);
     while ((part.used + 1) * 4 > part.slots * 3) {
       this.#grow(part, hash);
@@ -188,7 +188,7 @@ function moveEntries({ words }: Part, partFor: (hash: number) => Part): void {
     const handle = words[from]!;
     if (handle === emptySlot || handle === deletedSlot) continue;
     const cluster = words[from + fields.cluster]!;
-    const hash = mix(cluster);
+    const hash = hashOf(cluster);
     const part = partFor(hash);
     const mask = part.words.length - 1;
     let at = (hash << slotShift) & mask;
@@ -200,7 +200,7 @@ function moveEntries({ words }: Part, partFor: (hash: number) => Part): void {
 }
 
 // Neighbouring clusters must not pile up in neighbouring slots only: multiply, then fold the high bits down. Nothing is lost.
-function mix(cluster: number): number {
+export function hashOf(cluster: number): number {
   const product = Math.imul(cluster, 0x9e3779b1);
   return (product ^ (product >>> 15)) >>> 0;
 }

@@ -19,6 +19,7 @@ import { systemCodeOf } from "../local-disk.ts";
 import { LocalFile } from "../local-file.ts";
 import { BlockMap } from "../map/block-map.ts";
 import type { Delta } from "../map/delta.ts";
+import { PlaceCount, type PlaceSink } from "../map/sorted-places.ts";
 import type { SegmentId } from "../names.ts";
 import { journalFileName, parseJournalFileName } from "../names.ts";
 import type { EpochRecord, LogPosition, LogRecord, RelocationRecord } from "../records.ts";
@@ -133,8 +134,11 @@ class LogRecovery {
       const segment: SegmentId = { log: this.#record.id, epoch: epoch.epoch, number };
       const path = `${this.#context.journalDirectory}/${journalFileName(segment)}`;
       const local = await this.#openLocal(segment, path);
-      if (local !== undefined) this.#adopt(local.segment, local.index);
-      else await this.#replayRemote(segment);
+      if (local === undefined) await this.#replayRemote(segment);
+      else {
+        this.#adopt(local.segment);
+        applyIndex(this.#delta, local.index, local.segment.handle, local.segment.lastSequence);
+      }
     }
     if (epoch.lastSequence !== undefined && this.sequence < epoch.lastSequence) this.sequence = epoch.lastSequence;
   }
@@ -182,11 +186,8 @@ class LogRecovery {
       );
     }
     for (const path of recovered.setAside) context.log.warning(`set aside ${path}: it lies behind a torn journal file`);
-    this.#delta.reserve(recovered.segments.reduce((sum, { index }) => sum + index.entryCount, 0));
-    for (const segment of recovered.segments) {
-      await nextTurn();
-      this.#adopt(this.#openRecovered(segment), segment.index);
-    }
+    for (const segment of recovered.segments) this.#adopt(this.#openRecovered(segment));
+    await this.#applyAll(recovered.segments);
     await this.#recordRelocations(recovered.segments);
     await this.#recordEnd(epoch, recovered.last, recovered.lastSequence);
     this.sequence = recovered.lastSequence;
@@ -244,13 +245,29 @@ class LogRecovery {
     };
   }
 
-  #adopt(local: LocalSegment, index: EncodedIndex): void {
+  #adopt(local: LocalSegment): void {
     this.#follow(local.segment, local.firstSequence);
     this.#context.segments.setLocal(local.handle, local.file);
     if (local.generation > 0) this.#context.segments.setGeneration(local.segment, local.generation);
-    applyIndex(this.#delta, index, local.handle, local.lastSequence);
     this.sequence = local.lastSequence;
     this.locals.push(local);
+  }
+
+  /** A full journal has a million places: sorted, if that can be. */
+  async #applyAll(segments: readonly RecoveredSegment[]): Promise<void> {
+    const count = new PlaceCount();
+    await this.#applyTo(count, segments);
+    if (count.hasRanges || !this.#delta.isEmpty) return this.#applyTo(this.#delta, segments);
+    const places = count.sorted();
+    await this.#applyTo(places, segments);
+    await places.into(this.#delta);
+  }
+
+  async #applyTo(sink: PlaceSink, segments: readonly RecoveredSegment[]): Promise<void> {
+    for (const { segment, index, lastSequence } of segments) {
+      await nextTurn();
+      applyIndex(sink, index, this.#context.segments.handleOf(segment), lastSequence);
+    }
   }
 
   #follow(segment: SegmentId, firstSequence: number): void {
