@@ -73,7 +73,9 @@ export class NbdClient implements BlockDevice, ByteSink {
     this.#limits = { ...clientLimits, ...options.limits };
     this.#pending = new PendingRequests(this.#limits);
     this.#parser = new ReplyParser(this.#pending, this.#limits.replyBytesMax);
-    this.#handshake = new HandshakeStream(() => this.#socket.resume());
+    this.#handshake = new HandshakeStream(() => {
+      if (this.#input.resume()) this.#socket.resume();
+    });
     this.#input = new SocketInput(this, this.#pool, this.#limits.slabBytes);
     this.#socket = connectSocket({ ...options.address, onread: this.#input.onread });
     this.#socket.setNoDelay(true);

@@ -27,7 +27,7 @@ import type { Logger, NbdMetrics } from "./observer.ts";
 import { encodeGreeting, OptionParser } from "./option-codec.ts";
 import { ReplyQueue } from "./reply-queue.ts";
 import type { Slab, SlabPool } from "./slab.ts";
-import { readDeciphered, SocketInput, type ByteSink } from "./socket-input.ts";
+import { SocketInput, type ByteSink } from "./socket-input.ts";
 import { rejectionOf, upgradeServerSocket, type ServerTlsContext } from "./tls.ts";
 import type { TurnShares } from "./turn-shares.ts";
 import { Transmission } from "./transmission.ts";
@@ -59,13 +59,17 @@ export class Connection implements ByteSink {
   readonly #options: ConnectionOptions;
   readonly #negotiation: Negotiation;
   readonly #parser: OptionParser;
-  readonly #input: SocketInput;
+  #input: SocketInput;
+  /** Of the socket before TLS, whose handle still knows its buffer. */
+  #plainInput: SocketInput | undefined;
   #socket: Socket;
   #phase: Phase = "handshake";
   #deadline: Timer | undefined;
   #optionCount = 0;
   #answering = false;
   #peerEnded = false;
+  /** The peer has hung up behind bytes that still wait. */
+  #endWaits = false;
   #agreement: Agreement | undefined;
   #transmission: Transmission | undefined;
   #endReason = "client";
@@ -129,13 +133,21 @@ export class Connection implements ByteSink {
     return this.#guard(() => this.#transmission!.receiveDirect(count));
   }
 
+  #readOn(): void {
+    if (!this.#input.resume()) return;
+    if (this.#endWaits) this.#peerHungUp();
+    else this.#socket.resume();
+  }
+
   #listen(socket: Socket): void {
     socket.on("error", (error) => {
       if (this.#endReason === "client") this.#endReason = "socket";
       this.#options.logger.debug("NBD socket failed", { error: error.message });
     });
     socket.on("end", () => {
-      if (socket === this.#socket) this.#peerHungUp();
+      if (socket !== this.#socket) return;
+      if (this.#input.stopped) this.#endWaits = true;
+      else this.#peerHungUp();
     });
     socket.on("close", () => {
       if (socket === this.#socket) this.#closed();
@@ -185,7 +197,7 @@ export class Connection implements ByteSink {
         this.#answering = false;
         const goesOn = this.#guard(() => !this.#take(step, slab) && this.#haggle(slab));
         slab.release();
-        if (goesOn) this.#socket.resume();
+        if (goesOn) this.#readOn();
       },
       (error: unknown) => {
         slab.release();
@@ -230,7 +242,9 @@ export class Connection implements ByteSink {
     const plain = this.#socket;
     plain.write(acknowledgement, () => {
       if (plain.destroyed) return;
-      const secure = upgradeServerSocket(plain, this.#options.tls!);
+      this.#plainInput = this.#input;
+      this.#input = new SocketInput(this, this.#options.pool, this.#options.limits.slabBytes);
+      const secure = upgradeServerSocket(plain, this.#options.tls!, this.#input.onread);
       this.#socket = secure;
       this.#listen(secure);
       secure.on("_tlsError", (error: Error) => this.cut("tls", error.message));
@@ -238,7 +252,6 @@ export class Connection implements ByteSink {
         const rejection = rejectionOf(secure, this.#options.tls!);
         if (rejection !== undefined) return this.cut("tls", rejection);
         this.#phase = "handshake";
-        readDeciphered(secure, this);
       });
     });
   }
@@ -251,7 +264,7 @@ export class Connection implements ByteSink {
     const transmission = new Transmission(
       {
         ...{ device: agreement.session.device, negotiated: agreement.negotiated, limits, pool, share, logger, metrics },
-        onResume: () => this.#socket.resume(),
+        onResume: () => this.#readOn(),
         onIdle: () => this.#finish(),
         onQuiet: () => this.#closeSession(),
         onCut: (reason, detail) => this.cut(reason, detail),
@@ -270,7 +283,7 @@ export class Connection implements ByteSink {
     const start = this.#parser.position;
     const goesOn = this.#guard(() => transmission.receive(slab, start, start + this.#parser.remainingBytes));
     if (this.#peerEnded) transmission.end();
-    else if (goesOn) this.#socket.resume();
+    else if (goesOn) this.#readOn();
   }
 
   /** Everything has been said: FIN, then wait a little for the peer to hang up, so that it gets all of it. */
@@ -281,7 +294,7 @@ export class Connection implements ByteSink {
     if (this.#peerEnded) this.#socket.end(() => this.#socket.destroy());
     else {
       this.#socket.end();
-      this.#socket.resume();
+      this.#readOn();
       this.#deadline = this.#options.clock.after(this.#options.limits.lingerMs, () => this.#socket.destroy());
     }
   }
@@ -294,6 +307,7 @@ export class Connection implements ByteSink {
     this.#clientGone();
     this.#transmission?.dispose();
     this.#input.dispose();
+    this.#plainInput?.dispose();
     this.#options.metrics.disconnected(this.#endReason);
     this.#options.onClosed(this);
     if (this.#transmission === undefined || this.#transmission.inDevice === 0) this.#closeSession();

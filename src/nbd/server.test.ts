@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { test } from "node:test";
 import { systemClock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
@@ -293,6 +294,39 @@ test("TLS: allowed, required, with and without a client certificate", async (t) 
   await assert.rejects(mutual.client("disk", { tls }), { code: "owner_unreachable" });
   await (await mutual.client("disk", { tls: { ...tls, ...certificates.client } })).flush();
 });
+
+// Many reads of the socket, and one with all of it, the end included.
+for (const [size, lengths] of Object.entries({ large: [4096, 1, 100_000, 7, 30_000, 64 * 1024, 512], small: [1, 7, 512] })) {
+  test(`TLS: ${size} writes that came while the reading was stopped are answered in order, before the hang-up`, async (t) => {
+    const certificates = makeCertificates(makeFolder(t));
+    const rig = await startRig(t, { requestsInFlightMax: 2 }, { tlsMode: "require", tls: certificates.server });
+    const device = rig.directory.add("disk", MiB);
+    const gate = Promise.withResolvers<void>();
+    device.gate = gate.promise;
+    const raw = await rig.raw();
+    raw.socket.write(clientFlags);
+    assert.equal((await raw.ask(option.startTls)).type, optionReply.ack);
+    raw.socket.removeAllListeners("data");
+    const secure = connect({ socket: raw.socket, ca: certificates.ca, servername: "localhost" });
+    const received: Buffer[] = [];
+    secure.on("data", (chunk: Buffer) => received.push(chunk));
+    const ended = once(secure, "end");
+    const expected = Buffer.alloc(MiB);
+    const requests: Buffer[] = [];
+    for (let count = 0; count < 70; count++) {
+      const data = Buffer.alloc(lengths[count % lengths.length]!, count + 1);
+      const offset = 13_001 * count;
+      data.copy(expected, offset);
+      requests.push(encodeRequest(command.write, 0, count, offset, data.length), data);
+    }
+    secure.end(Buffer.concat([optionOf(option.exportName, "disk"), ...requests]));
+    await until(() => device.active === 2);
+    gate.resolve();
+    await ended;
+    assert.equal(Buffer.concat(received).length, 10 + 70 * 16);
+    assert.ok(device.bytes.equals(expected));
+  });
+}
 
 test("bytes in the clear behind STARTTLS end the connection", async (t) => {
   const certificates = makeCertificates(makeFolder(t));

@@ -12,25 +12,31 @@ class Reading {
   readonly held: Slab[] = [];
   holds = false;
   wantedBytes = 256 * KiB;
-  readonly #input: SocketInput;
+  /** What the sink answers to the next pieces; true when there is none. */
+  readonly answers: boolean[] = [];
+  /** First byte of each piece that the sink got. */
+  readonly got: number[] = [];
+  readonly input: SocketInput;
 
   constructor() {
     const sink: ByteSink = {
-      receive: (slab) => {
+      receive: (slab, start) => {
         if (this.holds) this.held.push(slab.hold());
-        return true;
+        this.got.push(slab.buffer[start]!);
+        return this.answers.shift() ?? true;
       },
       directTarget: () => undefined,
       wantedBytes: () => this.wantedBytes,
       receiveDirect: () => true,
     };
-    this.#input = new SocketInput(sink, new SlabPool(0), 256 * KiB);
+    this.input = new SocketInput(sink, new SlabPool(0), 256 * KiB);
   }
 
   /** The size of the buffer that the next bytes are read into; `count` of them come, or as many as fit. */
-  read(count: number): number {
-    const { buffer, callback } = this.#input.onread;
+  read(count: number, byte = 0): number {
+    const { buffer, callback } = this.input.onread;
     const target = typeof buffer === "function" ? buffer() : buffer;
+    target[0] = byte;
     callback(Math.min(count, target.length), target);
     return target.length;
   }
@@ -62,4 +68,18 @@ test("no more is read at once than the sink wants", () => {
   assert.deepEqual([reading.read(100 * KiB), reading.read(100 * KiB)], [32 * KiB, 32 * KiB]);
   reading.holds = true;
   assert.deepEqual([reading.read(20 * KiB), reading.read(100 * KiB)], [32 * KiB, 32 * KiB]);
+});
+
+test("what comes after the sink has stopped the reading waits, and is given in order until it stops it again", () => {
+  const reading = new Reading();
+  reading.answers.push(false, true, false);
+  for (let byte = 1; byte <= 5; byte++) reading.read(20 * KiB, byte);
+  assert.deepEqual([reading.got, reading.input.stopped], [[1], true]);
+  assert.equal(reading.input.resume(), false);
+  assert.deepEqual([reading.got, reading.input.stopped], [[1, 2, 3], true]);
+  reading.read(20 * KiB, 6);
+  assert.equal(reading.input.resume(), true);
+  assert.deepEqual([reading.got, reading.input.stopped], [[1, 2, 3, 4, 5, 6], false]);
+  reading.read(20 * KiB, 7);
+  assert.equal(reading.got.at(-1), 7);
 });

@@ -6,9 +6,10 @@
 // - The bytes of a slab that somebody holds are never read over: reading goes on behind them, or in another slab.
 // - Who sends little at a time has a small slab, whose memory is taken as long as the connection lives: there may be a thousand
 //   of them. A read that fills it is followed by a large one, many that need not a small one again.
-// - A sink that answers false stops the reading until the socket is resumed.
-// - TLS that is started in the middle of a connection can't be read so: Node deciphers it into buffers of its own, which
-//   readDeciphered() passes on, each as a slab that nobody uses again.
+// - A sink that answers false stops the reading until resume(). What TLS has deciphered already comes nevertheless, at most what
+//   one read of the socket gave: it waits in its slab.
+// - A client's TLS is not read so: Node deciphers it into buffers of its own, which readDeciphered() passes on, each as a slab
+//   that nobody uses again.
 
 import type { OnReadOpts, Socket } from "node:net";
 import { Slab, type SlabPool } from "./slab.ts";
@@ -30,6 +31,12 @@ export interface ByteSink {
   receiveDirect(count: number): boolean;
 }
 
+interface Piece {
+  readonly slab: Slab;
+  readonly start: number;
+  readonly end: number;
+}
+
 export class SocketInput {
   readonly #sink: ByteSink;
   readonly #pool: SlabPool;
@@ -40,6 +47,9 @@ export class SocketInput {
   #slab: Slab | undefined;
   #fillBytes = 0;
   #direct = false;
+  #stopped = false;
+  /** Came while stopped; each piece is held. */
+  #waiting: Piece[] = [];
 
   constructor(sink: ByteSink, pool: SlabPool, slabBytes: number) {
     this.#sink = sink;
@@ -54,14 +64,32 @@ export class SocketInput {
     callback: (count) => this.#received(count),
   };
 
-  /** Gives the slab back; to be called when the socket has closed. */
+  /** The sink wants nothing now. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Goes on after the sink has stopped it, with what has come meanwhile. True when the socket may be read. */
+  resume(): boolean {
+    this.#stopped = false;
+    while (!this.#stopped && this.#waiting.length > 0) {
+      const { slab, start, end } = this.#waiting.shift()!;
+      this.#give(slab, start, end);
+      slab.release();
+    }
+    return !this.#stopped;
+  }
+
+  /** Gives the slabs back; to be called when the socket has closed. */
   dispose(): void {
+    for (const { slab } of this.#waiting) slab.release();
+    this.#waiting = [];
     this.#slab?.release();
     this.#slab = undefined;
   }
 
   #nextBuffer(): Buffer {
-    const target = this.#sink.directTarget();
+    const target = this.#stopped ? undefined : this.#sink.directTarget();
     this.#direct = target !== undefined && target.length >= directBytesMin;
     if (this.#direct) return target!;
     if (this.#slab?.users === 1 && this.#slab.buffer.length === this.#slabBytes) this.#fillBytes = 0;
@@ -87,13 +115,30 @@ export class SocketInput {
   }
 
   #received(count: number): boolean {
-    if (this.#direct) return this.#sink.receiveDirect(count);
+    if (this.#direct) return this.#giveDirect(count);
     const slab = this.#slab;
     if (slab === undefined) return false;
     const start = this.#fillBytes;
     this.#fillBytes += count;
     this.#fit(count, this.#fillBytes === slab.buffer.length);
-    return this.#sink.receive(slab, start, this.#fillBytes);
+    if (!this.#stopped) return this.#give(slab, start, this.#fillBytes);
+    this.#waiting.push({ slab: slab.hold(), start, end: this.#fillBytes });
+    return false;
+  }
+
+  #giveDirect(count: number): boolean {
+    this.#stopped = true;
+    if (!this.#sink.receiveDirect(count)) return false;
+    this.#stopped = false;
+    return true;
+  }
+
+  /** The sink may call resume() itself: that counts, whatever it answers in the end. */
+  #give(slab: Slab, start: number, end: number): boolean {
+    this.#stopped = true;
+    if (!this.#sink.receive(slab, start, end)) return false;
+    this.#stopped = false;
+    return true;
   }
 }
 

@@ -3,8 +3,8 @@
 // of its own. So the check of the client's certificate that a tls.Server would make is made here.
 // node:tls, 3 MiB, is there when the first key is loaded: most servers have none.
 
-import type { Socket } from "node:net";
-import type { SecureContext, TLSSocket } from "node:tls";
+import type { OnReadOpts, Socket } from "node:net";
+import type { SecureContext, TLSSocket, TLSSocketOptions } from "node:tls";
 import { AndironError } from "../common/errors.ts";
 
 export interface ServerTls {
@@ -55,13 +55,50 @@ export function rejectionOf(socket: TLSSocket, context: ServerTlsContext): strin
   return handle.verifyError()?.message;
 }
 
-/** Starts the server's side of TLS on `socket`. The result emits "secure" when the handshake is over. */
-export function upgradeServerSocket(socket: Socket, context: ServerTlsContext): TLSSocket {
-  const { TLSSocket } = process.getBuiltinModule("node:tls");
-  return new TLSSocket(socket, {
+/**
+ * Starts the server's side of TLS on `socket`, which is paused, has nothing to write, and is a shell afterwards. The result emits
+ * "secure" when the handshake is over, and reads what it deciphers by `onread`.
+ */
+export function upgradeServerSocket(socket: Socket, context: ServerTlsContext, onread: OnReadOpts): TLSSocket {
+  const owner = socket as unknown as { _handle: object | null };
+  const handle = owner._handle;
+  owner._handle = null;
+  const { secureContext, clientCertificateRequired } = context;
+  handleSocketClass ??= makeHandleSocketClass();
+  const secure = new handleSocketClass(handle, {
     isServer: true,
-    secureContext: context.secureContext,
-    requestCert: context.clientCertificateRequired,
-    rejectUnauthorized: context.clientCertificateRequired,
+    secureContext,
+    requestCert: clientCertificateRequired,
+    rejectUnauthorized: clientCertificateRequired,
+    // Missing in the published types of TLSSocketOptions.
+    ...({ allowHalfOpen: true, onread } as object),
   });
+  // Of none it is not connected yet.
+  (secure as { connecting: boolean }).connecting = false;
+  return secure;
+}
+
+type HandleSocketClass = new (handle: object | null, options: TLSSocketOptions) => TLSSocket;
+
+/** How a TLSSocket makes its handle. */
+interface HandleWrapping {
+  _wrapHandle(wrap: null, handle: object, hasActiveWrite: boolean): object;
+}
+
+let handleSocketClass: HandleSocketClass | undefined;
+
+/** A TLSSocket of a socket takes no `onread`. So this is made of none, and of the accepted handle where it would make its own. */
+function makeHandleSocketClass(): HandleSocketClass {
+  const { TLSSocket } = process.getBuiltinModule("node:tls");
+  const wrapping = TLSSocket.prototype as unknown as HandleWrapping;
+  return class extends TLSSocket {
+    constructor(handle: object | null, options: TLSSocketOptions) {
+      super(undefined as unknown as Socket, { ...options, ...({ acceptedHandle: handle } as object) });
+    }
+
+    _wrapHandle(): object {
+      const { _tlsOptions } = this as unknown as { readonly _tlsOptions: { readonly acceptedHandle: object } };
+      return wrapping._wrapHandle.call(this, null, _tlsOptions.acceptedHandle, false);
+    }
+  };
 }
