@@ -7,6 +7,7 @@
 //   needed is an error.
 
 import { AndironError } from "../common/errors.ts";
+import { nextTurn } from "../common/turn.ts";
 import { WorkAhead } from "../common/work-ahead.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Lineage } from "./format/page.ts";
@@ -129,6 +130,8 @@ async function replay(sources: ViewSources, request: Replay): Promise<void> {
         const end = Math.min(request.cut, epoch.lastSequence ?? request.cut);
         applyIndex(request.delta, found.index, sources.segments.handleOf(segment), end);
         sequence = Math.min(found.lastSequence, end);
+        // Several may be there by now.
+        await nextTurn();
       }
     } finally {
       await indexes.settled();

@@ -15,14 +15,14 @@ import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import { engineLimits } from "../limits.ts";
 import type { MapObjectId, ObjectId } from "../names.ts";
-import { mapObjectName, parseObjectName } from "../names.ts";
+import { parseObjectName } from "../names.ts";
 import { removeCut } from "../record-edits.ts";
-import type { CheckpointRecord, LogRecord, RelocationRecord, RetiredRecord } from "../records.ts";
+import type { LogRecord, RelocationRecord, RetiredRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
-import { openBase } from "../view.ts";
 import { retire } from "./compaction.ts";
 import type { LogState } from "./log-state.ts";
 import { assertHolds, readAll } from "./log-state.ts";
+import { ReachedMaps } from "./reached-maps.ts";
 
 const writesPerTransactionMax = 40;
 
@@ -57,7 +57,7 @@ export class Collector {
     const { record, cuts } = state;
     const mark = JSON.stringify([record.checkpoint, record.owner, cuts.map((cut) => cut.view.checkpoint?.sequence ?? 0)]);
     if (this.#mapsLookedAt.get(record.id) === mark) return 0;
-    const reached = await this.#reachedMaps(state);
+    const reached = await ReachedMaps.of(this.#context, state);
     const garbage: string[] = [];
     for (const name of await this.#list(`${record.id}/`)) {
       const id = parseObjectName(name);
@@ -126,44 +126,12 @@ export class Collector {
     return now - (seen ?? now) >= this.#context.settings.retiredGraceMs;
   }
 
-  async #reachedMaps(state: LogState): Promise<Set<string>> {
-    const { record, cuts } = state;
-    const checkpoints = new Map<string, CheckpointRecord>();
-    for (const checkpoint of [record.checkpoint, ...cuts.map((cut) => cut.view.checkpoint)]) {
-      if (checkpoint !== null) checkpoints.set(`${checkpoint.epoch}-${checkpoint.number}`, checkpoint);
-    }
-    const reached = new Set<string>();
-    const visited = new Set<string>();
-    const { origins } = this.#context.pages.names;
-    let last: MapObjectId | undefined;
-    for (const checkpoint of checkpoints.values()) {
-      reached.add(mapObjectName({ log: record.id, epoch: checkpoint.epoch, number: checkpoint.number }));
-      const { tree } = await openBase(this.#context, record, checkpoint);
-      // Pages of ancestors lead only to pages of ancestors, which are theirs to keep (the parent's cut pins them).
-      await tree.walk(({ origin, number, offset }, level) => {
-        const { log, epoch } = origins.originOf(origin);
-        if (log !== record.id) return false;
-        if (last?.epoch !== epoch || last.number !== number) {
-          last = { log, epoch, number };
-          reached.add(mapObjectName(last));
-        }
-        // Leaves are too many to be remembered, and nothing is below them.
-        if (level === 0) return false;
-        const page = `${epoch}-${number}-${offset}`;
-        if (visited.has(page)) return false;
-        visited.add(page);
-        return true;
-      });
-    }
-    return reached;
-  }
-
-  async #isGarbage(state: LogState, id: ObjectId, reached: ReadonlySet<string>): Promise<boolean> {
+  async #isGarbage(state: LogState, id: ObjectId, reached: ReachedMaps): Promise<boolean> {
     return id.kind === "map" ? this.#isGarbageMap(state, id.map, reached) : this.#isGarbageSegment(state, id);
   }
 
-  #isGarbageMap({ record }: LogState, map: MapObjectId, reached: ReadonlySet<string>): boolean {
-    if (reached.has(mapObjectName(map))) return false;
+  #isGarbageMap({ record }: LogState, map: MapObjectId, reached: ReachedMaps): boolean {
+    if (reached.has(map)) return false;
     // Of the epoch that is writing only what lies below its checkpoint is certain to be finished.
     if (map.epoch < record.epoch || record.owner === null) return true;
     return record.checkpoint !== null && comparePositions(map, record.checkpoint) < 0;

@@ -8,8 +8,8 @@
 import { nextTurn } from "../../common/turn.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { recordKinds } from "../format/segment.ts";
-import { clusterBytes } from "../limits.ts";
-import { BlockMap } from "../map/block-map.ts";
+import { clusterBytes, engineLimits } from "../limits.ts";
+import { BlockMap, newPlaces } from "../map/block-map.ts";
 import type { SegmentIndex } from "../segments.ts";
 import type { OpenedView } from "../view.ts";
 import type { JudgeViews } from "./judge-views.ts";
@@ -22,14 +22,25 @@ export interface LiveSegment {
   readonly dataClusters: number;
 }
 
-/** Entries in one turn of the event loop: about a millisecond's work. */
-const entriesPerTurn = 256;
+/** In one turn of the event loop, whatever segments they are of, an entry counting as so many: less than a millisecond's work. */
+const clustersPerTurn = 4096;
+const clustersOfEntry = 16;
 
-type Judge = { readonly kind: "map"; readonly map: BlockMap } | { readonly kind: "live" } | { readonly kind: "dead" };
+/** Decides for the entries with sequences in (after, upTo]: by a map, or all alike. */
+interface Judge {
+  readonly after: number;
+  readonly upTo: number;
+  readonly verdict: BlockMap | "live" | "dead";
+}
 
 export class Liveness {
   readonly #state: LogState;
   readonly #views: JudgeViews;
+  /** Of the entry before: mostly that of the next one too. */
+  #judge: Judge = { after: 0, upTo: 0, verdict: "live" };
+  readonly #places = newPlaces(engineLimits.recordClustersMax);
+  /** Of this turn. */
+  #clusters = 0;
 
   constructor(state: LogState, views: JudgeViews) {
     this.#state = state;
@@ -40,64 +51,73 @@ export class Liveness {
     const kept: IndexEntry[] = [];
     let liveClusters = 0;
     let dataClusters = 0;
-    let looks = 0;
     for (const entry of index.entries) {
-      if (++looks % entriesPerTurn === 0) await nextTurn();
       if (entry.kind === recordKinds.zero) {
         kept.push(entry);
         continue;
       }
-      dataClusters += entry.clusterCount;
-      const live = await this.#liveIn(entry, handle);
-      for (const run of runsOf(entry, live)) {
-        liveClusters += run.clusterCount;
-        kept.push(run);
+      this.#clusters += clustersOfEntry + entry.clusterCount;
+      if (this.#clusters >= clustersPerTurn) {
+        this.#clusters = 0;
+        await nextTurn();
       }
+      const { after, upTo } = this.#judge;
+      if (entry.sequence <= after || entry.sequence > upTo) this.#judge = await this.#judgeOf(entry.sequence);
+      dataClusters += entry.clusterCount;
+      const { verdict } = this.#judge;
+      if (verdict === "dead") continue;
+      const live = verdict === "live" ? keepAll(entry, kept) : await this.#keepMapped(entry, handle, verdict, kept);
+      liveClusters += live;
     }
     return { kept, liveClusters, dataClusters };
   }
 
-  async #liveIn(entry: IndexEntry, handle: number): Promise<boolean[]> {
-    const judge = await this.#judgeOf(entry.sequence);
-    if (judge.kind !== "map") return Array.from({ length: entry.clusterCount }, () => judge.kind === "live");
-    const places = await judge.map.resolveLoading(entry.firstCluster, entry.clusterCount);
-    return Array.from(
-      { length: entry.clusterCount },
-      (_, i) => places.handles[i] === handle && places.offsets[i] === entry.originalOffset + i * clusterBytes,
-    );
+  /** Adds the runs that the map has there; returns how many clusters those are. */
+  async #keepMapped(entry: IndexEntry, handle: number, map: BlockMap, kept: IndexEntry[]): Promise<number> {
+    const { firstCluster, clusterCount, originalOffset } = entry;
+    const isAway = map.resolve(firstCluster, clusterCount, this.#places) >= 0;
+    const { handles, offsets } = isAway ? await map.resolveLoading(firstCluster, clusterCount) : this.#places;
+    let live = 0;
+    for (let from = 0; from < clusterCount; from++) {
+      let to = from;
+      while (to < clusterCount && handles[to] === handle && offsets[to] === originalOffset + to * clusterBytes) to++;
+      if (to > from) kept.push(runOf(entry, from, to));
+      live += to - from;
+      from = to;
+    }
+    return live;
   }
 
   async #judgeOf(sequence: number): Promise<Judge> {
-    const cut = this.#state.cuts.find(({ view }) => view.cut >= sequence);
-    if (cut !== undefined) return mapOf(await this.#views.at(cut.view));
-    if (!hasHead(this.#state)) return { kind: "dead" };
-    const { checkpoint } = this.#state.record;
-    if (checkpoint === null || sequence > checkpoint.sequence) return { kind: "live" };
-    return mapOf(await this.#views.head(checkpoint));
-  }
-}
-
-const mapOf = ({ tree, delta }: OpenedView): Judge => ({ kind: "map", map: new BlockMap(tree, delta) });
-
-/** The live runs of a data entry as entries of their own, at the same original offsets. */
-function runsOf(entry: IndexEntry, live: readonly boolean[]): IndexEntry[] {
-  const runs: IndexEntry[] = [];
-  for (let from = 0; from < live.length;) {
-    if (live[from] !== true) {
-      from++;
-      continue;
+    const { cuts, record } = this.#state;
+    const at = cuts.findIndex(({ view }) => view.cut >= sequence);
+    const before = (at < 0 ? cuts.at(-1) : cuts[at - 1])?.view.cut ?? 0;
+    if (at >= 0) {
+      const { view } = cuts[at]!;
+      return { after: before, upTo: view.cut, verdict: mapOf(await this.#views.at(view)) };
     }
-    let to = from + 1;
-    while (to < live.length && live[to] === true) to++;
-    runs.push({
-      ...entry,
-      firstCluster: entry.firstCluster + from,
-      clusterCount: to - from,
-      originalOffset: entry.originalOffset + from * clusterBytes,
-      presentOffset: entry.presentOffset + from * clusterBytes,
-      clusterCrcs: entry.clusterCrcs.subarray(from, to),
-    });
-    from = to;
+    if (!hasHead(this.#state)) return { after: before, upTo: Infinity, verdict: "dead" };
+    const { checkpoint } = record;
+    const committed = checkpoint?.sequence ?? 0;
+    if (checkpoint === null || sequence > committed)
+      return { after: Math.max(before, committed), upTo: Infinity, verdict: "live" };
+    return { after: before, upTo: committed, verdict: mapOf(await this.#views.head(checkpoint)) };
   }
-  return runs;
 }
+
+const mapOf = ({ tree, delta }: OpenedView): BlockMap => new BlockMap(tree, delta);
+
+function keepAll(entry: IndexEntry, kept: IndexEntry[]): number {
+  kept.push(entry);
+  return entry.clusterCount;
+}
+
+/** The clusters [from, to) of a data entry as an entry of their own, at the same original offsets. */
+const runOf = (entry: IndexEntry, from: number, to: number): IndexEntry => ({
+  ...entry,
+  firstCluster: entry.firstCluster + from,
+  clusterCount: to - from,
+  originalOffset: entry.originalOffset + from * clusterBytes,
+  presentOffset: entry.presentOffset + from * clusterBytes,
+  clusterCrcs: entry.clusterCrcs.subarray(from, to),
+});

@@ -36,7 +36,7 @@ export interface BatchLimits {
 }
 
 /** Leaves that are compared in one turn of the event loop: about a millisecond's work. */
-const leavesPerTurn = 64;
+const leavesPerTurn = 32;
 
 export class MapDifferences {
   readonly #older: MapSide;
