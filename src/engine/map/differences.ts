@@ -8,7 +8,7 @@
 import { nextTurn } from "../../common/turn.ts";
 import { pageFanout } from "../limits.ts";
 import { BlockMap, newPlaces, type Places } from "./block-map.ts";
-import type { Delta } from "./delta.ts";
+import { Delta, zeroHandle } from "./delta.ts";
 import type { Tree } from "./tree.ts";
 
 export interface MapSide {
@@ -77,15 +77,29 @@ export class MapDifferences {
       leaf = await this.#nextCandidate(leaf);
       const first = leaf * pageFanout;
       if (first >= this.#endCluster) return;
+      if (++leaves % leavesPerTurn === 0) await nextTurn();
       const count = Math.min(pageFanout, this.#endCluster - first);
-      const areInMemory =
-        this.#olderMap.resolve(first, count, places.older) + this.#newerMap.resolve(first, count, places.newer) === -2;
-      const { older, newer } = areInMemory ? places : await this.#placesOf(first, count);
+      if (this.#isSameIn(first, first + count)) continue;
+      const isThere = fill(this.#older, first, count, places.older) && fill(this.#newer, first, count, places.newer);
+      const { older, newer } = isThere ? places : await this.#placesOf(first, count);
       for (let i = 0; i < count; i++) {
         const handle = older.handles[i]!;
         if (handle !== 0 && !isSamePlace(older, newer, i)) replaced(handle);
       }
-      if (++leaves % leavesPerTurn === 0) await nextTurn();
+    }
+  }
+
+  /** Both stand on one tree, and what their deltas have in [first, end) is the same: no page need be read. */
+  #isSameIn(first: number, end: number): boolean {
+    const older = this.#older.delta;
+    const newer = this.#newer.delta;
+    if (!this.#newer.tree.isSameAs(this.#older.tree) || older.rangeCount + newer.rangeCount > 0) return false;
+    for (let from = first; ; from++) {
+      from = Math.min(older.nextEntry(from), newer.nextEntry(from));
+      if (from >= end) return true;
+      const a = older.find(from);
+      const b = newer.find(from);
+      if (a < 0 || b < 0 || older.handleAt(a) !== newer.handleAt(b) || older.offsetAt(a) !== newer.offsetAt(b)) return false;
     }
   }
 
@@ -129,6 +143,24 @@ export class MapDifferences {
       if (cluster === Infinity) return before;
     }
   }
+}
+
+const noEntries = new Delta();
+
+/**
+ * As BlockMap.resolve(), for clusters of one leaf: the few that a delta has are laid over those of the tree, none is looked for.
+ * False when the leaf is not in memory.
+ */
+function fill({ tree, delta }: MapSide, first: number, count: number, places: Places): boolean {
+  if (delta.rangeCount > 0) return new BlockMap(tree, delta).resolve(first, count, places) < 0;
+  if (new BlockMap(tree, noEntries).resolve(first, count, places) >= 0) return false;
+  for (let cluster = delta.nextEntry(first); cluster < first + count; cluster = delta.nextEntry(cluster + 1)) {
+    const slot = delta.find(cluster);
+    const handle = delta.handleAt(slot);
+    places.handles[cluster - first] = handle === zeroHandle ? 0 : handle;
+    places.offsets[cluster - first] = delta.offsetAt(slot);
+  }
+  return true;
 }
 
 function isSamePlace(a: Places, b: Places, i: number): boolean {
