@@ -41,11 +41,10 @@ const programs = new Set(["bin", "sim"]);
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
   "@node-rs/crc32": ["src/common/crc32.ts"],
   "@prometheus-io/client": ["src/common/metrics.ts"],
-  ajv: ["src/api/"],
   "ajv-formats": ["src/api/"],
   amqplib: ["src/messaging/"],
   express: ["src/api/"],
-  "js-yaml": ["src/api/"],
+  "openapi-backend": ["src/api/"],
   pino: ["src/common/log.ts"],
   "node:sqlite": ["src/registry/sqlite/", "src/common/state-lock.ts"],
 };

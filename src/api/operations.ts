@@ -1,14 +1,13 @@
-// The operations of openapi.yaml with the checks of their bodies: the document is read at the start, as it is, and Ajv compiles
-// an operation's check when the first body comes for it (all of them cost seconds), following references into the document.
+// The operations of openapi.yaml with the checks of their bodies: openapi-backend reads and resolves the document at the start,
+// and compiles an operation's check when the first body comes for it (all of them cost seconds). Its router is not used (it tries
+// every operation, by a new regular expression each time).
 //
 // - An operation is chosen before its body is checked (by action key and microversion), so an error is about that body.
 // - Query parameters are not checked by schema: what Cinder refuses there depends on microversion and role (list-query.ts).
 // - Nothing is coerced: a number given as text stays text.
 
-import { readFile } from "node:fs/promises";
-import { Ajv, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
-import { load } from "js-yaml";
+import { OpenAPIBackend, OpenAPIRouter } from "openapi-backend";
 import { AndironError } from "../common/errors.ts";
 import { parseMinor } from "./microversion.ts";
 import { describeSchemaError } from "./schema-errors.ts";
@@ -52,9 +51,6 @@ export interface ApiDocument {
 
 type BodyCheck = (body: unknown) => string | undefined;
 
-/** What the document is called in references from outside it. */
-const documentId = "openapi.yaml";
-
 const acceptBody: BodyCheck = () => undefined;
 
 /**
@@ -63,33 +59,36 @@ const acceptBody: BodyCheck = () => undefined;
  */
 export async function loadApiDocument(path: string, { validateSchemas = false } = {}): Promise<ApiDocument> {
   try {
-    const definition = await readDefinition(path);
-    const checks = new SchemaChecks(definition, validateSchemas);
-    const entries = entriesOf(definition);
-    const operations = entries.map((entry): Operation => {
-      return { ...factsOf(entry), checkBody: entry.requestBody === undefined ? acceptBody : checks.ofRequest(entry) };
+    const backend = new OpenAPIBackend({
+      definition: await new OpenAPIBackend({ definition: path }).loadDocument(),
+      quick: true, // responses are compiled when a test asks for them
+      strict: true,
+      ajvOpts: { strict: false, allErrors: false, verbose: true, meta: validateSchemas, validateSchema: validateSchemas },
+      customizeAjv: (ajv) => addFormats.default(ajv, ["uuid", "date-time"]),
     });
-    const byId = new Map(entries.map((entry) => [entry.operationId, entry]));
-    return { operations, checkResponse: (id, status, body) => checks.response(byId.get(id)!, status, body) };
+    await backend.init();
+    const operations = backend
+      .getOperations()
+      .map(factsOf)
+      .map((facts): Operation => {
+        return { ...facts, checkBody: facts.takesBody ? lazyBodyCheck(backend, facts.id) : acceptBody };
+      });
+    return { operations, checkResponse: (id, status, body) => checkResponse(backend, id, status, body) };
   } catch (cause) {
     throw new AndironError("config_invalid", `the API description ${path} cannot be used`, { cause });
   }
 }
 
-/** The facts alone. */
+/** The facts alone, which is quick: nothing is compiled. */
 export async function loadOperationFacts(path: string): Promise<readonly OperationFacts[]> {
-  return entriesOf(await readDefinition(path)).map(factsOf);
+  const definition = await new OpenAPIBackend({ definition: path }).loadDocument();
+  return new OpenAPIRouter({ definition }).getOperations().map(factsOf);
 }
 
-/** A body, in its place or by reference. */
-interface Content {
-  readonly $ref?: string;
-  readonly required?: boolean;
-  readonly content?: { readonly "application/json"?: { readonly schema: object } };
-}
-
-interface Item {
+interface Entry {
   readonly operationId?: string;
+  readonly method: string;
+  readonly path: string;
   readonly requestBody?: unknown;
   readonly responses?: unknown;
   readonly security?: readonly unknown[];
@@ -99,28 +98,6 @@ interface Item {
   readonly "x-refuses"?: string;
   readonly "x-policy"?: readonly string[];
   readonly "x-field-policy"?: readonly string[];
-}
-
-interface Entry extends Item {
-  readonly path: string;
-  readonly method: string;
-}
-
-interface Definition {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Item>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, object>> };
-}
-
-const readDefinition = async (path: string): Promise<Definition> => load(await readFile(path, "utf8")) as Definition;
-
-const methods = new Set(["get", "put", "post", "delete", "patch", "head"]);
-
-function entriesOf({ paths }: Definition): Entry[] {
-  return Object.entries(paths).flatMap(([path, items]) =>
-    Object.entries(items)
-      .filter(([method]) => methods.has(method))
-      .map(([method, item]) => ({ ...item, path, method })),
-  );
 }
 
 function factsOf(entry: Entry): OperationFacts {
@@ -149,57 +126,25 @@ function factsOf(entry: Entry): OperationFacts {
   };
 }
 
-/** Compiles what the document says of bodies, each when it is asked for first. */
-class SchemaChecks {
-  readonly #definition: Definition;
-  readonly #ajv: Ajv;
-  readonly #validates: boolean;
-
-  constructor(definition: Definition, validateSchemas: boolean) {
-    this.#definition = definition;
-    this.#validates = validateSchemas;
-    this.#ajv = new Ajv({ strict: false, allErrors: false, verbose: true, meta: validateSchemas, validateSchema: false });
-    addFormats.default(this.#ajv, ["uuid", "date-time"]);
-    this.#ajv.addSchema(definition, documentId);
-    if (validateSchemas)
-      for (const schema of Object.values(definition.components.schemas)) void this.#ajv.validateSchema(schema, true);
-  }
-
-  ofRequest({ path, method }: Entry): BodyCheck {
-    let validate: ValidateFunction | undefined;
-    return (body) => {
-      validate ??= this.#compileRequest(["paths", path, method, "requestBody"]);
-      return validate({ requestBody: body }) ? undefined : describeSchemaError(validate.errors ?? []);
-    };
-  }
-
-  response({ path, method }: Entry, status: number, body: unknown): string | undefined {
-    const { schema } = this.#find(["paths", path, method, "responses", String(status)]);
-    const validate = schema === undefined ? undefined : this.#ajv.getSchema(schema.$ref);
-    if (validate === undefined || validate(body)) return undefined;
-    return (validate.errors ?? [])
-      .map(({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`)
-      .join("; ");
-  }
-
-  #compileRequest(place: readonly string[]): ValidateFunction {
-    const { schema, isRequired } = this.#find(place);
-    if (schema === undefined) throw new TypeError(`${place.join(" ")} has no schema`);
-    const required = isRequired ? ["requestBody"] : [];
-    return this.#ajv.compile({ type: "object", required, properties: { requestBody: schema } });
-  }
-
-  /** A reference to the schema of what is at that place of the document, or where it refers to; none when that is no JSON. */
-  #find(place: readonly string[]): { readonly schema?: { readonly $ref: string }; readonly isRequired: boolean } {
-    const content = Object(place.reduce<unknown>((value, key) => Object(value)[key], this.#definition)) as Content;
-    if (content.$ref !== undefined) return this.#find(content.$ref.split("/").slice(1));
-    const schema = content.content?.["application/json"]?.schema;
-    const isRequired = content.required === true;
-    if (schema === undefined) return { isRequired };
-    if (this.#validates) void this.#ajv.validateSchema(schema, true);
-    const pointer = [...place, "content", "application/json", "schema"].map(escapeSegment).join("/");
-    return { schema: { $ref: `${documentId}#/${pointer}` }, isRequired };
-  }
+function lazyBodyCheck(backend: OpenAPIBackend, operationId: string): BodyCheck {
+  let check: BodyCheck | undefined;
+  return (body) => (check ??= compileBodyCheck(backend, operationId))(body);
 }
 
-const escapeSegment = (segment: string): string => encodeURIComponent(segment.replaceAll("~", "~0").replaceAll("/", "~1"));
+/** openapi-backend makes two validators of an operation with a body: first the body's, then the parameters'. */
+function compileBodyCheck(backend: OpenAPIBackend, operationId: string): BodyCheck {
+  const [validate] = backend.validator.getRequestValidatorsForOperation(operationId);
+  if (validate === undefined) throw new TypeError(`${operationId} has a body without a schema`);
+  return (body) => {
+    if (validate({ requestBody: body })) return undefined;
+    return describeSchemaError(validate.errors ?? []);
+  };
+}
+
+function checkResponse(backend: OpenAPIBackend, operationId: string, status: number, body: unknown): string | undefined {
+  const { valid, errors } = backend.validator.validateResponse(body, operationId, status);
+  if (valid) return undefined;
+  return (errors ?? [])
+    .map(({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`)
+    .join("; ");
+}
