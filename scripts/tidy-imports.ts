@@ -40,7 +40,7 @@ const programs = new Set(["bin", "sim"]);
 /** Packages that one folder or file alone knows, so that changing one is a change in one place. */
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
   "@node-rs/crc32": ["src/common/crc32.ts"],
-  "@prometheus-io/client": ["src/common/metrics.ts"],
+  "@prometheus-io/client": ["src/common/metrics.ts", "src/common/prometheus-parts.ts"],
   "ajv-formats": ["src/api/"],
   amqplib: ["src/messaging/"],
   express: ["src/api/"],

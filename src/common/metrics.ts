@@ -4,8 +4,9 @@
 // - One Metrics a process, made by bin/ and passed down; tests make their own and see only what they count.
 // - Counting never fails and never waits. It knows nothing of HTTP.
 
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "@prometheus-io/client";
+import type * as Client from "@prometheus-io/client";
 import { type CounterRow, type HistogramRow, counterTable, gaugeTable, histogramTable } from "./metric-table.ts";
+import { Counter, Gauge, Histogram, Registry, collectProcessMetrics } from "./prometheus-parts.ts";
 
 export type CounterName = keyof typeof counterTable;
 export type GaugeName = keyof typeof gaugeTable;
@@ -45,9 +46,9 @@ export interface HistogramHandle<Row extends CounterRow> {
 
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #counters = new Map<string, Counter<string>>();
-  readonly #gauges = new Map<string, Gauge<string>>();
-  readonly #histograms = new Map<string, Histogram<string>>();
+  readonly #counters = new Map<string, Client.Counter<string>>();
+  readonly #gauges = new Map<string, Client.Gauge<string>>();
+  readonly #histograms = new Map<string, Client.Histogram<string>>();
   readonly #readers: (() => void)[] = [];
 
   /** The counter of that name; the same one for each call. */
@@ -92,7 +93,7 @@ export class Metrics {
 
   /** Adds what Prometheus clients say of any process (process_*) and of Node (nodejs_*): for bin/ only. */
   collectProcess(): void {
-    collectDefaultMetrics({ register: this.#registry });
+    collectProcessMetrics(this.#registry);
   }
 
   /** Content-Type of render(). */
