@@ -1,4 +1,7 @@
 // A local file that several readers use while its owner may let go of it: it is closed when the last is done.
+//
+// - One sync at a time. The system tells one of those who sync a descriptor that bytes could not be written, once: of two at the
+//   same time one fails, and the other, which covers the same bytes, succeeds. So, too, none succeeds after one that failed.
 
 import { assert } from "../common/assert.ts";
 import { AndironError } from "../common/errors.ts";
@@ -9,6 +12,8 @@ export class LocalFile {
   readonly #disk: LocalDisk;
   readonly #file: DiskFile;
   #users = 1;
+  /** The last sync that was asked for, while it is under way or when it has failed. */
+  #lastSync: Promise<void> | undefined;
 
   /** Opens it; throws the system's error. */
   constructor(disk: LocalDisk, path: string, mode: OpenMode) {
@@ -50,8 +55,16 @@ export class LocalFile {
     this.#file.truncateNow(lengthBytes);
   }
 
+  /** What was written before the call is on the disk; rejects with the system's error, now and ever after. */
   sync(): Promise<void> {
-    return this.#use(this.#file.sync());
+    const begin = (): Promise<void> => this.#file.sync();
+    const sync = this.#use(this.#lastSync === undefined ? begin() : this.#lastSync.then(begin));
+    this.#lastSync = sync;
+    const succeeded = (): void => {
+      if (this.#lastSync === sync) this.#lastSync = undefined;
+    };
+    sync.then(succeeded, () => undefined);
+    return sync;
   }
 
   /** Nothing is written from now on. */
