@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Filled } from "./direct-write.ts";
 import { directWriteBytesMin, DirectWrites, giveBack } from "./direct-write.ts";
 import { nodeDisk } from "./node-disk.ts";
 
@@ -98,7 +99,7 @@ void test("what was copied ahead and is not wanted, or cannot be written, leaves
     const file = nodeDisk.open(path, "new");
     const direct = new DirectWrites(path);
     const data = pattern(3 * 1024 * kibibyte, 1);
-    const fill = (): ReturnType<DirectWrites["fill"]> => direct.fill([data], 100, data.length);
+    const fill = async (): Promise<Filled[]> => (await direct.fill([data], 100, data.length)) ?? assert.fail();
     const impossible = new DirectWrites(join(folder, "none"));
     for (let i = 0; i < 20; i++) {
       giveBack(await fill());
@@ -106,6 +107,7 @@ void test("what was copied ahead and is not wanted, or cannot be written, leaves
       assert.equal(await direct.write(file, [data], 100, data.length, await fill()), true);
     }
     assert.ok(readFileSync(path).subarray(100).equals(data));
+    assert.equal(impossible.fill([data], 100, data.length), undefined);
     const filled = await Promise.all(Array.from({ length: 8 }, fill));
     assert.equal(filled.flat().length, 16);
     filled.forEach(giveBack);

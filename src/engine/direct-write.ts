@@ -67,8 +67,12 @@ export class DirectWrites {
     this.#path = path;
   }
 
-  /** Copies what the first call of write() will write, or as much of it as there is memory for: for write() or giveBack(). */
-  fill(buffers: readonly Buffer[], offset: number, totalBytes: number): Promise<Filled[]> {
+  /**
+   * Copies what the first call of write() will write, or as much of it as there is memory for: for write() or giveBack().
+   * undefined where write() does nothing.
+   */
+  fill(buffers: readonly Buffer[], offset: number, totalBytes: number): Promise<Filled[]> | undefined {
+    if (this.#open() === undefined) return undefined;
     const { bodyStart, bodyEnd } = bodyOf(offset, totalBytes);
     return fillStages(buffers, bodyStart, bodyEnd);
   }

@@ -41,8 +41,8 @@ class NodeFile implements DiskFile {
 
   prepare(buffers: readonly Buffer[], offset: number): PreparedWrite | undefined {
     const total = totalBytes(buffers);
-    if (total < directWriteBytesMin || this.#direct === undefined) return undefined;
-    const filling = this.#direct.fill(buffers, offset, total);
+    const filling = total < directWriteBytesMin ? undefined : this.#direct?.fill(buffers, offset, total);
+    if (filling === undefined) return undefined;
     let isEnded = false;
     return {
       write: async () => {
