@@ -13,10 +13,6 @@ const longestName = "event loop delay, the longest, all at once";
 export const stallRowNames: readonly string[] = [delayName, longestName];
 
 const limitMs = 20;
-/**
- * What a deleted snapshot may have freed is looked for all over its disk's log: with one each second the cleaner does not keep up
- * with hundreds of MB a second on such a backend.
- */
 const snapshotEveryMs = 10_000;
 const mix: Workload = { pattern: "randrw", blockBytes: 4096, depth: 16 };
 /** What ten minutes write must fit on the disk: over all of the 16 TiB nothing would ever be written a second time. */

@@ -102,6 +102,23 @@ test("a snapshot of which nothing was written over is deleted without a look", a
   assert.equal((await clean(rig)).examined, 0);
 });
 
+test("more snapshots than are compared, deleted together, give back what they held", async (t) => {
+  const rig = await openRig(t);
+  const disk = await rig.createDisk(64 * clusterBytes);
+  const session = await rig.open(disk);
+  const snapshots: string[] = [];
+  for (let round = 0; round < 70; round++) {
+    await write(session, 0, 32, round);
+    snapshots.push(await rig.snapshot(disk));
+  }
+  await session.close();
+  await rig.detach(disk);
+  await cleanAll(rig);
+  for (const id of snapshots) await removeSnapshot(rig, id);
+  const { touched: freed } = await cleanAll(rig);
+  assert.ok(freed >= 69, `${freed} segments were given back`);
+});
+
 for (const seed of [1, 2, 3, 4]) {
   test(`after snapshots and deletions at random (${seed}) a look at everything finds no more than was found`, async (t) => {
     const rig = await openRig(t);

@@ -2,7 +2,7 @@
 // of the head, and what only the former has has died.
 //
 //     cuts that a pass judged by ──some are gone in the next pass's state──► compared with the next ones ──► hints: so many died
-//                                                                       └──maps gone or damaged──► hints: the log is unknown
+//                                                      └──too many at once, maps gone or damaged──► hints: the log is unknown
 //
 // - Costs in proportion to what differs, whatever the length of the log.
 // - Too many may be counted, too few never.
@@ -30,6 +30,8 @@ interface Gone {
 }
 
 const start: LogPosition = { epoch: 0, number: 0 };
+/** Cuts that are compared in one pass; when more are gone a look at all of the log comes sooner to its end. */
+const goneMax = 64;
 
 export class FreedSpace {
   readonly #context: CleanerContext;
@@ -60,7 +62,7 @@ export class FreedSpace {
     const held = distinct(state.cuts.map(({ view }) => view));
     const gone = goneCuts(this.#judged.get(id) ?? [], held);
     if (gone.length > 0 && !hints.wantsRescan(id)) {
-      const died = await this.#deathsWith(gone, state, views);
+      const died = gone.length > goneMax ? undefined : await this.#deathsWith(gone, state, views);
       if (died === undefined) hints.rescan(id);
       for (const [handle, count] of died ?? []) {
         hints.died(handle, count);
