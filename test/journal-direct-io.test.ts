@@ -1,5 +1,6 @@
 // Large appends to the journal go past the page cache unless that is switched off. What tells is the descriptors of the
-// process: only the file that is being written has one with O_DIRECT beside its first.
+// process: only the file that is being written has one with O_DIRECT beside its first. What was written both ways is read back
+// by the same process, and by the next one after kill -9.
 
 import assert from "node:assert/strict";
 import { closeSync, constants, openSync } from "node:fs";
@@ -12,8 +13,9 @@ import { noise, openExport, readBytes } from "./harness/nbd.ts";
 import { prepareAndiron, type AndironProcess } from "./harness/service.ts";
 
 const mebibyte = 1024 * 1024;
-const segmentBytes = 4 * mebibyte;
-const segments = 5;
+const segmentBytes = 16 * mebibyte;
+/** Of a MiB each: a round fills several segments. */
+const requests = 48;
 
 /** Names of the files that the process has open with O_DIRECT. */
 async function directFiles(processId: number): Promise<string[]> {
@@ -35,24 +37,32 @@ function canOpenDirect(folder: string): boolean {
   }
 }
 
-async function writeSegments(service: AndironProcess): Promise<string[]> {
-  const api = new BlockStorage(service);
-  const volumeId = await api.createVolume({ name: "large" });
-  let open: string[] = [];
-  await api.whileAttached(volumeId, async (_uri, { connection_info }) => {
-    const client = await openExport(service, connection_info.name);
-    const count = (segments * segmentBytes) / mebibyte;
-    for (let i = 0; i < count; i++) await client.write(i * mebibyte, noise(i, mebibyte), { fua: false });
-    await client.flush();
-    // Sealing goes on for a moment.
-    for (let tries = 0; tries < 100 && (tries === 0 || open.length > 1); tries++) {
-      if (tries > 0) await sleep(50);
-      open = await directFiles(service.processId);
-    }
-    for (let i = 0; i < count; i++) assert.ok((await readBytes(client, i * mebibyte, mebibyte)).equals(noise(i, mebibyte)));
-    await client.disconnect();
-  });
+/** Writes the disk twice, many requests at a time. Resolves with the files open with O_DIRECT when the full ones are sealed. */
+async function writeSegments(service: AndironProcess, exportName: string): Promise<string[]> {
+  const client = await openExport(service, exportName);
+  for (const round of [1, 2]) {
+    const write = (_: unknown, i: number): Promise<void> =>
+      client.write(i * mebibyte, noise(round * 1000 + i, mebibyte), { fua: i % 7 === 0 });
+    await Promise.all(Array.from({ length: requests }, write));
+  }
+  await client.flush();
+  let open = await directFiles(service.processId);
+  // Sealing goes on for a moment.
+  for (let tries = 0; tries < 100 && open.length > 1; tries++) {
+    await sleep(50);
+    open = await directFiles(service.processId);
+  }
+  await client.disconnect();
   return open;
+}
+
+async function assertWritten(service: AndironProcess, exportName: string): Promise<void> {
+  const client = await openExport(service, exportName);
+  for (let i = 0; i < requests; i++) {
+    const found = await readBytes(client, i * mebibyte, mebibyte);
+    assert.ok(found.equals(noise(2000 + i, mebibyte)), `MiB ${i}`);
+  }
+  await client.disconnect();
 }
 
 for (const isOn of [true, false]) {
@@ -61,8 +71,14 @@ for (const isOn of [true, false]) {
     try {
       if (!canOpenDirect(service.folder)) return context.skip("the file system has no O_DIRECT");
       await service.start();
-      const open = await writeSegments(service);
+      const api = new BlockStorage(service);
+      const { connection_info } = await api.attach(await api.createVolume({ name: "large" }));
+      const open = await writeSegments(service, connection_info.name);
       assert.equal(open.length, isOn ? 1 : 0, `open with O_DIRECT: ${open.join(", ")}`);
+      await assertWritten(service, connection_info.name);
+      await service.kill();
+      await service.start();
+      await assertWritten(service, connection_info.name);
     } finally {
       await service.dispose();
     }
