@@ -50,12 +50,12 @@ test("options before the program are Node's", () => {
   assert.equal(boot(makeCheckout(), "--max-semi-space-size=8", "show.ts", "--a").stdout, "--max-semi-space-size=8|--a\n");
 });
 
-test("npm start has V8's options that the event loop's delays were measured with, a compile cache and two arenas", () => {
+test("npm start has V8's options that the event loop's delays were measured with, and a compile cache", () => {
   const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8")) as {
     readonly scripts: Readonly<Record<string, string>>;
   };
-  const [cache, arenas, node, bootstrap, ...words] = scripts["start"]!.split(" ");
-  assert.deepEqual([cache, arenas], ["NODE_COMPILE_CACHE=node_modules/.cache/andiron", "MALLOC_ARENA_MAX=2"]);
+  const [cache, node, bootstrap, ...words] = scripts["start"]!.split(" ");
+  assert.equal(cache, "NODE_COMPILE_CACHE=node_modules/.cache/andiron");
   assert.deepEqual([node, bootstrap, words.pop()], ["node", "scripts/bootstrap.js", "src/bin/andiron.ts"]);
   const done = boot(makeCheckout(), ...words, "show.ts");
   assert.equal(done.stdout, "--max-semi-space-size=8|--no-parallel-scavenge\n", done.stderr);
