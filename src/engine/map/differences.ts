@@ -35,8 +35,8 @@ export interface BatchLimits {
   readonly leavesMax: number;
 }
 
-/** Leaves that are compared in one turn of the event loop: about a millisecond's work. */
-const leavesPerTurn = 32;
+/** Leaves that are compared in one turn of the event loop: less than a millisecond's work. */
+const leavesPerTurn = 16;
 
 export class MapDifferences {
   readonly #older: MapSide;
