@@ -142,7 +142,7 @@ test("a pass of the cleaner that left segments to be looked at is followed by th
   }
 });
 
-/** The cleaner of a viewer, with `change` at its 30th look at a segment of a disk most of which is dead. */
+/** The cleaner of a viewer, with `change` at its 30th look at a segment of a disk most of which is dead. Nothing is lost. */
 async function changedUnderPass(
   change: (rig: EngineRig, disk: string) => Promise<unknown>,
   judge: (cleaner: Cleaner, segments: number, pass: () => Promise<void>) => Promise<void>,
@@ -165,6 +165,9 @@ async function changedUnderPass(
     const { clock, delaysMs, pass } = passByPass();
     const cleaner = new Cleaner({ ...viewer, clock });
     await running(cleaner, () => judge(cleaner, before, pass));
+    await clean(rig);
+    const { findings, clusters } = await verify(rig);
+    assert.deepEqual([findings, clusters > 0], [[], true]);
     return delaysMs;
   } finally {
     await rig.close();
