@@ -36,14 +36,15 @@ describe("busy polling", () => {
     assert.equal(poll.polling, false);
     request(1);
     assert.equal(poll.polling, false);
+    for (let count = 0; count < 3; count++) request(0.02);
+    assert.equal(poll.polling, false);
     request(0.02);
     assert.equal(poll.polling, true);
   });
 
   test("it stays awake for the window after the last answer, and no longer", () => {
     const { clock, poll, turn, request } = rig();
-    request(1);
-    request(0.02);
+    for (let count = 0; count < 5; count++) request(0.01);
     for (let step = 0; step < 4; step++) {
       clock.jump(0.01);
       turn();
@@ -70,6 +71,20 @@ describe("busy polling", () => {
     clock.jump(5);
     poll.answered();
     assert.equal(poll.polling, true, "and is awake again for what follows the answer");
+  });
+
+  test("clients that come at once, but wait for the disk each second time, are not waited for", () => {
+    const { clock, poll, turn, request } = rig();
+    for (let count = 0; count < 40; count++) {
+      request(0.02);
+      assert.equal(poll.polling, false);
+      clock.jump(0.02);
+      poll.arrived();
+      turn();
+      clock.jump(0.2);
+      poll.answered();
+      assert.equal(poll.polling, false);
+    }
   });
 
   test("clients of whom most come late are not waited for", () => {

@@ -222,7 +222,7 @@ test("after an answer to a client that comes back at once the loop stays awake, 
     const rig = await startRig(t, { busyPollMs });
     rig.directory.add("disk", MiB);
     const client = await rig.client("disk");
-    for (let count = 0; count < 4; count++) await client.flush();
+    for (let count = 0; count < 8; count++) await client.flush();
     const awake = (): boolean => process.getActiveResourcesInfo().includes("Immediate");
     if (busyPollMs === 0) await until(() => !awake());
     for (let looks = 0; looks < 20; looks++) {
