@@ -5,8 +5,8 @@
 //        ├─ too much dead ─► compacted     ├─ nothing live, nobody replays it ─► dropped     └─ else left
 //
 // - Segments that the head still replays are left alone: they are young, and may be local.
-// - A pass looks at a bounded number of segments; the next one goes on with the others. So it does when the log changed under a
-//   pass that had got somewhere.
+// - A pass looks at a bounded number of segments, and compacts fewer; the next one goes on with the others. So it does when the
+//   log changed under a pass that had got somewhere.
 // - Indexes are read a few segments ahead of the one that is looked at.
 // - What may have killed much of the log at once (a rescan, a lost head) makes all its segments unknown.
 // - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
@@ -37,6 +37,11 @@ export interface SegmentPass {
 }
 
 const examinedPerPassMax = 256;
+/**
+ * A compaction takes several operations of a slow backend, one after the other, while what the pass goes by gets old: after many
+ * it would copy what is dead by then, and could be dropped.
+ */
+const compactedPerPassMax = 16;
 const trimmedPerPassMax = 40;
 /** Segments that are passed over in one turn of the event loop. */
 const segmentsPerTurn = 1000;
@@ -75,7 +80,13 @@ export class SegmentCleaner {
     pass.complete = isAll;
     const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
     try {
-      for (const segment of wanted) await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
+      for (const segment of wanted) {
+        if (pass.compacted === compactedPerPassMax) {
+          pass.complete = false;
+          break;
+        }
+        await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
+      }
       if (pass.dropped > 0) await this.#trim(state);
     } catch (error) {
       if (!isConflict(error) || pass.compacted + pass.dropped === 0) throw error;
