@@ -32,6 +32,8 @@ interface Gone {
 const start: LogPosition = { epoch: 0, number: 0 };
 /** Cuts that are compared in one pass; when more are gone a look at all of the log comes sooner to its end. */
 const goneMax = 64;
+/** What was written at random is in every leaf, each a read of the backend: a look at the segments is less then. */
+const leavesMax = 1024;
 
 export class FreedSpace {
   readonly #context: CleanerContext;
@@ -73,7 +75,7 @@ export class FreedSpace {
     else this.#judged.delete(id);
   }
 
-  /** Undefined when the maps to be compared are not there any more. */
+  /** Undefined when the maps to be compared are not there any more, or too much of them differs. */
   async #deathsWith(gone: readonly Gone[], state: LogState, views: JudgeViews): Promise<Map<number, number> | undefined> {
     const died = new Map<number, number>();
     try {
@@ -82,7 +84,7 @@ export class FreedSpace {
       for (const cut of gone.toReversed()) {
         if (next === undefined || !cut.isNextGone) next = await this.#nextSide(cut, state, views);
         const side = await openView(this.#context, cut.view);
-        await this.#compare(cut, side, next, state, died);
+        if (!(await this.#compare(cut, side, next, state, died))) return undefined;
         next = side;
       }
       return died;
@@ -99,7 +101,8 @@ export class FreedSpace {
     return { tree: new Tree(this.#context.pages, [], undefined, 0), delta: new Delta() };
   }
 
-  async #compare(cut: Gone, side: MapSide, next: MapSide, state: LogState, died: Map<number, number>): Promise<void> {
+  /** False when too much differs. */
+  async #compare(cut: Gone, side: MapSide, next: MapSide, state: LogState, died: Map<number, number>): Promise<boolean> {
     const { segments } = this.#context;
     const { record } = state;
     // What the head replays is live by rule.
@@ -112,7 +115,7 @@ export class FreedSpace {
     const counted = new Map<number, boolean>();
     await side.delta.sort();
     await next.delta.sort();
-    await new MapDifferences(side, next, diskClustersMax).eachReplaced((handle) => {
+    return new MapDifferences(side, next, diskClustersMax).eachReplaced(leavesMax, (handle) => {
       if (this.#stopped) throw new AndironError("shutting_down", "the cleaner is stopped");
       let counts = counted.get(handle);
       if (counts === undefined) counted.set(handle, (counts = isCounted(handle)));

@@ -70,13 +70,17 @@ export class MapDifferences {
     return { runs, nextCluster: cluster };
   }
 
-  /** Tells of each cluster that has data in the older map and is elsewhere in the newer one, or nowhere: the segment's handle. */
-  async eachReplaced(replaced: (handle: number) => void): Promise<void> {
+  /**
+   * Tells of each cluster that has data in the older map and is elsewhere in the newer one, or nowhere: the segment's handle.
+   * False when more than so many leaves may differ: the others were not looked at.
+   */
+  async eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<boolean> {
     const places = { older: newPlaces(pageFanout), newer: newPlaces(pageFanout) };
     for (let leaf = 0, leaves = 0; ; leaf++) {
       leaf = await this.#nextCandidate(leaf);
       const first = leaf * pageFanout;
-      if (first >= this.#endCluster) return;
+      if (first >= this.#endCluster) return true;
+      if (leaves === leavesMax) return false;
       if (++leaves % leavesPerTurn === 0) await nextTurn();
       const count = Math.min(pageFanout, this.#endCluster - first);
       if (this.#isSameIn(first, first + count)) continue;
