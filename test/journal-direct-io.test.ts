@@ -1,6 +1,7 @@
 // Large appends to the journal go past the page cache unless that is switched off. What tells is the descriptors of the
 // process: only the file that is being written has one with O_DIRECT beside its first. What was written both ways is read back
-// by the same process, and by the next one after kill -9.
+// by the same process, and by the next one after kill -9. Where the file system has no O_DIRECT, as it must in CI, none is
+// expected.
 
 import assert from "node:assert/strict";
 import { closeSync, constants, openSync } from "node:fs";
@@ -66,15 +67,16 @@ async function assertWritten(service: AndironProcess, exportName: string): Promi
 }
 
 for (const isOn of [true, false]) {
-  test(`with journal_direct_io = ${isOn}`, { timeout: 120_000 }, async (context) => {
+  test(`with journal_direct_io = ${isOn}`, { timeout: 120_000 }, async () => {
     const service = await prepareAndiron({ engine: { journal_direct_io: isOn, segment_bytes: segmentBytes } });
     try {
-      if (!canOpenDirect(service.folder)) return context.skip("the file system has no O_DIRECT");
+      const canBeDirect = canOpenDirect(service.folder);
+      assert.ok(canBeDirect || process.env["CI"] === undefined, "the file system has no O_DIRECT");
       await service.start();
       const api = new BlockStorage(service);
       const { connection_info } = await api.attach(await api.createVolume({ name: "large" }));
       const open = await writeSegments(service, connection_info.name);
-      assert.equal(open.length, isOn ? 1 : 0, `open with O_DIRECT: ${open.join(", ")}`);
+      assert.equal(open.length, isOn && canBeDirect ? 1 : 0, `open with O_DIRECT: ${open.join(", ")}`);
       await assertWritten(service, connection_info.name);
       await service.kill();
       await service.start();
