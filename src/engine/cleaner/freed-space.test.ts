@@ -159,3 +159,17 @@ for (const seed of [1, 2, 3, 4]) {
     assert.equal(missed, 0, `${missed} segments were missed while ${found} were found`);
   });
 }
+
+test("a pass ends after sixteen compactions, and the next ones do the others", async (t) => {
+  const rig = await openRig(t);
+  const disk = await rig.createDisk(4096 * clusterBytes);
+  await writeAndDetach(rig, disk, 0, 1024, 1);
+  const session = await rig.open(disk);
+  for (let at = 0; at < 1024; at += 16) await write(session, at, 12, 2);
+  await session.close();
+  await rig.detach(disk);
+  const passes: number[] = [];
+  for (let pass = await clean(rig); pass.examined > 0; pass = await clean(rig)) passes.push(pass.compacted);
+  assert.equal(passes[0], 16);
+  assert.ok(passes.length > 1 && Math.max(...passes) === 16, passes.join(" "));
+});
