@@ -6,7 +6,7 @@ import { seededRandom } from "../../common/random.ts";
 import type { ObjectBackend } from "../backend/backend.ts";
 import type { ExportSession } from "../device.ts";
 import { EngineRig, readRange, rigPool } from "../engine-rig.fixture.ts";
-import { clusterBytes, KiB } from "../limits.ts";
+import { clusterBytes, KiB, pageFanout } from "../limits.ts";
 import type { CleanerPass } from "./cleaner.ts";
 
 const settings = { segmentBytes: 128 * KiB, cleanerDeadShare: 0.5 };
@@ -173,3 +173,25 @@ test("a pass ends after sixteen compactions, and the next ones do the others", a
   assert.equal(passes[0], 16);
   assert.ok(passes.length > 1 && Math.max(...passes) === 16, passes.join(" "));
 });
+
+for (const leaves of [1000, 1100]) {
+  test(`a snapshot that differs in ${leaves} leaves is ${leaves > 1024 ? "not " : ""}compared`, async (t) => {
+    const rig = await openRig(t);
+    const disk = await rig.createDisk(1200 * pageFanout * clusterBytes);
+    const touchEach = async (byte: number): Promise<void> => {
+      const session = await rig.open(disk);
+      for (let leaf = 0; leaf < leaves; leaf++) await write(session, leaf * pageFanout, 1, byte);
+      await session.close();
+      await rig.detach(disk);
+    };
+    await writeAndDetach(rig, disk, 1150 * pageFanout, 256, 1);
+    await touchEach(2);
+    const snapshot = await rig.snapshot(disk);
+    await touchEach(3);
+    await cleanAll(rig);
+    await removeSnapshot(rig, snapshot);
+    const { examined } = await clean(rig);
+    const segmentsOfOne = Math.ceil(leaves / 28);
+    assert.equal(examined > segmentsOfOne + 4, leaves > 1024, `${examined} looked at; ${segmentsOfOne} hold what is gone`);
+  });
+}
