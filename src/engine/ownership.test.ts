@@ -264,7 +264,8 @@ test("without its lease a router acknowledges nothing; with a new one all that w
     await other.revokeLease(lease);
     await other.close();
     await writer;
-    assert.ok(["lease_lost", "owner_changed", "journal_poisoned"].includes(code), code);
+    // Which of them depends on where the write is when the router learns of it: the sessions are cut before the log is abandoned.
+    assert.ok(["lease_lost", "owner_changed", "journal_poisoned", "export_revoked"].includes(code), code);
     while ((await rig.registry.get(keys.router(rig.router.routerId))) === undefined) await systemClock.sleep(5);
     const again = await rig.reopen(id);
     const found = (await readRange(again, 0, 4)).readUInt32LE();
