@@ -1,6 +1,7 @@
 // The engine's side of a process: backends with their decorators, the storage router, the NBD server in front of it.
 
 import { mkdir, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { systemClock } from "../common/clock.ts";
 import type { BackendValues, Config } from "../common/config.ts";
@@ -211,7 +212,8 @@ async function makeNbdServer(config: Config, router: StorageRouter, log: Logger,
     limits: {
       connectionsMax: nbd.connections_max,
       handshakeTimeoutMs: nbd.handshake_timeout * 1000,
-      busyPollMs: nbd.busy_poll / 1000,
+      // With one processor who stays awake keeps those who work for him from it.
+      busyPollMs: availableParallelism() > 1 ? nbd.busy_poll / 1000 : 0,
     },
   });
 }

@@ -243,7 +243,8 @@ export const optionGroups = {
     busy_poll: int(
       50,
       "Microseconds after an answer for which the server looks for the next request instead of sleeping, " +
-        "while clients come back sooner than that. Costs processor time, saves the time to wake up. 0: never.",
+        "while clients come back sooner than that; six times as long for the disk, when one request waits. " +
+        "Costs processor time, saves the time to wake up. 0: never.",
       { min: 0, max: 1000 },
     ),
   },

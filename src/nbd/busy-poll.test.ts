@@ -61,29 +61,76 @@ describe("busy polling", () => {
     assert.equal(poll.polling, false);
   });
 
-  test("while a request is in the device it sleeps, whatever the client did before", () => {
+  test("while one request waits for the disk it stays awake, for six windows", () => {
     const { clock, poll, turn, request } = rig();
     for (let count = 0; count < 20; count++) request(0.02);
     clock.jump(0.01);
     poll.arrived();
+    poll.inFlight(1);
+    for (let step = 0; step < 5; step++) {
+      clock.jump(windowMs);
+      turn();
+      assert.equal(poll.polling, true);
+    }
+    clock.jump(windowMs * 1.1);
     turn();
     assert.equal(poll.polling, false);
     clock.jump(5);
     poll.answered();
+    poll.inFlight(-1);
     assert.equal(poll.polling, true, "and is awake again for what follows the answer");
   });
 
-  test("clients that come at once, but wait for the disk each second time, are not waited for", () => {
+  test("while several requests wait for the disk it sleeps, whatever their client did before", () => {
+    const { clock, poll, turn, request } = rig();
+    for (let count = 0; count < 20; count++) request(0.02);
+    clock.jump(0.01);
+    poll.arrived();
+    poll.inFlight(1);
+    turn();
+    assert.equal(poll.polling, true);
+    poll.arrived();
+    poll.inFlight(1);
+    turn();
+    assert.equal(poll.polling, false);
+    poll.answered();
+    poll.inFlight(-1);
+    assert.equal(poll.polling, true, "but not for the next request");
+    poll.arrived();
+    poll.inFlight(1);
+    turn();
+    assert.equal(poll.polling, false);
+  });
+
+  test("clients that come at once, but wait for a slow disk each second time, are not waited for", () => {
     const { clock, poll, turn, request } = rig();
     for (let count = 0; count < 40; count++) {
       request(0.02);
       assert.equal(poll.polling, false);
       clock.jump(0.02);
       poll.arrived();
+      poll.inFlight(1);
       turn();
-      clock.jump(0.2);
-      poll.answered();
       assert.equal(poll.polling, false);
+      clock.jump(0.4);
+      poll.answered();
+      poll.inFlight(-1);
+      assert.equal(poll.polling, false);
+    }
+  });
+
+  test("clients whose every second request a disk answers within six windows are waited for", () => {
+    const { clock, poll, turn, request } = rig();
+    for (let count = 0; count < 40; count++) {
+      request(0.02);
+      clock.jump(0.02);
+      poll.arrived();
+      poll.inFlight(1);
+      clock.jump(0.1);
+      turn();
+      assert.equal(poll.polling, count > 1, String(count));
+      poll.answered();
+      poll.inFlight(-1);
     }
   });
 

@@ -1,17 +1,19 @@
-// Keeps the event loop awake for a moment after an answer, when the next request is likely to come at once. A client with one
-// request under way comes back some 20 us after its answer; a processor that has gone to sleep meanwhile takes as long again to
-// wake up, and goes on with cold caches.
+// Keeps the event loop awake for a moment when what it waits for is likely to come at once: the next request of a client that was
+// just answered, or what the disk has for the one request under way. Either takes some 20 to 100 us; a processor that has gone to
+// sleep meanwhile takes 20 more to wake up, and goes on with cold caches.
 //
-//              an answer leaves                           the window passes
-//     ASLEEP ──────────────────► POLLING ──────────────────► ASLEEP ──► (a request comes: credit - 1)
-//        ▲     and there is         │
-//        │        credit            │ a request comes: credit + 1
-//        └──────────────────────────┘
+//              an answer leaves, or one request waits         the window passes,
+//              alone for its answer                           or others wait too
+//     ASLEEP ────────────────────────────────────► POLLING ────────────────────► ASLEEP
+//        ▲              and there is credit           │
+//        └──── (no event: only a look at the clock) ──┘
 //
-// - A request that comes within the window earns credit, whether the loop slept or not; one that comes later costs it. So it
-//   polls only while at least half of them come in time, and a quiet server sleeps.
-// - An answer that takes longer than the window costs twice as much: who waits for the disk, such as with a flush for each write,
-//   gains nothing, and the thread that syncs would get less of the processors. So does one of many that were asked at once.
+// - A request that comes within the window after an answer earns credit, whether the loop slept or not; one that comes later
+//   costs it. So it polls only while at least half of them come in time, and a quiet server sleeps.
+// - For an answer it polls six windows at most, and only for a request that is the only one: of many at once there is always
+//   something to do, and the threads that work for them need the processors.
+// - An answer that takes longer than that costs twice as much, and where many wait one that takes longer than the window: who
+//   waits for a slow disk gains nothing.
 // - A turn is an ordinary one: timers, sockets and threads have theirs as ever.
 // - One for all connections: it is one loop that sleeps.
 
@@ -20,12 +22,15 @@ import type { Clock } from "../common/clock.ts";
 const creditMax = 16;
 /** From this on it polls. */
 const creditMin = 4;
+/** A disk's answer may take as many windows. */
+const answerWindows = 6;
 
 export class BusyPoll {
   readonly #windowMs: number;
   readonly #clock: Clock;
   readonly #soon: (run: () => void) => void;
   #credit = 0;
+  #inFlight = 0;
   /** When the first of those came that are not answered yet; 0 for none. */
   #askedMs = 0;
   #answeredMs = 0;
@@ -54,20 +59,39 @@ export class BusyPoll {
     this.#credit = inTime ? Math.min(this.#credit + 1, creditMax) : Math.max(this.#credit - 1, 0);
   }
 
+  /** As many more requests, or fewer, are under way than were: those of all connections. */
+  inFlight(change: number): void {
+    this.#inFlight += change;
+    if (this.#inFlight === 1 && this.#askedMs !== 0) this.#poll();
+  }
+
   /** The kernel has taken an answer. */
   answered(): void {
     if (this.#windowMs === 0) return;
     this.#answeredMs = this.#clock.monotonicMs();
-    if (this.#askedMs !== 0 && this.#answeredMs - this.#askedMs > this.#windowMs) this.#credit = Math.max(this.#credit - 2, 0);
+    if (this.#askedMs !== 0 && this.#answeredMs > this.#answerDueMs()) this.#credit = Math.max(this.#credit - 2, 0);
     this.#askedMs = 0;
     this.#awaits = true;
+    this.#poll();
+  }
+
+  #poll(): void {
     if (this.#credit < creditMin || this.#polling) return;
     this.#polling = true;
     this.#soon(this.#turn);
   }
 
   readonly #turn = (): void => {
-    if (this.#awaits && this.#clock.monotonicMs() - this.#answeredMs <= this.#windowMs) this.#soon(this.#turn);
+    if (this.#clock.monotonicMs() <= this.#untilMs()) this.#soon(this.#turn);
     else this.#polling = false;
   };
+
+  #untilMs(): number {
+    if (this.#askedMs !== 0) return this.#inFlight === 1 ? this.#answerDueMs() : 0;
+    return this.#awaits ? this.#answeredMs + this.#windowMs : 0;
+  }
+
+  #answerDueMs(): number {
+    return this.#askedMs + (this.#inFlight <= 1 ? answerWindows : 1) * this.#windowMs;
+  }
 }

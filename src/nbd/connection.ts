@@ -72,6 +72,8 @@ export class Connection implements ByteSink {
   #endWaits = false;
   #agreement: Agreement | undefined;
   #transmission: Transmission | undefined;
+  /** Of its requests under way `busyPoll` knows. */
+  #polledFor = 0;
   #endReason = "client";
 
   /** Takes over `accepted`, which must not have been read from (pauseOnConnect). */
@@ -113,7 +115,7 @@ export class Connection implements ByteSink {
     if (this.#phase === "ending") return true;
     this.#options.busyPoll.arrived();
     return this.#guard(() => {
-      if (this.#transmission !== undefined) return this.#transmission.receive(slab, start, end);
+      if (this.#transmission !== undefined) return this.#counted(this.#transmission.receive(slab, start, end));
       this.#parser.offer(slab.buffer, start, end);
       return this.#haggle(slab);
     });
@@ -130,7 +132,15 @@ export class Connection implements ByteSink {
   receiveDirect(count: number): boolean {
     if (this.#phase === "ending") return true;
     this.#options.busyPoll.arrived();
-    return this.#guard(() => this.#transmission!.receiveDirect(count));
+    return this.#guard(() => this.#counted(this.#transmission!.receiveDirect(count)));
+  }
+
+  /** Tells `busyPoll` how many requests are under way now. */
+  #counted(goesOn: boolean): boolean {
+    const count = this.#phase === "closed" ? 0 : this.#transmission!.requestsInFlight;
+    if (count !== this.#polledFor) this.#options.busyPoll.inFlight(count - this.#polledFor);
+    this.#polledFor = count;
+    return goesOn;
   }
 
   #readOn(): void {
@@ -273,6 +283,7 @@ export class Connection implements ByteSink {
         const onSent = (requests: number, bytes: number): void => {
           busyPoll.answered();
           sent(requests, bytes);
+          this.#counted(true);
         };
         return new ReplyQueue(this.#socket, { pool, ...limits, onSent });
       },
@@ -306,6 +317,7 @@ export class Connection implements ByteSink {
     this.#deadline?.cancel();
     this.#clientGone();
     this.#transmission?.dispose();
+    if (this.#transmission !== undefined) this.#counted(false);
     this.#input.dispose();
     this.#plainInput?.dispose();
     this.#options.metrics.disconnected(this.#endReason);
