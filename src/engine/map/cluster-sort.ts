@@ -6,8 +6,8 @@ import { nextTurn } from "../../common/turn.ts";
 const digitBits = 8;
 const digits = 256;
 const numberBits = 32;
-/** A millisecond's work or two. */
-const numbersPerTurn = 64 * 1024;
+/** A small part of a millisecond's work. */
+const numbersPerTurn = 16 * 1024;
 
 /** The same numbers, ascending. `clusters` is used up. */
 export async function sortClusters(clusters: Uint32Array): Promise<Uint32Array> {

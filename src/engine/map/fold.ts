@@ -59,7 +59,7 @@ export async function fold(options: FoldOptions): Promise<FoldResult> {
 /** Pages are encoded into buffers of this size. */
 const partBytes = 256 * KiB;
 /** In one turn of the event loop, a page counting as so many of the delta's entries: a small part of a millisecond's work. */
-const entriesPerTurn = 2048;
+const entriesPerTurn = 512;
 const entriesOfPage = 32;
 
 class Folder {
