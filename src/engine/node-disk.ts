@@ -4,12 +4,13 @@
 // - Large writes go past the page cache (direct-write.ts).
 // - A short write is continued at once, so that the system says why (ENOSPC, EFBIG, ...).
 
-import { close, fdatasync, fstatSync, ftruncateSync, openSync, write, writev, writevSync } from "node:fs";
+import { close, fdatasync, fstatSync, ftruncateSync, openSync, write, writev, writeSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { assert } from "../common/assert.ts";
 import type { Filled } from "./direct-write.ts";
 import { directWriteBytesMin, DirectWrites, giveBack } from "./direct-write.ts";
+import { KiB } from "./limits.ts";
 import type { DiskFile, LocalDisk, PreparedWrite } from "./local-disk.ts";
 import { readDescriptor } from "./read-descriptor.ts";
 
@@ -21,6 +22,7 @@ const closeAsync = promisify(close);
 const flags = { existing: "r+", new: "wx+", replace: "w+" } as const;
 const fileMode = 0o600;
 const directoryMode = 0o700;
+const joint = Buffer.allocUnsafeSlow(320 * KiB);
 
 class NodeFile implements DiskFile {
   readonly #fd: number;
@@ -72,11 +74,9 @@ class NodeFile implements DiskFile {
   }
 
   writeNow(buffers: readonly Buffer[], offset: number): void {
-    const total = totalBytes(buffers);
-    let done = writevSync(this.#fd, buffers, offset);
-    while (done < total) {
-      const rest = Buffer.concat(buffers, total).subarray(done);
-      const more = writevSync(this.#fd, [rest], offset + done);
+    const whole = buffers.length === 1 ? buffers[0]! : joined(buffers);
+    for (let done = 0; done < whole.length;) {
+      const more = writeSync(this.#fd, whole, done, whole.length - done, offset + done);
       assert(more > 0, "a write of some bytes writes some or fails");
       done += more;
     }
@@ -124,6 +124,15 @@ export const cachedNodeDisk: LocalDisk = {
   ...nodeDisk,
   open: (path, mode) => new NodeFile(openSync(path, flags[mode], fileMode), undefined),
 };
+
+/** One behind the other, until the next call. A copy of what is small costs less than to hand the system many pieces. */
+function joined(buffers: readonly Buffer[]): Buffer {
+  const total = totalBytes(buffers);
+  if (total > joint.length) return Buffer.concat(buffers, total);
+  let at = 0;
+  for (const buffer of buffers) at += buffer.copy(joint, at);
+  return joint.subarray(0, total);
+}
 
 function totalBytes(buffers: readonly Buffer[]): number {
   let total = 0;

@@ -25,18 +25,33 @@ const lengthOf = (written: Written, number: number): number => statSync(pathOf(w
 
 test("small syncs make a journal one that is flushed often, large ones or silence not", () => {
   const pace = new SyncPace();
-  assert.ok(!pace.isOften(0));
+  assert.equal(pace.fillBytes(0), 0);
   for (let i = 0; i < 20; i++) pace.synced(4 * KiB);
-  assert.ok(pace.isOften(8 * KiB));
-  assert.ok(!pace.isOften(MiB));
+  assert.equal(pace.fillBytes(8 * KiB), MiB);
+  assert.equal(pace.fillBytes(MiB), 0);
   for (let i = 0; i < 20; i++) pace.synced(MiB);
-  assert.ok(!pace.isOften(0));
+  assert.equal(pace.fillBytes(0), 0);
+});
+
+test("small appends in turn make a journal one that is filled some way, unless its syncs cover little more", () => {
+  const pace = new SyncPace();
+  for (let i = 0; i < 8; i++) {
+    assert.equal(pace.fillBytes(MiB), 0);
+    pace.appended(4 * KiB);
+  }
+  assert.equal(pace.fillBytes(MiB), 256 * KiB);
+  for (let i = 0; i < 40; i++) pace.synced(400 * KiB);
+  assert.equal(pace.fillBytes(MiB), 0);
+  for (let i = 0; i < 40; i++) pace.synced(MiB);
+  assert.equal(pace.fillBytes(MiB), 256 * KiB);
+  pace.appended(MiB);
+  assert.equal(pace.fillBytes(MiB), 0);
 });
 
 test("a flush is expected after appends that each had one, until one has none", () => {
   const pace = new SyncPace();
   const append = (isFlushed: boolean): boolean => {
-    pace.appended();
+    pace.appended(4 * KiB);
     const isExpected = pace.isAfterEach;
     if (isFlushed) pace.flushAsked();
     return isExpected;

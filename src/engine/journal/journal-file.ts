@@ -62,10 +62,8 @@ export interface StagedAppend {
 
 /** Appends up to this are written from the event loop: a hop to the thread pool costs more than the system call. */
 export const appendNowBytesMax = 256 * KiB;
-/** One sync in so many bytes has blocks to allocate, when the file is filled ahead. */
-const fillBytes = MiB;
 const fillAlignBytes = 4 * KiB;
-const zeroes = Buffer.alloc(fillBytes + fillAlignBytes);
+const zeroes = Buffer.alloc(MiB + fillAlignBytes);
 
 const isSame = (a: Place, b: Place): boolean =>
   a.length === b.length && a.sequence === b.sequence && a.previousCrc === b.previousCrc;
@@ -224,13 +222,13 @@ export class JournalFile {
   }
 
   /**
-   * Lays zeroes behind the records, if there are none: the next sync allocates their blocks, and those after it write in place.
-   * Up to about byte `end` of the file. Returns how many. When it fails nothing is lost: what a disk is full of or fails with,
-   * appends will tell.
+   * Lays `bytes` zeroes, a MiB at most, behind the records, if there are none: what comes next finds pages that exist, the next
+   * sync allocates their blocks, and those after it write in place. Up to about byte `end` of the file. Returns how many. When
+   * it fails nothing is lost: what a disk is full of or fails with, appends will tell.
    */
-  fillAhead(end: number): number {
+  fillAhead(bytes: number, end: number): number {
     if (!this.#mayFill || this.length < this.#filledTo) return 0;
-    const filledTo = Math.ceil(Math.min(this.length + fillBytes, end) / fillAlignBytes) * fillAlignBytes;
+    const filledTo = Math.ceil(Math.min(this.length + bytes, end) / fillAlignBytes) * fillAlignBytes;
     if (filledTo <= this.length) return 0;
     try {
       this.file.writeNow([zeroes.subarray(0, filledTo - this.length)], this.length);

@@ -131,7 +131,7 @@ export class Journal {
     const bytes = bytesOf(appends);
     if (this.#appending === undefined && bytes <= appendNowBytesMax && this.#hasRoom(bytes)) {
       try {
-        return this.#appendNow(this.#current!, appends);
+        return this.#appendNow(this.#current!, appends, bytes);
       } catch (error) {
         throw this.#noted(error);
       }
@@ -241,10 +241,10 @@ export class Journal {
     return run;
   }
 
-  #appendNow(file: JournalFile, appends: readonly Append[]): BatchPlaced {
+  #appendNow(file: JournalFile, appends: readonly Append[], bytes: number): BatchPlaced {
     if (this.#poison !== undefined) throw this.#poison;
     assert(!this.#closed, "nothing is appended after close");
-    return this.#appended(file, file.appendNow(appends, this.#flushedSequence));
+    return this.#appended(file, file.appendNow(appends, this.#flushedSequence), bytes);
   }
 
   async #appendLater(appends: readonly Append[], bytes: number, staged: StagedAppend | undefined): Promise<BatchPlaced> {
@@ -253,8 +253,8 @@ export class Journal {
       assert(!this.#closed, "nothing is appended after close");
       if (!this.#hasRoom(bytes)) await this.#takePrepared();
       const file = this.#current!;
-      if (bytes <= appendNowBytesMax) return this.#appendNow(file, appends);
-      return this.#appended(file, await file.append(appends, this.#flushedSequence, staged));
+      if (bytes <= appendNowBytesMax) return this.#appendNow(file, appends, bytes);
+      return this.#appended(file, await file.append(appends, this.#flushedSequence, staged), bytes);
     } catch (error) {
       throw this.#noted(error);
     }
@@ -265,12 +265,11 @@ export class Journal {
     return current !== undefined && (current.isEmpty || current.length + bytes <= this.#options.segmentBytes);
   }
 
-  #appended(file: JournalFile, placed: Placed): BatchPlaced {
+  #appended(file: JournalFile, placed: Placed, bytes: number): BatchPlaced {
     this.#sequence = file.lastSequence;
-    if (this.#pace.isOften(file.length - file.syncedLength)) {
-      this.#options.counts.filledBytes += file.fillAhead(this.#options.segmentBytes);
-    }
-    this.#pace.appended();
+    this.#pace.appended(bytes);
+    const fillBytes = this.#pace.fillBytes(file.length - file.syncedLength);
+    if (fillBytes > 0) this.#options.counts.filledBytes += file.fillAhead(fillBytes, this.#options.segmentBytes);
     const isEarly = this.#pace.isAfterEach || file.length - file.syncedLength > earlySyncBytes;
     if (isEarly && this.#syncing === undefined) {
       this.#syncTo(this.#sequence)?.catch(() => undefined);
