@@ -249,6 +249,20 @@ for (const noted of [0, 1, 2]) {
   });
 }
 
+test("a step whose exports are cut ends, and says that they were revoked", async (t) => {
+  const { rig, writer, move } = await open(t, seededRandom(4));
+  await move.claim();
+  const cutting: CopyRun = {
+    signal: new AbortController().signal,
+    shouldYield: () => {
+      rig.router.exports.cutAll();
+      return false;
+    },
+  };
+  await assert.rejects(move.step(cutting), { code: "export_revoked" });
+  await writer.session.close();
+});
+
 const seeds = Number(process.env["MOVE_SEEDS"] ?? 4);
 const from = Number(process.env["MOVE_SEED"] ?? Math.floor(Math.random() * 1e6));
 for (let seed = from; seed < from + seeds; seed++) {

@@ -152,7 +152,7 @@ export class RouterDiskMoves {
     const open = async (exportName: string): Promise<BlockDevice> => {
       const session = await this.#directory.open(exportName);
       sessions.push(session);
-      session.onRevoked(() => revoked.abort(new Error("the export was revoked")));
+      session.onRevoked(() => revoked.abort(new AndironError("export_revoked", "the export was revoked")));
       return session.device;
     };
     try {
