@@ -7,8 +7,8 @@
 // - Appends go one after the other, and the next may be put together meanwhile. Syncs run beside them and are shared by all who
 //   wait: so is the promise that they wait for.
 // - The next file's name is on disk before the present one gets its footer: a missing file is never mistaken for the end.
-// - While flushes come often the current file is filled ahead: they need not wait for its length and its blocks. While one comes
-//   after each append, its sync begins with the append.
+// - While flushes come often, or appends are small, the current file is filled ahead: they need not wait for its length and its
+//   blocks, nor make its pages one by one. While a flush comes after each append, its sync begins with the append.
 // - A failed fdatasync poisons the journal: every later append and flush is refused, none is tried again on that file.
 // - flushedSequence only ever names what a finished fdatasync of every file up to it has covered.
 
