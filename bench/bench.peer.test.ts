@@ -28,6 +28,20 @@ test("data --json prints one object of rows and nothing else, one for each peer"
   }
 });
 
+test("data --client-limit has a server beside it that does nothing, and no aim there", { skip, timeout: 120_000 }, async () => {
+  const args = [program, "data", "--json", "--quick", "--only", "write + flush QD1", "--client-limit"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  assert.equal(code, 0, stderr);
+  const { rows } = JSON.parse(stdout) as { rows: Row[] };
+  const peers = rows.map(({ peerName, aim }) => [peerName, aim]);
+  assert.deepEqual(peers, [
+    ["qemu-nbd", 1.2],
+    ["nbdkit file", 1],
+    ["nbdkit null", null],
+  ]);
+  assert.ok(rows.every(({ ours, peer }) => ours > 0 && peer > 0));
+});
+
 test("a row that does not exist is refused with the names of those that do", { skip }, async () => {
   const { code, stdout, stderr } = await run(process.execPath, [program, "data", "--only", "no such row"]);
   assert.equal(code, 1);

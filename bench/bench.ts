@@ -1,7 +1,7 @@
 // The benchmarks' command line:
 //
-//     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record] [--full-page-cache]     our figures beside
-//                                                                           the peers', as ratios
+//     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record]      our figures beside the peers', as ratios
+//                           [--full-page-cache] [--client-limit]
 //     npm run bench -- api (the same options)                               the Block Storage API beside Debian's Cinder
 //     npm run bench -- scale (the same options)                             what must hold whatever the size, beside limits
 //     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
@@ -25,8 +25,8 @@ import { fullSizes, quickSizes } from "./scale-lab.ts";
 import { measureScale, scaleRowNames } from "./scale.ts";
 
 const usage =
-  "usage: npm run bench -- data|api|scale [--json] [--quick] [--rounds N] [--only ROW] [--record] [--full-page-cache] | " +
-  "profile [--quick] [--only PHASE] | rows";
+  "usage: npm run bench -- data|api|scale [--json] [--quick] [--rounds N] [--only ROW] [--record], " +
+  "data [--full-page-cache] [--client-limit] | profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
 beginOwnRun("bench", say);
@@ -46,7 +46,7 @@ function withRounds<T extends { readonly rounds: number }>(scale: T, rounds: str
 
 async function main(argv: string[]): Promise<number> {
   const flag = { type: "boolean", default: false } as const;
-  const marks = { json: flag, quick: flag, record: flag, "full-page-cache": flag } as const;
+  const marks = { json: flag, quick: flag, record: flag, "full-page-cache": flag, "client-limit": flag } as const;
   const options = { ...marks, only: { type: "string" }, rounds: { type: "string" } } as const;
   const { values, positionals } = parseArgs({ args: argv, options, allowPositionals: true });
   const bench = positionals[0];
@@ -63,8 +63,8 @@ async function main(argv: string[]): Promise<number> {
     say(`programs to be compared with are missing (${reason}). To install them, as root:\n  ${aptLine(missing)}`);
     return 1;
   }
-  const { only, quick, rounds, "full-page-cache": fullPageCache } = values;
-  if (fullPageCache && bench !== "data") throw new Error("--full-page-cache belongs to data");
+  const { only, quick, rounds, "full-page-cache": fullPageCache, "client-limit": clientLimit } = values;
+  if (bench !== "data" && (fullPageCache || clientLimit)) throw new Error("--full-page-cache and --client-limit belong to data");
   const scale = withRounds(quick ? quickScale : fullScale, rounds);
   if (bench === "profile") {
     console.log(await measureProfile({ scale, only, say }));
@@ -75,7 +75,7 @@ async function main(argv: string[]): Promise<number> {
       ? await measureApiBeside({ only, say }, withRounds(quick ? quickApiScale : fullApiScale, rounds))
       : bench === "scale"
         ? await measureScale({ sizes: withRounds(quick ? quickSizes : fullSizes, rounds), only, say })
-        : await measureData({ scale, only, fullPageCache, say });
+        : await measureData({ scale, only, fullPageCache, clientLimit, say });
   if (values.record) await recordRun(fullPageCache ? `${bench}, page cache full` : bench!, quick, measured);
   console.log(values.json ? JSON.stringify({ rows: measured }) : formatRows(measured));
   return 0;

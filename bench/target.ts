@@ -15,7 +15,7 @@ import { systemClock } from "../src/common/clock.ts";
 import { BlockStorage } from "../test/harness/block-storage.ts";
 import type { AndironProcess } from "../test/harness/service.ts";
 
-export const peerNames = ["qemu-nbd", "nbdkit file", "nbdkit memory"] as const;
+export const peerNames = ["qemu-nbd", "nbdkit file", "nbdkit memory", "nbdkit null"] as const;
 export type PeerName = (typeof peerNames)[number];
 export const ourName = "andiron";
 export type TargetName = typeof ourName | PeerName;
@@ -81,7 +81,10 @@ const commands: Readonly<Record<PeerName, Start>> = {
   },
   "nbdkit file": (path, socketPath) => ["nbdkit", "-f", "-e", "disk", "-U", socketPath, "file", path],
   "nbdkit memory": (_path, socketPath, bytes) => ["nbdkit", "-f", "-e", "disk", "-U", socketPath, "memory", String(bytes)],
+  "nbdkit null": (_path, socketPath, bytes) => ["nbdkit", "-f", "-e", "disk", "-U", socketPath, "null", String(bytes)],
 };
+
+const fileless: readonly PeerName[] = ["nbdkit memory", "nbdkit null"];
 
 /** What makes a peer insist on TLS, with the certificates in a folder. */
 const tlsOptions = (name: PeerName, tlsFolder: string): readonly string[] =>
@@ -99,7 +102,7 @@ export function openPeer(name: PeerName, folder: string, tlsFolder?: string): Ta
       const stem = join(folder, `${name.replace(" ", "-")}-${processes.length}`);
       const socketPath = `${stem}.sock`;
       const bytes = gibibytes * 2 ** 30;
-      if (name !== "nbdkit memory") await makeFile(`${stem}.raw`, bytes);
+      if (!fileless.includes(name)) await makeFile(`${stem}.raw`, bytes);
       const [program, ...options] = commands[name](`${stem}.raw`, socketPath, bytes);
       const tls = tlsFolder === undefined ? [] : tlsOptions(name, tlsFolder);
       const child = await startPeer([program!, ...tls, ...options], `${stem}.log`);
