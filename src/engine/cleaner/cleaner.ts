@@ -1,4 +1,4 @@
-// The cleaner of a vPool: gives back space that nothing refers to, in the background, one log after the other.
+// The cleaner of a vPool: gives back space that nothing refers to, in the background, a few logs at a time.
 //
 // - It works on logs that this router owns or that nobody owns; what a living other router owns is his.
 // - A pass comes an interval after the one before; at once when that one had more to look at than it may, or when a log changed
@@ -10,6 +10,7 @@
 import { AndironError } from "../../common/errors.ts";
 import type { Timer } from "../../common/clock.ts";
 import type { Service } from "../../common/service.ts";
+import { severalAtOnce } from "../../common/several.ts";
 import { Follower } from "../../registry/follow.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import type { LogRecord } from "../records.ts";
@@ -28,6 +29,8 @@ export interface CleanerPass {
   deletedObjects: number;
 }
 
+/** A log of which much is to be looked at keeps others waiting less; each may hold a segment that is being compacted. */
+const logsAtOnceMax = 4;
 /** Names that no log explains are looked for in every so many passes: that lists the whole backend. */
 const strayPassInterval = 20;
 
@@ -98,15 +101,15 @@ export class Cleaner implements Service {
     const logs = new Set<string>();
     const deaths = this.#context.hints.deaths();
     this.#isBehind = false;
-    for (const entry of await readAll(this.#context.registry, keys.logs)) {
-      if (this.#stopped) break;
+    await severalAtOnce(logsAtOnceMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
+      if (this.#stopped) return;
       const log = parseRecord<LogRecord>(entry.key, entry.value);
       if (log.pool !== this.#context.pool) this.#lostCut.delete(log.id);
       logs.add(log.id);
-      if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) continue;
+      if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) return;
       this.#cleanedAt.delete(log.id);
       if (await this.#cleanLog(log, deaths, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
-    }
+    });
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
     for (const id of this.#lostCut) if (!logs.has(id)) this.#lostCut.delete(id);
     if (!this.#stopped) {

@@ -19,8 +19,13 @@ import type { RelocationRecord, RetiredRecord } from "../records.ts";
 import { keys, parseRecord } from "../records.ts";
 import type { SegmentIndex } from "../segments.ts";
 import type { LiveSegment } from "./liveness.ts";
+import { readPieces, type ObjectPiece } from "./object-pieces.ts";
 import type { LogState } from "./log-state.ts";
 import { assertHolds } from "./log-state.ts";
+
+interface Piece extends ObjectPiece {
+  readonly entry: IndexEntry;
+}
 
 /** Rejects with transaction_conflict when the log changed meanwhile: nothing happened then. */
 export async function compactSegment(
@@ -96,37 +101,37 @@ async function buildSegment(
   live: LiveSegment,
   generation: number,
 ): Promise<Buffer[]> {
-  const handle = context.segments.handleOf(segment);
   const { firstSequence, flushedSequence, salt } = index.header;
   const header = encodeHeader({ segment, salt, firstSequence, generation, flushedSequence });
-  const parts = [header];
+  const data = Buffer.allocUnsafe(live.liveClusters * clusterBytes);
   const entries: IndexEntry[] = [];
-  let at = headerBytes;
+  const pieces: Piece[] = [];
+  let at = 0;
   for (const entry of live.kept) {
     if (entry.kind === recordKinds.zero) {
       entries.push(entry);
       continue;
     }
-    const data = Buffer.allocUnsafe(entry.clusterCount * clusterBytes);
-    await context.segments.read(handle, entry.originalOffset, data);
-    checkClusters(data, entry, segment);
-    parts.push(data);
-    entries.push({ ...entry, presentOffset: at });
-    at += data.length;
+    const bytes = entry.clusterCount * clusterBytes;
+    pieces.push({ offset: entry.presentOffset, target: data.subarray(at, at + bytes), entry });
+    entries.push({ ...entry, presentOffset: headerBytes + at });
+    at += bytes;
   }
+  const name = segmentObjectName(segment, index.generation);
+  await readPieces(context.backend, name, pieces, ({ target, entry }) => checkClusters(target, entry, segment));
   const indexBytes = encodeIndex(entries, firstSequence);
   const footer = encodeFooter({
     salt,
     headerCrc: header.readUInt32LE(headerBytes - 4),
     final: index.footer.final,
-    indexOffset: at,
+    indexOffset: headerBytes + at,
     indexBytes: indexBytes.length,
     indexCrc: crc32(indexBytes),
     entryCount: entries.length,
     dataClusters: live.liveClusters,
     lastSequence: index.footer.lastSequence,
   });
-  return [...parts, indexBytes, footer];
+  return [header, data, indexBytes, footer];
 }
 
 function checkClusters(data: Buffer, entry: IndexEntry, segment: SegmentId): void {

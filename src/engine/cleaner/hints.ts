@@ -1,17 +1,21 @@
 // What the write path tells the cleaner in passing, and freed-space.ts of deleted snapshots, so that it need not look at every
 // segment: how much of a segment was there when it was made or last looked at, and how many of its clusters died since.
 //
-//     (unknown) ──looked──► known ──died, died──► may be dead enough ──looked──► known
-//     (new) ──made──────────►  │ ◄──────────────────────────────────────────────┘
-//     (unknown) ◄──forgotten── ┘   much of its log may have died at once (rescan)
+//     (unknown) ──looked──► known ──died, died──► dead enough, or nothing lives ──looked──► known
+//     (new) ──made──────────►  │ ▲                                                            ▲
+//                              ▼ └──────────────────── looked ────────────────────────────────┘
+//                           doubted    much of its log may have died at once (rescan): what is counted stands, and is too little
 //
 // In memory only and never trusted: the cleaner finds out exactly (liveness.ts) before it touches anything. An unknown segment is
-// one to be looked at.
+// one to be looked at, and so is one that is doubted.
 
 interface Known {
   readonly clusters: number;
   readonly live: number;
 }
+
+/** Of a look at a segment. */
+export type LookWorth = "dead" | "sparse" | "doubtful";
 
 const gone: Known = { clusters: 0, live: 0 };
 
@@ -19,6 +23,7 @@ export class CleanerHints {
   readonly #known = new Map<number, Known>();
   /** By handle: small numbers without gaps. Told of with every cluster that is written over, so it costs as little as can be. */
   #died = new Uint32Array(1024);
+  readonly #doubted = new Set<number>();
   readonly #rescan = new Set<string>();
 
   /** The segment is new, and all its clusters live but for those that died() was told of. */
@@ -40,12 +45,14 @@ export class CleanerHints {
   /** The cleaner has found `live` of `clusters` in a state that was read after `deaths`: what died since still counts. */
   looked(handle: number, clusters: number, live: number, deaths: Uint32Array): void {
     this.#known.set(handle, { clusters, live });
+    this.#doubted.delete(handle);
     if (handle < this.#died.length) this.#died[handle] = Math.max(0, this.#died[handle]! - (deaths[handle] ?? 0));
   }
 
   /** The segment was dropped: there is nothing to look at any more. */
   dropped(handle: number): void {
     this.#known.set(handle, gone);
+    this.#doubted.delete(handle);
     if (handle < this.#died.length) this.#died[handle] = 0;
   }
 
@@ -58,17 +65,19 @@ export class CleanerHints {
     return this.#known.get(handle)?.clusters === 0;
   }
 
-  /** Nobody knows what of the segment lives. */
-  forget(handle: number): void {
-    if (!this.isDropped(handle)) this.#known.delete(handle);
+  /** More of the segment may have died than was counted. */
+  doubt(handle: number): void {
+    if (!this.isDropped(handle)) this.#doubted.add(handle);
   }
 
-  /** Whether a look may find a share of at least `deadShare` dead, or nothing that lives. */
-  maybeDead(handle: number, deadShare: number): boolean {
+  /** What a look may find: nothing that lives; a share of at least `deadShare` dead; nobody knows. undefined: not worth it. */
+  worthOf(handle: number, deadShare: number): LookWorth | undefined {
     const known = this.#known.get(handle);
-    if (known === undefined) return true;
+    if (known === undefined) return "doubtful";
     const live = known.live - (this.#died[handle] ?? 0);
-    return live <= 0 || known.clusters - live >= known.clusters * deadShare;
+    if (live <= 0) return "dead";
+    if (known.clusters - live >= known.clusters * deadShare) return "sparse";
+    return this.#doubted.has(handle) ? "doubtful" : undefined;
   }
 
   /** Much of the log may have died at once, and nobody counted: a large trim, a deleted snapshot whose map is gone. */

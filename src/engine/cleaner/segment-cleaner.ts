@@ -1,14 +1,14 @@
 // One pass over the segments of a log: which to look at, what to do with each.
 //
 //     cuts that are gone ──► what only they held is counted (freed-space.ts)
-//     covered by the checkpoint, and (unknown | hinted dead enough) ──► exact liveness
+//     covered by the checkpoint, and (unknown, doubted | hinted dead enough) ──► exact liveness
 //        ├─ too much dead ─► compacted     ├─ nothing live, nobody replays it ─► dropped     └─ else left
 //
 // - Segments that the head still replays are left alone: they are young, and may be local.
-// - A pass looks at a bounded number of segments, and compacts fewer; the next one goes on with the others. So it does when the
-//   log changed under a pass that had got somewhere.
+// - A pass looks at a bounded number of segments, and compacts fewer; the next one goes on with the others (look-choice.ts).
+//   So it does when the log changed under a pass that had got somewhere.
 // - Indexes are read a few segments ahead of the one that is looked at.
-// - What may have killed much of the log at once (a rescan, a lost head) makes all its segments unknown.
+// - What may have killed much of the log at once (a rescan, a lost head) makes all its segments doubted.
 // - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
 
 import { AndironError } from "../../common/errors.ts";
@@ -25,6 +25,7 @@ import { compactSegment, dropSegment } from "./compaction.ts";
 import { FreedSpace } from "./freed-space.ts";
 import { JudgeViews } from "./judge-views.ts";
 import { Liveness } from "./liveness.ts";
+import { LookChoice } from "./look-choice.ts";
 import type { LogState } from "./log-state.ts";
 import { assertHolds, firstReplayed, hasHead, readLogState } from "./log-state.ts";
 
@@ -51,6 +52,8 @@ export class SegmentCleaner {
   readonly #freed: FreedSpace;
   /** Logs that had no head when they were last cleaned. */
   readonly #headless = new Set<string>();
+  /** By log: up to where its doubtful segments have been looked at. */
+  readonly #doubtedUpTo = new Map<string, LogPosition>();
 
   constructor(context: CleanerContext) {
     this.#context = context;
@@ -65,6 +68,7 @@ export class SegmentCleaner {
   /** The log is gone. */
   forget(log: string): void {
     this.#headless.delete(log);
+    this.#doubtedUpTo.delete(log);
     this.#freed.forget(log);
   }
 
@@ -73,11 +77,12 @@ export class SegmentCleaner {
     const pass: SegmentPass = { compacted: 0, dropped: 0, examined: 0, complete: true };
     const views = new JudgeViews(this.#context, state);
     await this.#freed.count(state, views, deaths);
-    if (this.#mayHaveDied(state)) await this.#forgetAll(state);
+    if (this.#mayHaveDied(state)) await this.#doubtAll(state);
     const liveness = new Liveness(state, views);
     const replayed = firstReplayed(state);
-    const { wanted, isAll } = await this.#wanted(state, replayed);
-    pass.complete = isAll;
+    const choice = await this.#choose(state, replayed);
+    const wanted = choice.taken();
+    pass.complete = wanted.length === choice.count;
     const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
     try {
       for (const segment of wanted) {
@@ -86,6 +91,7 @@ export class SegmentCleaner {
           break;
         }
         await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
+        choice.looked(segment);
       }
       if (pass.dropped > 0) await this.#trim(state);
     } catch (error) {
@@ -98,20 +104,20 @@ export class SegmentCleaner {
     return pass;
   }
 
-  /** The segments of this pass, and whether those are all. */
-  async #wanted(
-    state: LogState,
-    replayed: LogPosition,
-  ): Promise<{ readonly wanted: readonly SegmentId[]; readonly isAll: boolean }> {
-    const wanted: SegmentId[] = [];
+  async #choose(state: LogState, replayed: LogPosition): Promise<LookChoice> {
+    const { hints, segments, settings } = this.#context;
+    const choice = new LookChoice(state.record.id, this.#doubtedUpTo, examinedPerPassMax);
     let seen = 0;
     for (const segment of cleanableSegments(state)) {
       if (++seen % segmentsPerTurn === 0) await nextTurn();
-      if (!this.#wantsLook(segment, replayed)) continue;
-      if (wanted.length === examinedPerPassMax) return { wanted, isAll: false };
-      wanted.push(segment);
+      const handle = segments.handleOf(segment);
+      if (hints.isDropped(handle)) continue;
+      const worth = hints.worthOf(handle, settings.cleanerDeadShare);
+      // What is empty already can only be dropped.
+      if (worth === undefined || (hints.isEmpty(handle) && comparePositions(segment, replayed) >= 0)) continue;
+      choice.offer(segment, worth);
     }
-    return { wanted, isAll: true };
+    return choice;
   }
 
   #mayHaveDied(state: LogState): boolean {
@@ -122,20 +128,12 @@ export class SegmentCleaner {
     return this.#context.hints.takeRescan(record.id) || lostHead;
   }
 
-  async #forgetAll(state: LogState): Promise<void> {
+  async #doubtAll(state: LogState): Promise<void> {
     let seen = 0;
     for (const segment of cleanableSegments(state)) {
       if (++seen % segmentsPerTurn === 0) await nextTurn();
-      this.#context.hints.forget(this.#context.segments.handleOf(segment));
+      this.#context.hints.doubt(this.#context.segments.handleOf(segment));
     }
-  }
-
-  #wantsLook(segment: SegmentId, replayed: LogPosition): boolean {
-    const { hints, segments, settings } = this.#context;
-    const handle = segments.handleOf(segment);
-    if (hints.isDropped(handle) || !hints.maybeDead(handle, settings.cleanerDeadShare)) return false;
-    // What is empty already can only be dropped.
-    return !hints.isEmpty(handle) || comparePositions(segment, replayed) < 0;
   }
 
   async #cleanOne(
