@@ -2,7 +2,7 @@
 //
 // - It works on logs that this router owns or that nobody owns; what a living other router owns is his.
 // - A pass comes an interval after the one before; at once when that one had more to look at than it may, or when a log changed
-//   under it after something was done there (segment-cleaner.ts).
+//   under it after something was done there (segment-cleaner.ts). Such a log is cleaned again in the same pass while others are.
 // - Any other conflict means the same of the log, which is looked at again in the next pass.
 // - Damage is logged and leaves the log alone; other logs go on.
 // - It says what it did, and that it idles, in `last`.
@@ -58,6 +58,8 @@ export class Cleaner implements Service {
   #timer: Timer | undefined;
   #running: Promise<CleanerPass> | undefined;
   #stopped = false;
+  /** Logs that are being cleaned. */
+  #underWay = 0;
   /** The last pass left segments of a log to be looked at. */
   #isBehind = false;
   last: CleanerPass = newPass();
@@ -99,7 +101,6 @@ export class Cleaner implements Service {
   async #pass(): Promise<CleanerPass> {
     const pass = newPass();
     const logs = new Set<string>();
-    const deaths = this.#context.hints.deaths();
     this.#isBehind = false;
     await severalAtOnce(logsAtOnceMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
       if (this.#stopped) return;
@@ -108,7 +109,7 @@ export class Cleaner implements Service {
       logs.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) return;
       this.#cleanedAt.delete(log.id);
-      if (await this.#cleanLog(log, deaths, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
+      if (await this.#cleanWhileOthers(log, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
     });
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
     for (const id of this.#lostCut) if (!logs.has(id)) this.#lostCut.delete(id);
@@ -131,31 +132,47 @@ export class Cleaner implements Service {
     );
   }
 
-  /** False when there is more to be done. */
-  async #cleanLog(log: LogRecord, deaths: Uint32Array, pass: CleanerPass): Promise<boolean> {
+  /** Again and again, when there is more to be done and others are being cleaned anyway. False when there still is. */
+  async #cleanWhileOthers(log: LogRecord, pass: CleanerPass): Promise<boolean> {
+    this.#underWay++;
     try {
-      if (log.owner !== null && log.owner !== this.#context.router) return false;
+      for (;;) {
+        const outcome = await this.#cleanLog(log, pass);
+        if (outcome !== "goes on") return outcome === "done";
+        if (this.#underWay === 1 || this.#stopped) break;
+        pass.deletedObjects += await this.#collector.deleteRetired();
+      }
+      this.#isBehind = true;
+      return false;
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<"done" | "goes on" | "later"> {
+    try {
+      if (log.owner !== null && log.owner !== this.#context.router) return "later";
       this.#lostCut.delete(log.id);
+      const deaths = this.#context.hints.deaths();
       const state = await readLogState(this.#context.registry, log.id);
       pass.logs++;
       if (await this.#collector.collectDead(state)) {
         pass.deadLogs++;
         this.#segments.forget(log.id);
         if (log.parent !== null) this.#lostCut.add(log.parent.log);
-        return false;
+        return "later";
       }
       const { examined, compacted, dropped, complete } = await this.#segments.clean(state, deaths);
       pass.examined += examined;
       pass.compacted += compacted;
       pass.dropped += dropped;
-      if (!complete) this.#isBehind = true;
       pass.retiredMaps += await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
-      return complete;
+      return complete ? "done" : "goes on";
     } catch (error) {
       const known = error instanceof AndironError ? error : undefined;
       const isChanged = known?.code === "transaction_conflict";
       if (!isChanged && !this.#stopped) this.#context.log.warning(`cannot clean log ${log.id}`, { error });
-      return known?.kind === "data" && !isChanged;
+      return known?.kind === "data" && !isChanged ? "done" : "later";
     }
   }
 

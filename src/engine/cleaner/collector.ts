@@ -32,13 +32,24 @@ export class Collector {
   readonly #seen = new Map<string, number>();
   /** Checkpoint and cuts for which the map objects of a log were last looked at. */
   readonly #mapsLookedAt = new Map<string, string>();
+  #isDeleting = false;
 
   constructor(context: CleanerContext) {
     this.#context = context;
   }
 
-  /** Deletes what has been retired in this pool for long enough; returns how many objects. */
+  /** Deletes what has been retired in this pool for long enough; returns how many objects. Who comes meanwhile deletes none. */
   async deleteRetired(): Promise<number> {
+    if (this.#isDeleting) return 0;
+    this.#isDeleting = true;
+    try {
+      return await this.#deleteRetired();
+    } finally {
+      this.#isDeleting = false;
+    }
+  }
+
+  async #deleteRetired(): Promise<number> {
     let deleted = 0;
     const retired = await readAll(this.#context.registry, keys.retiredAll);
     await severalAtOnce(engineLimits.cleanerOperationsMax, retired, async (entry) => {
