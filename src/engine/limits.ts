@@ -48,8 +48,10 @@ export const engineLimits = {
   openVdisksMax: 10_000,
   openFilesMax: 1024,
   uploadsInFlightMax: 4,
-  /** What the cleaner of a pool asks of its backend at a time. */
+  /** What the cleaner of a pool asks of its backend at a time, for each log that it cleans. */
   cleanerOperationsMax: 8,
+  /** Logs that the cleaner of a pool cleans side by side; each may hold a segment that is being compacted. */
+  cleanerLogsMax: 4,
   vdiskNameCharsMax: 128,
   /** Trims below this go into the delta cluster by cluster, larger ones as a range. */
   zeroEntriesInlineMax: 64,

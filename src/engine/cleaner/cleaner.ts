@@ -13,6 +13,7 @@ import type { Service } from "../../common/service.ts";
 import { severalAtOnce } from "../../common/several.ts";
 import { Follower } from "../../registry/follow.ts";
 import type { CleanerContext } from "../engine-context.ts";
+import { engineLimits } from "../limits.ts";
 import type { LogRecord } from "../records.ts";
 import { keys, parseRecord } from "../records.ts";
 import { Collector } from "./collector.ts";
@@ -29,8 +30,6 @@ export interface CleanerPass {
   deletedObjects: number;
 }
 
-/** A log of which much is to be looked at keeps others waiting less; each may hold a segment that is being compacted. */
-const logsAtOnceMax = 4;
 /** Names that no log explains are looked for in every so many passes: that lists the whole backend. */
 const strayPassInterval = 20;
 
@@ -102,7 +101,7 @@ export class Cleaner implements Service {
     const pass = newPass();
     const logs = new Set<string>();
     this.#isBehind = false;
-    await severalAtOnce(logsAtOnceMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
+    await severalAtOnce(engineLimits.cleanerLogsMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
       if (this.#stopped) return;
       const log = parseRecord<LogRecord>(entry.key, entry.value);
       if (log.pool !== this.#context.pool) this.#lostCut.delete(log.id);
