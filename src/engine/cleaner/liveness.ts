@@ -5,7 +5,7 @@
 // Without such a cut the head decides, by its committed checkpoint: what is younger than that is live (the delta in memory may
 // be lost with the power), and without a head nothing is.
 
-import { nextTurn } from "../../common/turn.ts";
+import { backgroundTurn } from "../../common/turn.ts";
 import type { IndexEntry } from "../format/segment.ts";
 import { recordKinds } from "../format/segment.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
@@ -59,7 +59,7 @@ export class Liveness {
       this.#clusters += clustersOfEntry + entry.clusterCount;
       if (this.#clusters >= clustersPerTurn) {
         this.#clusters = 0;
-        await nextTurn();
+        await backgroundTurn();
       }
       const { after, upTo } = this.#judge;
       if (entry.sequence <= after || entry.sequence > upTo) this.#judge = await this.#judgeOf(entry.sequence);

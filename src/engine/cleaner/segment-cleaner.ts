@@ -12,7 +12,7 @@
 // - Dropped segments at the beginning of an epoch move its `first`, and their relocation records go.
 
 import { AndironError } from "../../common/errors.ts";
-import { nextTurn } from "../../common/turn.ts";
+import { backgroundTurn } from "../../common/turn.ts";
 import { WorkAhead } from "../../common/work-ahead.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
@@ -109,7 +109,7 @@ export class SegmentCleaner {
     const choice = new LookChoice(state.record.id, this.#doubtedUpTo, examinedPerPassMax);
     let seen = 0;
     for (const segment of cleanableSegments(state)) {
-      if (++seen % segmentsPerTurn === 0) await nextTurn();
+      if (++seen % segmentsPerTurn === 0) await backgroundTurn();
       const handle = segments.handleOf(segment);
       if (hints.isDropped(handle)) continue;
       const worth = hints.worthOf(handle, settings.cleanerDeadShare);
@@ -131,7 +131,7 @@ export class SegmentCleaner {
   async #doubtAll(state: LogState): Promise<void> {
     let seen = 0;
     for (const segment of cleanableSegments(state)) {
-      if (++seen % segmentsPerTurn === 0) await nextTurn();
+      if (++seen % segmentsPerTurn === 0) await backgroundTurn();
       this.#context.hints.doubt(this.#context.segments.handleOf(segment));
     }
   }

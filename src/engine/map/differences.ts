@@ -5,7 +5,7 @@
 //   looked at. Work is in proportion to what changed (and to the deltas, which are bounded).
 // - The maps must not change meanwhile: they are of snapshots, not of open disks.
 
-import { nextTurn } from "../../common/turn.ts";
+import { backgroundTurn } from "../../common/turn.ts";
 import { pageFanout } from "../limits.ts";
 import { BlockMap, newPlaces, type Places } from "./block-map.ts";
 import { Delta, zeroHandle } from "./delta.ts";
@@ -81,7 +81,7 @@ export class MapDifferences {
       const first = leaf * pageFanout;
       if (first >= this.#endCluster) return true;
       if (leaves === leavesMax) return false;
-      if (++leaves % leavesPerTurn === 0) await nextTurn();
+      if (++leaves % leavesPerTurn === 0) await backgroundTurn();
       const count = Math.min(pageFanout, this.#endCluster - first);
       if (this.#isSameIn(first, first + count)) continue;
       const isThere = fill(this.#older, first, count, places.older) && fill(this.#newer, first, count, places.newer);

@@ -5,7 +5,7 @@
 // - leafInMemory() costs a few look-ups and never waits; loadLeaf() may go to the backend.
 
 import { assert } from "../../common/assert.ts";
-import { nextTurn } from "../../common/turn.ts";
+import { backgroundTurn } from "../../common/turn.ts";
 import type { Lineage, PageRef } from "../format/page.ts";
 import { entryAt, newPage, nextPresent, type PagePlace, placeAt } from "../format/page-words.ts";
 import { mapLevels, pageFanout } from "../limits.ts";
@@ -149,7 +149,7 @@ export class Tree {
 
   async #walk(place: PagePlace, level: number, firstLeaf: number, visit: PageVisitor, done: { pages: number }): Promise<void> {
     if (!visit(place, level, firstLeaf)) return;
-    if (++done.pages % pagesPerTurn === 0) await nextTurn();
+    if (++done.pages % pagesPerTurn === 0) await backgroundTurn();
     const page = await this.#pages.load(place, level, this.lineage);
     const span = pageFanout ** (level - 1);
     for (let index = nextPresent(page, 0, 0); index < pageFanout; index = nextPresent(page, 0, index + 1)) {
