@@ -50,7 +50,7 @@ export const engineLimits = {
   uploadsInFlightMax: 4,
   /** What the cleaner of a pool asks of its backend at a time, for each log that it cleans. */
   cleanerOperationsMax: 8,
-  /** Logs that the cleaner of a pool cleans side by side; each may hold a segment that is being compacted. */
+  /** Logs that the cleaner of a pool cleans side by side. */
   cleanerLogsMax: 4,
   vdiskNameCharsMax: 128,
   /** Trims below this go into the delta cluster by cluster, larger ones as a range. */

@@ -30,6 +30,8 @@ export interface CleanerPass {
   deletedObjects: number;
 }
 
+/** Of one log in a pass. */
+const roundsMax = 8;
 /** Names that no log explains are looked for in every so many passes: that lists the whole backend. */
 const strayPassInterval = 20;
 
@@ -100,6 +102,7 @@ export class Cleaner implements Service {
   async #pass(): Promise<CleanerPass> {
     const pass = newPass();
     const logs = new Set<string>();
+    const deaths = this.#context.hints.deaths();
     this.#isBehind = false;
     await severalAtOnce(engineLimits.cleanerLogsMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
       if (this.#stopped) return;
@@ -108,7 +111,7 @@ export class Cleaner implements Service {
       logs.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) return;
       this.#cleanedAt.delete(log.id);
-      if (await this.#cleanWhileOthers(log, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
+      if (await this.#cleanWhileOthers(log, deaths, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
     });
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
     for (const id of this.#lostCut) if (!logs.has(id)) this.#lostCut.delete(id);
@@ -131,28 +134,28 @@ export class Cleaner implements Service {
     );
   }
 
-  /** Again and again, when there is more to be done and others are being cleaned anyway. False when there still is. */
-  async #cleanWhileOthers(log: LogRecord, pass: CleanerPass): Promise<boolean> {
+  /** Some more times, when there is more to be done and others are being cleaned anyway. False when there still is. */
+  async #cleanWhileOthers(log: LogRecord, deaths: Uint32Array, pass: CleanerPass): Promise<boolean> {
     this.#underWay++;
     try {
-      for (;;) {
-        const outcome = await this.#cleanLog(log, pass);
-        if (outcome !== "goes on") return outcome === "done";
-        if (this.#underWay === 1 || this.#stopped) break;
-        pass.deletedObjects += await this.#collector.deleteRetired();
+      let outcome = await this.#cleanLog(log, deaths, pass);
+      for (let rounds = 1; rounds < roundsMax && outcome === "goes on" && this.#underWay > 1 && !this.#stopped; rounds++) {
+        const deletedObjects = await this.#collector.deleteRetired();
+        pass.deletedObjects += deletedObjects;
+        outcome = await this.#cleanLog(log, this.#context.hints.deaths(), pass);
       }
-      this.#isBehind = true;
-      return false;
+      if (outcome === "goes on") this.#isBehind = true;
+      return outcome === "done";
     } finally {
       this.#underWay--;
     }
   }
 
-  async #cleanLog(log: LogRecord, pass: CleanerPass): Promise<"done" | "goes on" | "later"> {
+  /** `deaths`: as the hints have them before the log's state is read. */
+  async #cleanLog(log: LogRecord, deaths: Uint32Array, pass: CleanerPass): Promise<"done" | "goes on" | "later"> {
     try {
       if (log.owner !== null && log.owner !== this.#context.router) return "later";
       this.#lostCut.delete(log.id);
-      const deaths = this.#context.hints.deaths();
       const state = await readLogState(this.#context.registry, log.id);
       pass.logs++;
       if (await this.#collector.collectDead(state)) {
@@ -165,7 +168,8 @@ export class Cleaner implements Service {
       pass.examined += examined;
       pass.compacted += compacted;
       pass.dropped += dropped;
-      pass.retiredMaps += await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
+      const retiredMaps = await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
+      pass.retiredMaps += retiredMaps;
       return complete ? "done" : "goes on";
     } catch (error) {
       const known = error instanceof AndironError ? error : undefined;

@@ -103,7 +103,6 @@ async function buildSegment(
 ): Promise<Buffer[]> {
   const { firstSequence, flushedSequence, salt } = index.header;
   const header = encodeHeader({ segment, salt, firstSequence, generation, flushedSequence });
-  const data = Buffer.allocUnsafe(live.liveClusters * clusterBytes);
   const entries: IndexEntry[] = [];
   const pieces: Piece[] = [];
   let at = 0;
@@ -113,12 +112,12 @@ async function buildSegment(
       continue;
     }
     const bytes = entry.clusterCount * clusterBytes;
-    pieces.push({ offset: entry.presentOffset, target: data.subarray(at, at + bytes), entry });
+    pieces.push({ offset: entry.presentOffset, bytes, entry });
     entries.push({ ...entry, presentOffset: headerBytes + at });
     at += bytes;
   }
   const name = segmentObjectName(segment, index.generation);
-  await readPieces(context.backend, name, pieces, ({ target, entry }) => checkClusters(target, entry, segment));
+  const parts = await readPieces(context.backend, name, pieces, ({ entry }, data) => checkClusters(data, entry, segment));
   const indexBytes = encodeIndex(entries, firstSequence);
   const footer = encodeFooter({
     salt,
@@ -131,7 +130,7 @@ async function buildSegment(
     dataClusters: live.liveClusters,
     lastSequence: index.footer.lastSequence,
   });
-  return [header, data, indexBytes, footer];
+  return [header, ...parts, indexBytes, footer];
 }
 
 function checkClusters(data: Buffer, entry: IndexEntry, segment: SegmentId): void {

@@ -2,14 +2,21 @@
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { systemClock } from "../../common/clock.ts";
 import { seededRandom } from "../../common/random.ts";
+import type { ObjectBackend } from "../backend/backend.ts";
 import type { ExportSession } from "../device.ts";
 import { EngineRig, type RigOptions, readRange, rigPool } from "../engine-rig.fixture.ts";
 import { clusterBytes, KiB, MiB } from "../limits.ts";
+import { keys } from "../records.ts";
 import type { CleanerPass } from "./cleaner.ts";
 
-async function openRig(t: TestContext, settings: RigOptions["settings"]): Promise<EngineRig> {
-  const rig = await EngineRig.open({ settings: { cleanerDeadShare: 0.5, ...settings } });
+async function openRig(
+  t: TestContext,
+  settings: RigOptions["settings"],
+  wrap: (backend: ObjectBackend) => ObjectBackend = (backend) => backend,
+): Promise<EngineRig> {
+  const rig = await EngineRig.open({ settings: { cleanerDeadShare: 0.5, ...settings }, wrap });
   t.after(() => rig.close());
   return rig;
 }
@@ -130,4 +137,39 @@ test("what lived and died after a snapshot is dropped, though that is opened by 
   const clone = await rig.createDisk(MiB, { kind: "snapshot", snapshotId });
   const read = await readRange(await rig.open(clone), 0, 64 * clusterBytes);
   assert.ok(read.equals(Buffer.alloc(64 * clusterBytes, 1)), "the snapshot is as it was");
+});
+
+test("a log whose segments take long to be looked at keeps no other one waiting", async (t) => {
+  const gate = Promise.withResolvers<void>();
+  let held = "";
+  const wrap = (inner: ObjectBackend): ObjectBackend =>
+    new Proxy(inner, {
+      get(backend, name: keyof ObjectBackend) {
+        if (name !== "size") return backend[name].bind(backend);
+        return async (object: string) => {
+          if (held !== "" && object.startsWith(held)) await gate.promise;
+          return backend.size(object);
+        };
+      },
+    });
+  const rig = await openRig(t, { segmentBytes: 128 * KiB }, wrap);
+  const logs: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const disk = await rig.createDisk(MiB);
+    const session = await rig.open(disk);
+    for (const byte of [1, 2]) await writeAll(session, range(128), byte);
+    await checkpoint(rig, disk, session);
+    logs.push((JSON.parse((await rig.registry.get(keys.vdisk(disk)))!.value) as { readonly log: string }).log);
+  }
+  const [first, second] = logs.toSorted() as [string, string];
+  held = first;
+  const passing = clean(rig);
+  const isRetired = async (): Promise<boolean> =>
+    (await rig.registry.range({ prefix: keys.retiredAll })).entries.some(({ value }) => value.includes(second));
+  try {
+    while (!(await isRetired())) await systemClock.sleep(5);
+  } finally {
+    gate.resolve();
+  }
+  assert.ok((await passing).dropped > 4);
 });

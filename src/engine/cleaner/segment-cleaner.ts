@@ -54,6 +54,8 @@ export class SegmentCleaner {
   readonly #headless = new Set<string>();
   /** By log: up to where its doubtful segments have been looked at. */
   readonly #doubtedUpTo = new Map<string, LogPosition>();
+  /** Resolves when the compactions under way have ended. */
+  #compacting: Promise<void> = Promise.resolve();
 
   constructor(context: CleanerContext) {
     this.#context = context;
@@ -159,7 +161,10 @@ export class SegmentCleaner {
     if (dead === 0 || dead < dataClusters * this.#context.settings.cleanerDeadShare) {
       return hints.looked(handle, dataClusters, liveClusters, deaths);
     }
-    await compactSegment(this.#context, state, segment, index, live);
+    // One at a time, of all logs: it takes the memory of a segment.
+    const compaction = this.#compacting.then(() => compactSegment(this.#context, state, segment, index, live));
+    this.#compacting = compaction.catch(() => undefined);
+    await compaction;
     pass.compacted++;
     hints.looked(handle, liveClusters, liveClusters, deaths);
   }
