@@ -8,7 +8,7 @@ import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
 import type { Entry, Registry } from "../../registry/registry.ts";
 import { getLog } from "../record-edits.ts";
-import type { CheckpointRecord, CutRecord, EpochRecord, LogPosition, LogRecord } from "../records.ts";
+import type { CutRecord, EpochRecord, LogPosition, LogRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
 import { readEpochs, readLog } from "../view.ts";
 
@@ -65,7 +65,7 @@ export async function assertHolds(tx: Tx, state: LogState): Promise<LogRecord> {
   throw new AndironError("transaction_conflict", `log ${before.id} changed while it was cleaned`);
 }
 
-/** Where the replay of the oldest view begins: segments before it are only read through maps, as are some behind it. */
+/** Where the replay of the oldest view begins: segments before it are only read through maps. */
 export function firstReplayed(state: LogState): LogPosition {
   const start: LogPosition = { epoch: 0, number: 0 };
   const checkpoints = state.cuts.map((cut) => cut.view.checkpoint);
@@ -76,15 +76,4 @@ export function firstReplayed(state: LogState): LogPosition {
     if (first === undefined || comparePositions(next, first) < 0) first = next;
   }
   return first ?? { epoch: Number.MAX_SAFE_INTEGER, number: 0 };
-}
-
-/**
- * Whether any view is opened by replaying the segment, whose records begin with `firstSequence`: it comes behind the view's
- * checkpoint and not behind its cut.
- */
-export function isReplayed(state: LogState, segment: LogPosition, firstSequence: number): boolean {
-  const isBehind = (checkpoint: CheckpointRecord | null | undefined): boolean =>
-    checkpoint === null || checkpoint === undefined || comparePositions(segment, checkpoint.next) >= 0;
-  if (hasHead(state) && isBehind(state.record.checkpoint)) return true;
-  return state.cuts.some(({ view }) => firstSequence <= view.cut && isBehind(view.checkpoint));
 }

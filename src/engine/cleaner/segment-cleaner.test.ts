@@ -121,24 +121,6 @@ test("what came after the last snapshot goes with the disk, although none of it 
   assert.ok((await storedBytes(rig)) < before / 3, `${await storedBytes(rig)} of ${before} bytes are left`);
 });
 
-test("what lived and died after a snapshot is dropped, though that is opened by replaying what lies before", async (t) => {
-  const rig = await openRig(t, { segmentBytes: 128 * KiB });
-  const disk = await rig.createDisk(MiB);
-  let session = await rig.open(disk);
-  await writeAll(session, range(64), 1);
-  const snapshotId = await rig.snapshot(disk);
-  for (let byte = 2; byte <= 6; byte++) await writeAll(session, range(64), byte);
-  session = await checkpoint(rig, disk, session);
-  const pass = { ...(await clean(rig)) };
-  assert.ok(pass.dropped >= 6 && pass.compacted <= 3, JSON.stringify(pass));
-  await clean(rig);
-  await rig.crash();
-  assert.equal((await readRange(await rig.reopen(disk), 0, 1))[0], 6);
-  const clone = await rig.createDisk(MiB, { kind: "snapshot", snapshotId });
-  const read = await readRange(await rig.open(clone), 0, 64 * clusterBytes);
-  assert.ok(read.equals(Buffer.alloc(64 * clusterBytes, 1)), "the snapshot is as it was");
-});
-
 test("a log whose segments take long to be looked at keeps no other one waiting", async (t) => {
   const gate = Promise.withResolvers<void>();
   let held = "";

@@ -27,7 +27,7 @@ import { JudgeViews } from "./judge-views.ts";
 import { Liveness } from "./liveness.ts";
 import { LookChoice } from "./look-choice.ts";
 import type { LogState } from "./log-state.ts";
-import { assertHolds, firstReplayed, hasHead, isReplayed, readLogState } from "./log-state.ts";
+import { assertHolds, firstReplayed, hasHead, readLogState } from "./log-state.ts";
 
 export interface SegmentPass {
   compacted: number;
@@ -81,7 +81,8 @@ export class SegmentCleaner {
     await this.#freed.count(state, views, deaths);
     if (this.#mayHaveDied(state)) await this.#doubtAll(state);
     const liveness = new Liveness(state, views);
-    const choice = await this.#choose(state);
+    const replayed = firstReplayed(state);
+    const choice = await this.#choose(state, replayed);
     const wanted = choice.taken();
     pass.complete = wanted.length === choice.count;
     const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
@@ -91,7 +92,7 @@ export class SegmentCleaner {
           pass.complete = false;
           break;
         }
-        await this.#cleanOne(state, liveness, segment, await looks.take(), pass, deaths);
+        await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
         choice.looked(segment);
       }
       if (pass.dropped > 0) await this.#trim(state);
@@ -105,8 +106,7 @@ export class SegmentCleaner {
     return pass;
   }
 
-  async #choose(state: LogState): Promise<LookChoice> {
-    const replayed = firstReplayed(state);
+  async #choose(state: LogState, replayed: LogPosition): Promise<LookChoice> {
     const { hints, segments, settings } = this.#context;
     const choice = new LookChoice(state.record.id, this.#doubtedUpTo, examinedPerPassMax);
     let seen = 0;
@@ -141,6 +141,7 @@ export class SegmentCleaner {
   async #cleanOne(
     state: LogState,
     liveness: Liveness,
+    replayed: LogPosition,
     segment: SegmentId,
     index: SegmentIndex | undefined,
     pass: SegmentPass,
@@ -152,7 +153,7 @@ export class SegmentCleaner {
     pass.examined++;
     const live = await liveness.of(index, handle);
     const { dataClusters, liveClusters } = live;
-    if (liveClusters === 0 && !isReplayed(state, segment, index.header.firstSequence)) {
+    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) {
       await dropSegment(this.#context, state, segment, index.generation);
       pass.dropped++;
       return hints.dropped(handle);
