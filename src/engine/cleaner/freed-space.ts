@@ -2,7 +2,7 @@
 // of the head, and what only the former has has died.
 //
 //     cuts that a pass judged by ──some are gone in the next pass's state──► compared with the next ones ──► hints: so many died
-//                                                      └──too many at once, maps gone or damaged──► hints: the log is unknown
+//                                                      └──too many at once, maps gone or damaged──► hints: the log is doubted
 //
 // - Costs in proportion to what differs, whatever the length of the log.
 // - Too many may be counted, too few never.
