@@ -121,6 +121,19 @@ test("a file whose syncs cover much ends at its records", async () => {
   await written.journal.abandon();
 });
 
+test("a file of small appends that nobody flushes is filled some way ahead, and one of large ones is not", async () => {
+  const written = await begin(64 * MiB);
+  for (let i = 0; i < 20; i++) await written.write(1);
+  const { end } = written.appends.at(-1)!;
+  assert.ok(
+    lengthOf(written, 1) > end && lengthOf(written, 1) <= end + 260 * KiB,
+    `${lengthOf(written, 1)}, records up to ${end}`,
+  );
+  for (let i = 0; i < 3; i++) await written.write(100);
+  assert.equal(lengthOf(written, 1), written.appends.at(-1)!.end);
+  await written.journal.abandon();
+});
+
 test("zeroes reach about to the size of a segment and no further", async () => {
   const written = await flushed(256 * KiB);
   assert.ok(lengthOf(written, 1) > written.appends.at(-1)!.end);
