@@ -155,3 +155,33 @@ test("a log whose segments take long to be looked at keeps no other one waiting"
   }
   assert.ok((await passing).dropped > 4);
 });
+
+test("of all the logs that are cleaned one segment is compacted at a time", async (t) => {
+  let [underWay, most, puts] = [0, 0, 0];
+  const wrap = (inner: ObjectBackend): ObjectBackend =>
+    new Proxy(inner, {
+      get(backend, name: keyof ObjectBackend) {
+        if (name !== "put") return backend[name].bind(backend);
+        return async (object: string, parts: readonly Buffer[]) => {
+          if (!object.includes("/s-")) return backend.put(object, parts);
+          most = Math.max(most, ++underWay);
+          puts++;
+          await systemClock.sleep(5);
+          await backend.put(object, parts);
+          underWay--;
+        };
+      },
+    });
+  const rig = await openRig(t, { segmentBytes: 128 * KiB }, wrap);
+  const even = range(128).filter((cluster) => cluster % 2 === 0);
+  for (let i = 0; i < 3; i++) {
+    const disk = await rig.createDisk(MiB);
+    const session = await rig.open(disk);
+    await writeAll(session, range(128), 1);
+    await writeAll(session, even, 2);
+    await checkpoint(rig, disk, session);
+  }
+  await clean(rig);
+  assert.ok(puts >= 6, `${puts} segments were compacted`);
+  assert.equal(most, 1);
+});
