@@ -45,6 +45,7 @@ export class ApiLab {
   async openFresh(): Promise<ApiTarget> {
     const service = await prepareAndiron({
       DEFAULT: { auth_strategy: "keystone" },
+      engine: { main_thread_nice: 0 }, // Cinder does not go first either
       vpool1: { max_over_subscription_ratio: 1_000_000 }, // a crowd of empty volumes is larger than any disk
       keystone_authtoken: {
         auth_url: this.#keystone.url,

@@ -165,11 +165,12 @@ export class Lab {
   }
 }
 
-/** An Andiron that listens on a socket of its own. */
+/** An Andiron that listens on a socket of its own, and goes first as little as its peers do. */
 async function startAndiron(config: ConfigGroups): Promise<{ readonly service: AndironProcess; readonly target: Target }> {
   const service = await prepareAndiron({
     ...config,
     nbd: { port: 0, unix_socket: "$state_path/nbd.sock", ...config["nbd"] },
+    engine: { main_thread_nice: 0, ...config["engine"] },
   });
   try {
     await service.start();

@@ -11,6 +11,7 @@ import { watchEventLoop } from "./loop-metrics.ts";
 import type { ProcessSetup } from "./process-setup.ts";
 import { setUpProcess } from "./process-setup.ts";
 import { describeFailure, exitCodes, runServices } from "./service-run.ts";
+import { raiseMainThread } from "./thread-priority.ts";
 
 const program = "andiron";
 
@@ -57,6 +58,7 @@ async function main(setup: ProcessSetup): Promise<number> {
     onServing: () => {
       serving = true;
       watchEventLoop(metrics);
+      raiseMainThread(config.engine.main_thread_nice, log);
       flushCompileCache(); // a kill leaves no time for it
       announce().catch((error: unknown) => log.error("cannot write endpoints.json", { error }));
     },

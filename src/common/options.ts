@@ -292,6 +292,12 @@ export const optionGroups = {
       min: 1,
     }),
     lease_ttl: int(10, "Seconds after which a silent router loses its disks.", { min: 2, max: 300 }),
+    main_thread_nice: int(
+      -10,
+      "Niceness of the thread that serves the disks, so that it need not wait for a processor; those that work for it keep the " +
+        "process's. Takes CAP_SYS_NICE or LimitNICE=, and more than one processor; else, or with 0, it is as it was started.",
+      { min: -20, max: 0 },
+    ),
   },
   jobs: {
     running_max: int(8, "Long jobs at a time in this process.", { min: 1, max: 1000 }),

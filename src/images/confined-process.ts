@@ -4,9 +4,11 @@
 //   privileges; where we are root, it is nobody, without groups or capabilities.
 // - No shell, an environment of its own, a working directory that is all it needs to reach: relative names work although nobody
 //   could not walk there.
+// - Our main thread may go before others (bin/thread-priority.ts); it does not.
 // - Its output is cut, and made printable.
 
 import { spawn } from "node:child_process";
+import { getPriority, setPriority } from "node:os";
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 
@@ -45,6 +47,7 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
     stdio: ["ignore", "ignore", "pipe"],
   });
+  if (child.pid !== undefined && getPriority(child.pid) < 0) setPriority(child.pid, 0);
   let complaint = "";
   child.stderr.setEncoding("latin1").on("data", (text: string) => {
     if (complaint.length < complaintLengthMax) complaint += text.slice(0, complaintLengthMax - complaint.length);
