@@ -27,7 +27,14 @@ export interface ListOptions {
 export interface ReadOptions {
   /** From the store itself, past whatever keeps copies of objects: what those said was found to be wrong. */
   readonly fresh?: boolean;
+  /**
+   * Nothing else is ever put into `target`, whatever becomes of the read: what comes late, which is the same bytes, may still be
+   * put there. Saves a copy, where somebody stands between.
+   */
+  readonly isOwnTarget?: boolean;
 }
+
+export const intoOwnTarget: ReadOptions = { isOwnTarget: true };
 
 export interface Capacity {
   readonly totalBytes: number;

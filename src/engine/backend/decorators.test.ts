@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { systemClock, type Clock } from "../../common/clock.ts";
 import { seededRandom } from "../../common/random.ts";
-import type { ObjectBackend } from "./backend.ts";
+import { intoOwnTarget, type ObjectBackend } from "./backend.ts";
 import { readWhole, withCode } from "./contract.ts";
 import { withDeadline } from "./deadline.ts";
 import { FaultyBackend, type Faults } from "./faulty.ts";
@@ -80,14 +80,16 @@ describe("backend decorators", () => {
     const faulty = faultyOver({});
     const backend = withDeadline(faulty, { clock: systemClock, timeoutMs: 20, perMebibyteMs: 0 });
     faulty.hold();
-    const target = Buffer.alloc(bytes.length);
+    const [target, own] = [Buffer.alloc(bytes.length), Buffer.alloc(bytes.length)];
     await assert.rejects(backend.read("a", 0, target), withCode("backend_timeout"));
+    await assert.rejects(backend.read("a", 0, own, intoOwnTarget), withCode("backend_timeout"));
     await assert.rejects(backend.put("b", [bytes]), withCode("backend_timeout"));
-    assert.equal(faulty.heldCount, 2);
+    assert.equal(faulty.heldCount, 3);
     faulty.release();
     while (faulty.heldCount > 0) await systemClock.sleep(1);
     assert.deepEqual(await readWhole(faulty, "a"), bytes);
     assert.deepEqual(target, Buffer.alloc(bytes.length));
+    assert.deepEqual(own, bytes); // who says that it is his own alone has it without a copy
   });
 
   test("the meter is told of bytes, errors and beginnings", async () => {

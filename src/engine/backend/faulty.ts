@@ -9,7 +9,7 @@
 import type { Clock } from "../../common/clock.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
-import type { Capacity, ListOptions, ObjectBackend } from "./backend.ts";
+import type { Capacity, ListOptions, ObjectBackend, ReadOptions } from "./backend.ts";
 
 /** How badly; all shares are of 1, all default to 0. May be changed at any time. */
 export interface Faults {
@@ -77,8 +77,8 @@ export class FaultyBackend implements ObjectBackend {
     });
   }
 
-  read(name: string, offset: number, target: Buffer): Promise<void> {
-    return this.#disturb(`read of ${name}`, () => this.#inner.read(name, offset, target));
+  read(name: string, offset: number, target: Buffer, options?: ReadOptions): Promise<void> {
+    return this.#disturb(`read of ${name}`, () => this.#inner.read(name, offset, target, options));
   }
 
   size(name: string): Promise<number | undefined> {

@@ -5,7 +5,7 @@
 import { stat } from "node:fs/promises";
 import type { Clock } from "../../common/clock.ts";
 import { errorCodeOf, type ErrorCode } from "../../common/errors.ts";
-import type { BackendVerb, Capacity, ListOptions, ObjectBackend } from "./backend.ts";
+import type { BackendVerb, Capacity, ListOptions, ObjectBackend, ReadOptions } from "./backend.ts";
 
 export interface BackendOperation {
   readonly verb: BackendVerb;
@@ -50,8 +50,8 @@ class MeteredBackend implements ObjectBackend {
     return this.#measure("putFile", bytes, () => this.#inner.putFile(name, path));
   }
 
-  read(name: string, offset: number, target: Buffer): Promise<void> {
-    return this.#measure("read", target.length, () => this.#inner.read(name, offset, target));
+  read(name: string, offset: number, target: Buffer, options?: ReadOptions): Promise<void> {
+    return this.#measure("read", target.length, () => this.#inner.read(name, offset, target, options));
   }
 
   size(name: string): Promise<number | undefined> {

@@ -5,7 +5,7 @@
 import type { Clock } from "../../common/clock.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { Random } from "../../common/random.ts";
-import type { Capacity, ListOptions, ObjectBackend } from "./backend.ts";
+import type { Capacity, ListOptions, ObjectBackend, ReadOptions } from "./backend.ts";
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -40,8 +40,8 @@ class RetryingBackend implements ObjectBackend {
     return this.#retry(() => this.#inner.putFile(name, path));
   }
 
-  read(name: string, offset: number, target: Buffer): Promise<void> {
-    return this.#retry(() => this.#inner.read(name, offset, target));
+  read(name: string, offset: number, target: Buffer, options?: ReadOptions): Promise<void> {
+    return this.#retry(() => this.#inner.read(name, offset, target, options));
   }
 
   size(name: string): Promise<number | undefined> {

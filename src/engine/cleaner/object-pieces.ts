@@ -1,13 +1,13 @@
 // Reads many pieces of one object that lie not far from each other, by few reads of the backend: a read takes as long for a MiB
 // as for a cluster where the backend is on a network, and a segment that was written at random has thousands of pieces.
 //
-// - A piece stays in the memory that was read, moved up to the one before: memory that is new is touched first by the thread that
-//   reads, not in a turn of the event loop.
-// - The pieces of one read are moved and shown in a turn of its own.
+// - A piece stays where it was read: memory that is new is touched first by the thread that reads, not in a turn of the event
+//   loop, and never changes (a backend that was too slow may still be reading it).
+// - The pieces of one read are shown in a turn of its own.
 
 import { severalAtOnce } from "../../common/several.ts";
 import { backgroundTurn } from "../../common/turn.ts";
-import type { ObjectBackend } from "../backend/backend.ts";
+import { intoOwnTarget, type ObjectBackend } from "../backend/backend.ts";
 import { KiB, MiB } from "../limits.ts";
 
 export interface ObjectPiece {
@@ -28,8 +28,8 @@ const gapBytesMax = 64 * KiB;
 const readsAtOnceMax = 4;
 
 /**
- * The bytes of `pieces`, which are in the order of their offsets, one behind the other, in parts. Calls `found` with those of
- * each piece. Rejects as the backend, and with what `found` throws.
+ * The bytes of `pieces`, which are in the order of their offsets, in as many parts as do not lie one behind the other. Calls
+ * `found` with those of each piece. Rejects as the backend, and with what `found` throws.
  */
 export async function readPieces<P extends ObjectPiece>(
   backend: Pick<ObjectBackend, "read">,
@@ -38,21 +38,22 @@ export async function readPieces<P extends ObjectPiece>(
   found: (piece: P, data: Buffer) => void,
 ): Promise<Buffer[]> {
   const spans = [...spansOf(pieces)];
-  const parts: Buffer[] = [];
+  const parts: Buffer[][] = [];
   await severalAtOnce(readsAtOnceMax, spans.entries(), async ([number, { start, end, pieces: inside }]) => {
     const memory = Buffer.allocUnsafe(end - start);
-    await backend.read(name, start, memory);
+    await backend.read(name, start, memory, intoOwnTarget);
     await backgroundTurn();
-    let filled = 0;
+    const ends: [from: number, to: number][] = [];
     for (const piece of inside) {
-      const from = piece.offset - start;
-      memory.copyWithin(filled, from, from + piece.bytes);
-      found(piece, memory.subarray(filled, filled + piece.bytes));
-      filled += piece.bytes;
+      const [from, to] = [piece.offset - start, piece.offset - start + piece.bytes];
+      found(piece, memory.subarray(from, to));
+      const last = ends.at(-1);
+      if (last?.[1] === from) last[1] = to;
+      else ends.push([from, to]);
     }
-    parts[number] = memory.subarray(0, filled);
+    parts[number] = ends.map(([from, to]) => memory.subarray(from, to));
   });
-  return parts;
+  return parts.flat();
 }
 
 function* spansOf<P extends ObjectPiece>(pieces: readonly P[]): Generator<Span<P>> {

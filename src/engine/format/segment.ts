@@ -219,7 +219,7 @@ export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: nu
   const entries: IndexEntry[] = [];
   eachEntry({ bytes, entryCount, firstSequence }, (kind, sequence, firstCluster, clusterCount, words, at) => {
     const crcsAt = at + indexEntryWords;
-    const clusterCrcs = kind === recordKinds.data ? words.slice(crcsAt, crcsAt + clusterCount) : noCrcs;
+    const clusterCrcs = kind === recordKinds.data ? words.subarray(crcsAt, crcsAt + clusterCount) : noCrcs;
     const [originalOffset, presentOffset] = [originalOffsetAt(words, at), words[at + 6]!];
     entries.push({ kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs });
   });

@@ -39,6 +39,9 @@ const newPart = (number: number, slots: number, depth: number): Part => ({
   depth,
 });
 
+/** Of the part that is being split. */
+const splitting = new Uint32Array(slotsMax * slotWords);
+
 export class DeltaTable {
   #parts: Part[] = [newPart(0, slotsMin, 0)];
   /** Parts by the first bits of the hash. */
@@ -151,7 +154,7 @@ export class DeltaTable {
     const slots = old.count * 2 < old.slots ? old.slots : old.slots * 2;
     if (slots <= slotsMax) {
       const part = newPart(old.number, slots, old.depth);
-      moveEntries(old, () => part);
+      moveEntries(old.words, () => part);
       this.#replace(old, hash, [part]);
       return;
     }
@@ -159,8 +162,13 @@ export class DeltaTable {
       this.#directory = this.#directory.flatMap((part) => [part, part]);
       this.#depth++;
     }
-    const halves = [old.number, this.#parts.length].map((number) => newPart(number, slotsMax, old.depth + 1));
-    moveEntries(old, (entry) => halves[(entry >>> (31 - old.depth)) & 1]!);
+    // One half stays in the memory that is there: what is new has to be found by the system, and told to the garbage collector.
+    splitting.set(old.words);
+    old.words.fill(emptySlot);
+    const depth = old.depth + 1;
+    const first = { number: old.number, words: old.words, slots: slotsMax, used: 0, count: 0, depth };
+    const halves = [first, newPart(this.#parts.length, slotsMax, depth)];
+    moveEntries(splitting, (entry) => halves[(entry >>> (31 - old.depth)) & 1]!);
     this.#replace(old, hash, halves);
   }
 
@@ -183,7 +191,7 @@ function setSlot(words: Uint32Array, at: number, cluster: number, handle: number
   words[at + fields.crc] = crc;
 }
 
-function moveEntries({ words }: Part, partFor: (hash: number) => Part): void {
+function moveEntries(words: Uint32Array, partFor: (hash: number) => Part): void {
   for (let from = 0; from < words.length; from += slotWords) {
     const handle = words[from]!;
     if (handle === emptySlot || handle === deletedSlot) continue;

@@ -180,7 +180,7 @@ class MapWriter {
   #number: number;
   /** Full ones, and what is in the last one. */
   #parts: Buffer[] = [];
-  #part = Buffer.allocUnsafeSlow(partBytes);
+  #part: Buffer | undefined;
   #inPart = 0;
   #objectBytes = 0;
   #bytesWritten = 0;
@@ -193,12 +193,13 @@ class MapWriter {
 
   async add(page: Uint32Array): Promise<PagePlace> {
     const { pages, lineage } = this.#options;
-    if (this.#inPart + engineLimits.pageBytesMax > partBytes) this.#nextPart();
+    if (this.#inPart + engineLimits.pageBytesMax > partBytes) this.#endPart();
     const start = this.#inPart;
-    this.#inPart = encodePage(page, lineage, pages.names, this.#part, start);
+    const part = (this.#part ??= Buffer.allocUnsafeSlow(partBytes));
+    this.#inPart = encodePage(page, lineage, pages.names, part, start);
     const length = this.#inPart - start;
     assert(length <= engineLimits.pageBytesMax, "a page fits its limit");
-    const crc = crc32(this.#part.subarray(start, this.#inPart));
+    const crc = crc32(part.subarray(start, this.#inPart));
     const place = { origin: this.#origin, number: this.#number, offset: this.#objectBytes, length, crc };
     this.#objectBytes += length;
     pages.add(place, page);
@@ -212,7 +213,7 @@ class MapWriter {
     const root = rootPlace === undefined ? undefined : pages.refOf(rootPlace);
     const footer: CheckpointFooter = root === undefined ? { self, lineage, sequence } : { self, lineage, sequence, root };
     const bytes = encodeCheckpointFooter(footer);
-    this.#nextPart();
+    this.#endPart();
     this.#parts.push(bytes);
     this.#objectBytes += bytes.length;
     const checkpointBytes = this.#objectBytes;
@@ -221,16 +222,16 @@ class MapWriter {
     return { tree, checkpoint: self, checkpointBytes, bytesWritten: this.#bytesWritten };
   }
 
-  #nextPart(): void {
-    this.#parts.push(this.#part.subarray(0, this.#inPart));
-    // A backend may still read the one before.
-    this.#part = Buffer.allocUnsafeSlow(partBytes);
+  /** The next one has memory of its own: a backend may still read this one. */
+  #endPart(): void {
+    if (this.#part !== undefined) this.#parts.push(this.#part.subarray(0, this.#inPart));
+    this.#part = undefined;
     this.#inPart = 0;
   }
 
   async #flush(more: boolean): Promise<void> {
     const { log, epoch } = this.#options;
-    if (more) this.#nextPart();
+    if (more) this.#endPart();
     await this.#options.backend.put(mapObjectName({ log, epoch, number: this.#number }), this.#parts);
     this.#bytesWritten += this.#objectBytes;
     this.#parts = [];
