@@ -23,12 +23,23 @@ export interface ZeroOptions extends WriteOptions {
   readonly noHole: boolean;
 }
 
+/** Bytes where they lie in memory. They stay as they are until they are given back, once; then nobody looks at them any more. */
+export interface LentBytes {
+  readonly bytes: Buffer;
+  giveBack(): void;
+}
+
 export interface BlockDevice {
   /** Current size; grows, never shrinks. */
   readonly sizeBytes: number;
   readonly readOnly: boolean;
   /** Fills `target` from `offset`. Returns undefined when that was done at once (cache), else a promise. */
   read(offset: number, target: Buffer): Promise<void> | undefined;
+  /**
+   * What read() would give, without a copy: in pieces, one behind the other. undefined when not all of it lies in memory in
+   * pieces worth it, or too much is lent already: then it is to be read. Throws as read() rejects. Not every device can.
+   */
+  lend?(offset: number, lengthBytes: number): readonly LentBytes[] | undefined;
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void>;
   flush(): Promise<void>;
   trim(offset: number, lengthBytes: number, options: WriteOptions): Promise<void>;

@@ -4,7 +4,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AndironError } from "../common/errors.ts";
-import type { BlockDevice, ExportDirectory, ExportSession, Extent, WriteOptions, ZeroOptions } from "../engine/device.ts";
+import type {
+  BlockDevice,
+  ExportDirectory,
+  ExportSession,
+  Extent,
+  LentBytes,
+  WriteOptions,
+  ZeroOptions,
+} from "../engine/device.ts";
 
 const clusterBytes = 4096;
 
@@ -18,6 +26,11 @@ export class RamDevice implements BlockDevice {
   failure: Error | undefined;
   /** Answer reads with a promise although they are done at once. */
   asynchronousReads = false;
+  /** Bytes in a piece that is lent; 0: nothing is. */
+  lentBytesMax = 0;
+  /** Pieces that are lent now, and all that were. */
+  lentCount = 0;
+  lentTotal = 0;
   /** Extents are told without a promise. */
   immediateExtents = false;
   readonly calls: string[] = [];
@@ -47,6 +60,23 @@ export class RamDevice implements BlockDevice {
     }
     this.bytes.copy(target, 0, offset, offset + target.length);
     return undefined;
+  }
+
+  /** In pieces, which have other bytes as soon as they are given back. */
+  lend(offset: number, lengthBytes: number): LentBytes[] | undefined {
+    if (this.lentBytesMax === 0) return undefined;
+    const lent: LentBytes[] = [];
+    for (let at = offset; at < offset + lengthBytes; at += this.lentBytesMax) {
+      const bytes = Buffer.from(this.bytes.subarray(at, Math.min(at + this.lentBytesMax, offset + lengthBytes)));
+      this.lentCount++;
+      this.lentTotal++;
+      const giveBack = (): void => {
+        this.lentCount--;
+        bytes.fill(0xee);
+      };
+      lent.push({ bytes, giveBack });
+    }
+    return lent;
   }
 
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {

@@ -4,21 +4,28 @@
 // - `users` counts those who may still look at the bytes: a request whose WRITE data lies in the slab until the device
 //   has settled, a reply that the kernel has not taken. Only at zero may the bytes change.
 // - The pool keeps free slabs by powers of two, up to a total; what does not fit is left to the garbage collector.
+// - What a device lends is a slab too, of one use: it goes back to the device and not to a pool.
 // - Contents are not cleared: whoever sends a slab's bytes has written every one of them.
 
 import { assert } from "../common/assert.ts";
+import type { LentBytes } from "../engine/device.ts";
 
 /** Smaller ones are not kept. Payloads of 4 KiB that two reads have cut are many. */
 const classBytesMin = 4 * 1024;
 
+/** Where a slab goes when its last user has gone. */
+interface SlabHome {
+  give(slab: Slab): void;
+}
+
 export class Slab {
   readonly buffer: Buffer;
   users = 0;
-  readonly #pool: SlabPool | undefined;
+  readonly #home: SlabHome | undefined;
 
-  constructor(buffer: Buffer, pool?: SlabPool) {
+  constructor(buffer: Buffer, home?: SlabHome) {
     this.buffer = buffer;
-    this.#pool = pool;
+    this.#home = home;
   }
 
   hold(): this {
@@ -26,15 +33,18 @@ export class Slab {
     return this;
   }
 
-  /** Ends one use; the last one gives the slab back to its pool. */
+  /** Ends one use; the last one gives the slab back. */
   release(): void {
     assert(this.users > 0, "a slab was released more often than held");
     this.users -= 1;
-    if (this.users === 0) this.#pool?.give(this);
+    if (this.users === 0) this.#home?.give(this);
   }
 }
 
-export class SlabPool {
+/** Held once. */
+export const slabOf = (lent: LentBytes): Slab => new Slab(lent.bytes, { give: () => lent.giveBack() }).hold();
+
+export class SlabPool implements SlabHome {
   readonly #retainedBytesMax: number;
   readonly #free = new Map<number, Slab[]>();
   #retainedBytes = 0;

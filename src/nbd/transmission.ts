@@ -28,7 +28,7 @@ import {
 import type { ReplyQueue } from "./reply-queue.ts";
 import { RequestParser, type Request } from "./request-codec.ts";
 import { validateRequest, type Negotiated } from "./request-validation.ts";
-import type { Slab, SlabPool } from "./slab.ts";
+import { type Slab, slabOf, type SlabPool } from "./slab.ts";
 import type { Share } from "./turn-shares.ts";
 import type { ByteSink } from "./socket-input.ts";
 import { readSparse } from "./sparse-read.ts";
@@ -265,6 +265,7 @@ export class Transmission implements ByteSink {
 
   #read(request: Request): void {
     const { offset, length } = request;
+    if (length > smallReadBytesMax && length <= this.#options.limits.readChunkBytesMax && this.#readLent(request)) return;
     const fragmentable = this.#structured && (request.flags & commandFlag.dontFragment) === 0;
     if (fragmentable && length >= this.#options.limits.sparseReadBytesMin) {
       return this.#answerFrom(request, readSparse(request, this.#device, this.#options, this.#queue));
@@ -295,12 +296,20 @@ export class Transmission implements ByteSink {
     );
   }
 
+  /** What all lies in the device's memory is sent from there, as one piece of data. False when it does not. */
+  #readLent(request: Request): boolean {
+    const lent = this.#device.lend?.(request.offset, request.length);
+    if (lent === undefined) return false;
+    this.#queueReadHead(request);
+    for (const piece of lent) this.#queue.push(slabOf(piece), 0, piece.bytes.length);
+    this.#answered(request, errno.none);
+    return true;
+  }
+
   #readLarge(request: Request): void {
     const slab = this.#options.pool.take(request.length);
     const answer = (): void => {
-      const at = this.#queue.begin(this.#headBytes);
-      this.#writeReadHead(this.#queue.buffer, at, request);
-      this.#queue.commit(this.#headBytes);
+      this.#queueReadHead(request);
       this.#queue.push(slab, 0, request.length);
       this.#answered(request, errno.none);
     };
@@ -343,6 +352,12 @@ export class Transmission implements ByteSink {
     if (found instanceof Promise) return this.#answerFrom(request, found.then(reply));
     reply(found);
     this.#answered(request, errno.none);
+  }
+
+  #queueReadHead(request: Request): void {
+    const at = this.#queue.begin(this.#headBytes);
+    this.#writeReadHead(this.#queue.buffer, at, request);
+    this.#queue.commit(this.#headBytes);
   }
 
   #writeReadHead(target: Buffer, at: number, request: Request): void {

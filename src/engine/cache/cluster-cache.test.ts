@@ -125,6 +125,52 @@ function describeClusterCache(label: string, placesPerSlot: number, open: (bytes
   });
 }
 
+describe("clusters that are lent", () => {
+  const slots = 64;
+  const handles = new Uint32Array(slots).fill(7);
+  const offsets = Uint32Array.from(handles, (_, i) => 184 + i * clusterBytes);
+
+  function filled(): PlaceCache {
+    const cache = new PlaceCache(slots * clusterBytes);
+    for (let i = 0; i < slots; i++) add(cache, 7, offsets[i]!, Buffer.alloc(clusterBytes, i), 0);
+    return cache;
+  }
+
+  test("stay as they are while the cache is filled anew, and go when they were given back", () => {
+    const cache = filled();
+    const lent = [cache.lend(handles, offsets, 3, 11, 8)!, cache.lend(handles, offsets, 5, 7, 2)!];
+    const pass = (handle: number): void => {
+      for (let i = 0; i < 3 * slots; i++) add(cache, handle, i * clusterBytes, Buffer.alloc(clusterBytes, 0xee), 0);
+    };
+    pass(8);
+    const bytesOf = (from: number, to: number): Buffer =>
+      Buffer.concat(Array.from({ length: to - from }, (_, i) => Buffer.alloc(clusterBytes, from + i)));
+    assert.ok(lent[0]!.bytes.equals(bytesOf(3, 11)));
+    lent[0]!.giveBack();
+    pass(9);
+    assert.ok(lent[1]!.bytes.equals(bytesOf(5, 7)), "lent twice, given back once");
+    assert.equal(cache.has(7, offsets[3]!), false);
+    lent[1]!.giveBack();
+    pass(10);
+    assert.equal(cache.has(7, offsets[5]!), false);
+    assert.equal(cache.clusterCount, slots);
+  });
+
+  test("are as many as lie together, no fewer than is worth it, and a quarter of all at most", () => {
+    const cache = filled();
+    assert.equal(cache.lend(handles, offsets, 0, 4, 5), undefined);
+    assert.equal(cache.lend(handles, new Uint32Array(slots).fill(3), 0, 4, 1), undefined);
+    const lent = cache.lend(handles, offsets, 0, 16, 8)!;
+    assert.equal(lent.bytes.length, 16 * clusterBytes);
+    assert.equal(cache.hits, 16);
+    assert.equal(cache.lend(handles, offsets, 20, 21, 1), undefined);
+    lent.giveBack();
+    const last = cache.lend(handles, offsets, 60, 64, 4)!;
+    assert.equal(last.bytes.length, 4 * clusterBytes);
+    last.giveBack();
+  });
+});
+
 describeClusterCache("by place", 1, (bytesMax) => new PlaceCache(bytesMax));
 describeClusterCache("by content", 2, (bytesMax) => new ContentCache(bytesMax));
 

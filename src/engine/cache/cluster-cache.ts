@@ -6,6 +6,9 @@
 // - A cache may forget, it is never wrong, and it keeps to its size.
 // - What is new counts as unused: a scan passes through without driving out what is used again.
 // - What is added together is copied together, as far as it lies together.
+// - What is lent stays as it is until it is given back.
+
+import type { LentBytes } from "../device.ts";
 
 export interface ClusterCache {
   /** Look-ups that found their cluster, and that did not. */
@@ -21,6 +24,11 @@ export interface ClusterCache {
    * Returns how many; 0 when the first is not here.
    */
   copyRun(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, target: Buffer, targetOffset: number): number;
+  /**
+   * Where the clusters of copyRun() lie, when those are `countMin` or more. What is lent keeps its place, so only a part of all
+   * is, at a time; a cache may lend nothing.
+   */
+  lend(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, countMin: number): LentBytes | undefined;
   /**
    * Remembers the cluster at `sourceOffset` of `source`, whose checksum is `crc`. `ahead`: nobody has asked for it yet, and the
    * first to do so does not count.

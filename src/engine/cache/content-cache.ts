@@ -82,6 +82,11 @@ export class ContentCache implements ClusterCache {
     return count;
   }
 
+  /** Nothing: what is equal to others seldom lies beside its neighbours. */
+  lend(): undefined {
+    return undefined;
+  }
+
   add(handle: number, offset: number, source: Buffer, sourceOffset: number, crc: number, ahead = false): void {
     if (this.has(handle, offset)) return;
     const entry = this.#entries.take(this.#released);

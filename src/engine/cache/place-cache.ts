@@ -5,14 +5,18 @@
 // - Slots are filled one after the other: what is added together lies together.
 
 import { assert } from "../../common/assert.ts";
+import type { LentBytes } from "../device.ts";
 import { clusterBytes } from "../limits.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
-import { SlotTable } from "./slot-table.ts";
+import { pinsMax, SlotTable } from "./slot-table.ts";
 
 export class PlaceCache implements ClusterCache {
   readonly #slab: Buffer;
   readonly #slotCount: number;
   readonly #slots: SlotTable;
+  /** Clusters that are lent, each as often as it is; there is always room for what is new. */
+  #lentCount = 0;
+  readonly #lentMax: number;
   hits = 0;
   misses = 0;
 
@@ -21,6 +25,7 @@ export class PlaceCache implements ClusterCache {
     assert(this.#slotCount >= 16, "a cluster cache has at least 16 slots");
     this.#slab = Buffer.allocUnsafeSlow(this.#slotCount * clusterBytes);
     this.#slots = new SlotTable(this.#slotCount);
+    this.#lentMax = Math.min(this.#slotCount >> 2, pinsMax);
   }
 
   get clusterCount(): number {
@@ -55,6 +60,27 @@ export class PlaceCache implements ClusterCache {
     this.hits += count;
     this.#slab.copy(target, targetOffset, slot * clusterBytes, (slot + count) * clusterBytes);
     return count;
+  }
+
+  lend(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, countMin: number): LentBytes | undefined {
+    const slot = this.#slots.find(handles[from]!, offsets[from]!);
+    if (slot < 0) return undefined;
+    const countMax = Math.min(to - from, this.#slotCount - slot);
+    let count = 1;
+    while (count < countMax && this.#slots.holds(slot + count, handles[from + count]!, offsets[from + count]!)) count++;
+    if (count < countMin || this.#lentCount + count > this.#lentMax) return undefined;
+    const end = slot + count;
+    for (let at = slot; at < end; at++) {
+      this.#slots.touch(at);
+      this.#slots.pin(at);
+    }
+    this.#lentCount += count;
+    this.hits += count;
+    const giveBack = (): void => {
+      for (let at = slot; at < end; at++) this.#slots.unpin(at);
+      this.#lentCount -= count;
+    };
+    return { bytes: this.#slab.subarray(slot * clusterBytes, end * clusterBytes), giveBack };
   }
 
   has(handle: number, offset: number): boolean {

@@ -16,6 +16,9 @@ const slotStates = { free: 0, inHand: 1, held: 2 } as const;
 /** `awaited`: put before anybody asked; the first use makes it unused. */
 const uses = { unused: 0, used: 1, awaited: 2 } as const;
 
+/** Of one slot. */
+export const pinsMax = 0xffff;
+
 export class SlotTable {
   readonly #slotCount: number;
   readonly #first: Uint32Array;
@@ -67,7 +70,7 @@ export class SlotTable {
   }
 
   pin(slot: number): void {
-    assert(this.#states[slot] === slotStates.held && this.#pins[slot]! < 0xffff, "a pinned slot holds something");
+    assert(this.#states[slot] === slotStates.held && this.#pins[slot]! < pinsMax, "a pinned slot holds something");
     this.#pins[slot]!++;
   }
 

@@ -2,7 +2,7 @@
 // When the disk moves to another log (disk-move.ts) each request goes to the log that is the disk's at that moment.
 
 import { AndironError } from "../../common/errors.ts";
-import type { BlockDevice, Extent, WriteOptions, ZeroOptions } from "../device.ts";
+import type { BlockDevice, Extent, LentBytes, WriteOptions, ZeroOptions } from "../device.ts";
 import { clusterBytes, engineLimits, pageFanout } from "../limits.ts";
 import type { Places } from "../map/block-map.ts";
 import { newPlaces } from "../map/block-map.ts";
@@ -47,6 +47,13 @@ export class VdiskDevice implements BlockDevice {
       return Promise.reject(error);
     }
     return undefined;
+  }
+
+  lend(offset: number, lengthBytes: number): readonly LentBytes[] | undefined {
+    this.#check(offset, lengthBytes);
+    const log = this.#log;
+    log.assertOwned();
+    return log.reader.lend(offset, lengthBytes);
   }
 
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {

@@ -10,6 +10,7 @@
 import { crc32 } from "../../common/crc32.ts";
 import { AndironError } from "../../common/errors.ts";
 import type { ClusterCache } from "../cache/cluster-cache.ts";
+import type { LentBytes } from "../device.ts";
 import { clusterBytes, engineLimits, MiB, pageFanout } from "../limits.ts";
 import type { BlockMap, Places } from "../map/block-map.ts";
 import { copyPlaces, newPlaces } from "../map/block-map.ts";
@@ -20,6 +21,8 @@ import { AheadBudget, ReadAhead } from "./read-ahead.ts";
 
 /** What is read into the cache is read in pieces of this. */
 const fetchClusters = pageFanout;
+/** In a piece that is lent, but for the last: a copy costs less than many pieces. */
+const lentClustersMin = 8;
 const spans = new SpanBuffers(32 * MiB);
 /** The target of what goes into the cache only. */
 const nowhere = Buffer.alloc(0);
@@ -63,6 +66,27 @@ export class Reader {
     }
     if (this.#ahead.isActive) this.#fetchAhead(this.#ahead.note(first, count, false));
     return undefined;
+  }
+
+  /** The bytes from `offset` where they lie in the cache; undefined when not all of them do, in long pieces. */
+  lend(offset: number, lengthBytes: number): readonly LentBytes[] | undefined {
+    if (offset % clusterBytes !== 0 || lengthBytes % clusterBytes !== 0) return undefined;
+    const first = offset / clusterBytes;
+    const count = lengthBytes / clusterBytes;
+    if (count > engineLimits.clustersNowMax || this.#map.resolve(first, count, scratch) >= 0) return undefined;
+    const lent: LentBytes[] = [];
+    for (let i = 0; i < count;) {
+      const countMin = Math.min(lentClustersMin, count - i);
+      const run = scratch.handles[i] === 0 ? undefined : this.#cache.lend(scratch.handles, scratch.offsets, i, count, countMin);
+      if (run === undefined) {
+        for (const each of lent) each.giveBack();
+        return undefined;
+      }
+      lent.push(run);
+      i += run.bytes.length / clusterBytes;
+    }
+    if (this.#ahead.isActive) this.#fetchAhead(this.#ahead.note(first, count, false));
+    return lent;
   }
 
   /** Reads whole clusters into the cache. */
