@@ -43,3 +43,10 @@ test("only the main thread changes, not those that are there", async () => {
   assert.deepEqual([...new Set(found.values())], [before]);
   assert.deepEqual(lines, []);
 });
+
+test("what is not allowed is said, and nothing else happens", () => {
+  const now = getPriority();
+  raiseMainThread(-100, log, 2);
+  assert.equal(getPriority(), now);
+  assert.match(lines.splice(0).join("\n"), /^the main thread does not get the niceness -100 of \[engine\] main_thread_nice$/);
+});

@@ -16,7 +16,6 @@ export function raiseMainThread(niceness: number, log: Logger, processors = avai
   try {
     setPriority(process.pid, niceness);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    log.info(`not allowed to give the main thread the niceness ${niceness} of [engine] main_thread_nice`, { code });
+    log.info(`the main thread does not get the niceness ${niceness} of [engine] main_thread_nice`, { reason: String(error) });
   }
 }
