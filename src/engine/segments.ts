@@ -9,7 +9,7 @@
 import { assert } from "../common/assert.ts";
 import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
-import { intoOwnTarget, type ObjectBackend } from "./backend/backend.ts";
+import type { ObjectBackend } from "./backend/backend.ts";
 import type { SegmentHandles } from "./format/page.ts";
 import type { EncodedIndex, IndexEntry, SegmentFooter, SegmentHeader } from "./format/segment.ts";
 import { decodeFooter, decodeHeader, entriesOf, footerBytes, headerBytes, recordKinds } from "./format/segment.ts";
@@ -150,9 +150,7 @@ export class Segments implements SegmentHandles {
       const bytes = await this.#backend.size(name);
       if (bytes !== undefined) {
         try {
-          return await readIndex(name, bytes, generation, (offset, target) =>
-            this.#backend.read(name, offset, target, intoOwnTarget),
-          );
+          return await readIndex(name, bytes, generation, (offset, target) => this.#backend.read(name, offset, target));
         } catch (error) {
           if (!(await this.#refresh(state, generation, error))) throw missing(segment, generation, error);
           continue;

@@ -4,7 +4,7 @@
 //   privileges; where we are root, it is nobody, without groups or capabilities.
 // - No shell, an environment of its own, a working directory that is all it needs to reach: relative names work although nobody
 //   could not walk there.
-// - Our main thread may go before others (bin/thread-priority.ts); it does not.
+// - Our main thread may go before others (bin/thread-priority.ts); it does not, nor may it.
 // - Its output is cut, and made printable.
 
 import { spawn } from "node:child_process";
@@ -47,7 +47,7 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
     stdio: ["ignore", "ignore", "pipe"],
   });
-  if (child.pid !== undefined && getPriority(child.pid) < 0) setPriority(child.pid, 0);
+  if (child.pid !== undefined) goAmongOthers(child.pid);
   let complaint = "";
   child.stderr.setEncoding("latin1").on("data", (text: string) => {
     if (complaint.length < complaintLengthMax) complaint += text.slice(0, complaintLengthMax - complaint.length);
@@ -77,8 +77,24 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
   }
 }
 
+/** Where that is not allowed, which takes a strange set of rights, it goes first like us. */
+function goAmongOthers(pid: number): void {
+  try {
+    if (getPriority(pid) < 0) setPriority(pid, 0);
+  } catch {
+    return;
+  }
+}
+
 function limits({ cpuSecondsMax, addressSpaceBytesMax, fileBytesMax = 0 }: ConfinedOptions): string[] {
-  return [`--cpu=${cpuSecondsMax}`, `--as=${addressSpaceBytesMax}`, "--core=0", `--fsize=${fileBytesMax}`, "--nofile=256"];
+  return [
+    `--cpu=${cpuSecondsMax}`,
+    `--as=${addressSpaceBytesMax}`,
+    "--core=0",
+    "--nice=0",
+    `--fsize=${fileBytesMax}`,
+    "--nofile=256",
+  ];
 }
 
 function privileges(): string[] {

@@ -28,8 +28,8 @@ export interface ReadOptions {
   /** From the store itself, past whatever keeps copies of objects: what those said was found to be wrong. */
   readonly fresh?: boolean;
   /**
-   * Nothing else is ever put into `target`, whatever becomes of the read: what comes late, which is the same bytes, may still be
-   * put there. Saves a copy, where somebody stands between.
+   * Nothing else is ever put into `target`, whatever becomes of the read: after backend_timeout, which is not tried again, what
+   * comes late may still be put there. Saves a copy, where somebody stands between.
    */
   readonly isOwnTarget?: boolean;
 }

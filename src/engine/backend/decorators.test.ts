@@ -92,6 +92,28 @@ describe("backend decorators", () => {
     assert.deepEqual(own, bytes); // who says that it is his own alone has it without a copy
   });
 
+  test("a read into memory that is its own alone is not tried again after a timeout, any other is", async () => {
+    await file.put("a", [bytes]);
+    const tools = { clock: systemClock, random: seededRandom(1), attemptsMax: 2, firstWaitMs: 1 };
+    for (const [options, tries] of [
+      [intoOwnTarget, 1],
+      [undefined, 2],
+    ] as const) {
+      const faulty = faultyOver({});
+      const backend = withRetries(withDeadline(faulty, { clock: systemClock, timeoutMs: 20, perMebibyteMs: 0 }), tools);
+      faulty.hold();
+      await assert.rejects(backend.read("a", 0, Buffer.alloc(bytes.length), options), withCode("backend_timeout"));
+      assert.equal(faulty.heldCount, tries);
+      faulty.release();
+    }
+    // Away is not late: nothing can come any more.
+    const faulty = faultyOver({ failBeforeShare: 1 });
+    const clock = { ...systemClock, sleep: async () => void (faulty.faults.failBeforeShare = 0) };
+    const target = Buffer.alloc(bytes.length);
+    await withRetries(faulty, { ...tools, clock }).read("a", 0, target, intoOwnTarget);
+    assert.deepEqual(target, bytes);
+  });
+
   test("the meter is told of bytes, errors and beginnings", async () => {
     const ended: BackendOperation[] = [];
     let started = 0;

@@ -11,7 +11,7 @@
 import { AndironError } from "../../common/errors.ts";
 import type { BlockStore } from "../cache/block-store.ts";
 import { storeBlockBytes } from "../cache/block-store.ts";
-import { type Capacity, intoOwnTarget, type ListOptions, type ObjectBackend, type ReadOptions } from "./backend.ts";
+import type { Capacity, ListOptions, ObjectBackend, ReadOptions } from "./backend.ts";
 
 /** Blocks that are asked for with one request of the backend. */
 const runBlocksMax = 16;
@@ -129,7 +129,7 @@ class CachedBackend implements ObjectBackend {
   async #fetchRun(name: string, first: number, end: number): Fetch {
     const bytes = Buffer.allocUnsafeSlow((end - first) * storeBlockBytes);
     try {
-      await this.#inner.read(name, first * storeBlockBytes, bytes, intoOwnTarget);
+      await this.#inner.read(name, first * storeBlockBytes, bytes);
       for (let block = first; block < end; block++) {
         const start = (block - first) * storeBlockBytes;
         this.#store.keep(this.#key(name), block, bytes.subarray(start, start + storeBlockBytes));

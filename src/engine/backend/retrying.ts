@@ -41,7 +41,9 @@ class RetryingBackend implements ObjectBackend {
   }
 
   read(name: string, offset: number, target: Buffer, options?: ReadOptions): Promise<void> {
-    return this.#retry(() => this.#inner.read(name, offset, target, options));
+    // What comes late would land where another try has read, and be looked at by nobody.
+    const isFinal = options?.isOwnTarget === true ? isTimeout : undefined;
+    return this.#retry(() => this.#inner.read(name, offset, target, options), isFinal);
   }
 
   size(name: string): Promise<number | undefined> {
@@ -66,14 +68,14 @@ class RetryingBackend implements ObjectBackend {
     return this.#inner.close();
   }
 
-  #retry<T>(operation: () => Promise<T>): Promise<T> {
-    return operation().then(undefined, (error: unknown) => this.#tryAgain(operation, error));
+  #retry<T>(operation: () => Promise<T>, isFinal?: (error: unknown) => boolean): Promise<T> {
+    return operation().then(undefined, (error: unknown) => this.#tryAgain(operation, error, isFinal));
   }
 
-  async #tryAgain<T>(operation: () => Promise<T>, failed: unknown): Promise<T> {
+  async #tryAgain<T>(operation: () => Promise<T>, failed: unknown, isFinal = never): Promise<T> {
     const { clock, random, attemptsMax = 5, firstWaitMs = 50, waitMsMax = 2000 } = this.#options;
     let error = failed;
-    for (let attempt = 1; attempt < attemptsMax && mayPass(error); attempt++) {
+    for (let attempt = 1; attempt < attemptsMax && mayPass(error) && !isFinal(error); attempt++) {
       await clock.sleep(random.below(Math.min(firstWaitMs * 2 ** (attempt - 1), waitMsMax) + 1));
       if (this.#closed) break;
       try {
@@ -85,6 +87,9 @@ class RetryingBackend implements ObjectBackend {
     throw error;
   }
 }
+
+const never = (_error: unknown): boolean => false;
+const isTimeout = (error: unknown): boolean => error instanceof AndironError && error.code === "backend_timeout";
 
 function mayPass(error: unknown): boolean {
   return error instanceof AndironError && error.kind === "unavailable" && error.code !== "shutting_down";

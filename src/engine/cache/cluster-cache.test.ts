@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { crc32 } from "../../common/crc32.ts";
 import { seededRandom } from "../../common/random.ts";
 import { clusterBytes } from "../limits.ts";
+import type { LentBytes } from "../device.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { ContentCache } from "./content-cache.ts";
 import { PlaceCache } from "./place-cache.ts";
@@ -128,46 +129,66 @@ function describeClusterCache(label: string, placesPerSlot: number, open: (bytes
 describe("clusters that are lent", () => {
   const slots = 64;
   const handles = new Uint32Array(slots).fill(7);
-  const offsets = Uint32Array.from(handles, (_, i) => 184 + i * clusterBytes);
+  const offsetsFrom = (first: number): Uint32Array => Uint32Array.from(handles, (_, i) => 184 + (first + i) * clusterBytes);
+  const bytesOf = (from: number, to: number): Buffer =>
+    Buffer.concat(Array.from({ length: to - from }, (_, i) => Buffer.alloc(clusterBytes, from + i)));
+  const joined = (lent: readonly LentBytes[]): Buffer => Buffer.concat(lent.map(({ bytes }) => bytes));
 
   function filled(): PlaceCache {
     const cache = new PlaceCache(slots * clusterBytes);
-    for (let i = 0; i < slots; i++) add(cache, 7, offsets[i]!, Buffer.alloc(clusterBytes, i), 0);
+    for (const [i, offset] of offsetsFrom(0).entries()) add(cache, 7, offset, Buffer.alloc(clusterBytes, i), 0);
     return cache;
+  }
+
+  function pass(cache: PlaceCache, handle: number): void {
+    for (let i = 0; i < 3 * slots; i++) add(cache, handle, i * clusterBytes, Buffer.alloc(clusterBytes, 0xee), 0);
   }
 
   test("stay as they are while the cache is filled anew, and go when they were given back", () => {
     const cache = filled();
-    const lent = [cache.lend(handles, offsets, 3, 11, 8)!, cache.lend(handles, offsets, 5, 7, 2)!];
-    const pass = (handle: number): void => {
-      for (let i = 0; i < 3 * slots; i++) add(cache, handle, i * clusterBytes, Buffer.alloc(clusterBytes, 0xee), 0);
-    };
-    pass(8);
-    const bytesOf = (from: number, to: number): Buffer =>
-      Buffer.concat(Array.from({ length: to - from }, (_, i) => Buffer.alloc(clusterBytes, from + i)));
-    assert.ok(lent[0]!.bytes.equals(bytesOf(3, 11)));
-    lent[0]!.giveBack();
-    pass(9);
-    assert.ok(lent[1]!.bytes.equals(bytesOf(5, 7)), "lent twice, given back once");
-    assert.equal(cache.has(7, offsets[3]!), false);
-    lent[1]!.giveBack();
-    pass(10);
-    assert.equal(cache.has(7, offsets[5]!), false);
+    const [first, second] = [cache.lend(handles, offsetsFrom(3), 8, 8)!, cache.lend(handles, offsetsFrom(5), 2, 2)!];
+    pass(cache, 8);
+    assert.ok(joined(first).equals(bytesOf(3, 11)));
+    for (const each of first) each.giveBack();
+    pass(cache, 9);
+    assert.ok(joined(second).equals(bytesOf(5, 7)), "lent twice, given back once");
+    assert.equal(cache.has(7, offsetsFrom(3)[0]!), false);
+    for (const each of second) each.giveBack();
+    pass(cache, 10);
+    assert.equal(cache.has(7, offsetsFrom(5)[0]!), false);
     assert.equal(cache.clusterCount, slots);
   });
 
-  test("are as many as lie together, no fewer than is worth it, and a quarter of all at most", () => {
+  test("are all that was asked for, in pieces that are worth it, and a quarter of the cache at most", () => {
     const cache = filled();
-    assert.equal(cache.lend(handles, offsets, 0, 4, 5), undefined);
-    assert.equal(cache.lend(handles, new Uint32Array(slots).fill(3), 0, 4, 1), undefined);
-    const lent = cache.lend(handles, offsets, 0, 16, 8)!;
-    assert.equal(lent.bytes.length, 16 * clusterBytes);
-    assert.equal(cache.hits, 16);
-    assert.equal(cache.lend(handles, offsets, 20, 21, 1), undefined);
-    lent.giveBack();
-    const last = cache.lend(handles, offsets, 60, 64, 4)!;
-    assert.equal(last.bytes.length, 4 * clusterBytes);
-    last.giveBack();
+    const jump = offsetsFrom(0);
+    jump.copyWithin(4, 20);
+    assert.equal(cache.lend(handles, jump, 12, 5), undefined, "the first piece is too short");
+    const lent = cache.lend(handles, jump, 12, 4)!;
+    assert.deepEqual(
+      lent.map(({ bytes }) => bytes.length / clusterBytes),
+      [4, 8],
+    );
+    assert.ok(joined(lent).equals(Buffer.concat([bytesOf(0, 4), bytesOf(20, 28)])));
+    assert.equal(cache.hits, 12);
+    assert.equal(cache.lend(handles, offsetsFrom(40), 5, 1), undefined, "seventeen of 64");
+    for (const each of lent) each.giveBack();
+    assert.equal(cache.lend(handles, offsetsFrom(56), 9, 1), undefined, "one is not here");
+    assert.equal(joined(cache.lend(handles, offsetsFrom(60), 4, 8)!).length, 4 * clusterBytes);
+  });
+
+  test("are used once when they are lent, and not at all when they are not", () => {
+    const cache = new PlaceCache(slots * clusterBytes);
+    for (let i = 0; i < 16; i++) cache.add(7, offsetsFrom(0)[i]!, Buffer.alloc(clusterBytes, i), 0, 0, true);
+    const partly = offsetsFrom(0);
+    partly.copyWithin(8, 40);
+    assert.equal(cache.lend(handles, partly, 16, 8), undefined);
+    assert.equal(cache.hits, 0);
+    for (const each of cache.lend(handles, offsetsFrom(0), 8, 8)!) each.giveBack();
+    assert.equal(cache.hits, 8);
+    // What was read ahead has had its first use: a scan takes its place. The others wait for theirs.
+    pass(cache, 8);
+    assert.equal(cache.has(7, offsetsFrom(0)[0]!), false);
   });
 });
 

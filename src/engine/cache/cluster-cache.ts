@@ -25,10 +25,11 @@ export interface ClusterCache {
    */
   copyRun(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, target: Buffer, targetOffset: number): number;
   /**
-   * Where the clusters of copyRun() lie, when those are `countMin` or more. What is lent keeps its place, so only a part of all
-   * is, at a time; a cache may lend nothing.
+   * Where the whole clusters at the first `count` places lie, in pieces of `countMin` or more of them (the last one of what is
+   * left); undefined, and nothing was used, when not all of them do. What is lent keeps its place, so only a part of all is, at a
+   * time; a cache may lend nothing.
    */
-  lend(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, countMin: number): LentBytes | undefined;
+  lend(handles: Uint32Array, offsets: Uint32Array, count: number, countMin: number): readonly LentBytes[] | undefined;
   /**
    * Remembers the cluster at `sourceOffset` of `source`, whose checksum is `crc`. `ahead`: nobody has asked for it yet, and the
    * first to do so does not count.

@@ -62,23 +62,33 @@ export class PlaceCache implements ClusterCache {
     return count;
   }
 
-  lend(handles: Uint32Array, offsets: Uint32Array, from: number, to: number, countMin: number): LentBytes | undefined {
-    const slot = this.#slots.find(handles[from]!, offsets[from]!);
-    if (slot < 0) return undefined;
-    const countMax = Math.min(to - from, this.#slotCount - slot);
-    let count = 1;
-    while (count < countMax && this.#slots.holds(slot + count, handles[from + count]!, offsets[from + count]!)) count++;
-    if (count < countMin || this.#lentCount + count > this.#lentMax) return undefined;
-    const end = slot + count;
+  lend(handles: Uint32Array, offsets: Uint32Array, count: number, countMin: number): readonly LentBytes[] | undefined {
+    if (this.#lentCount + count > this.#lentMax) return undefined;
+    const runs: { readonly slot: number; readonly end: number }[] = [];
+    for (let from = 0; from < count;) {
+      const slot = this.#slots.find(handles[from]!, offsets[from]!);
+      if (slot < 0) return undefined;
+      const endMax = Math.min(slot + count - from, this.#slotCount);
+      let end = slot + 1;
+      for (let at = from + 1; end < endMax && this.#slots.holds(end, handles[at]!, offsets[at]!); at++) end++;
+      if (end - slot < Math.min(countMin, count - from)) return undefined;
+      runs.push({ slot, end });
+      from += end - slot;
+    }
+    // Only now: who then copies instead is to find things as they were.
+    this.hits += count;
+    return runs.map(({ slot, end }) => this.#lend(slot, end));
+  }
+
+  #lend(slot: number, end: number): LentBytes {
     for (let at = slot; at < end; at++) {
       this.#slots.touch(at);
       this.#slots.pin(at);
     }
-    this.#lentCount += count;
-    this.hits += count;
+    this.#lentCount += end - slot;
     const giveBack = (): void => {
       for (let at = slot; at < end; at++) this.#slots.unpin(at);
-      this.#lentCount -= count;
+      this.#lentCount -= end - slot;
     };
     return { bytes: this.#slab.subarray(slot * clusterBytes, end * clusterBytes), giveBack };
   }

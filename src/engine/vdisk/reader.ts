@@ -74,17 +74,8 @@ export class Reader {
     const first = offset / clusterBytes;
     const count = lengthBytes / clusterBytes;
     if (count > engineLimits.clustersNowMax || this.#map.resolve(first, count, scratch) >= 0) return undefined;
-    const lent: LentBytes[] = [];
-    for (let i = 0; i < count;) {
-      const countMin = Math.min(lentClustersMin, count - i);
-      const run = scratch.handles[i] === 0 ? undefined : this.#cache.lend(scratch.handles, scratch.offsets, i, count, countMin);
-      if (run === undefined) {
-        for (const each of lent) each.giveBack();
-        return undefined;
-      }
-      lent.push(run);
-      i += run.bytes.length / clusterBytes;
-    }
+    const lent = this.#cache.lend(scratch.handles, scratch.offsets, count, lentClustersMin);
+    if (lent === undefined) return undefined;
     if (this.#ahead.isActive) this.#fetchAhead(this.#ahead.note(first, count, false));
     return lent;
   }
