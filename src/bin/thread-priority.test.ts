@@ -44,7 +44,7 @@ test("only the main thread changes, not those that are there", async () => {
   assert.deepEqual(lines, []);
 });
 
-test("what is not allowed is said, and nothing else happens", () => {
+test("what cannot be set is said, and nothing else happens", () => {
   const now = getPriority();
   raiseMainThread(-100, log, 2);
   assert.equal(getPriority(), now);

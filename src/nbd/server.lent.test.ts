@@ -6,7 +6,7 @@ import { systemClock } from "../common/clock.ts";
 import { seededRandom } from "../common/random.ts";
 import { command } from "./constants.ts";
 import { encodeRequest } from "./request-codec.ts";
-import { startRig } from "./server-rig.test.ts";
+import { makeCertificates, makeFolder, startRig } from "./server-rig.test.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -49,6 +49,20 @@ for (const structured of [true, false]) {
     await until(() => device.lentCount === 0);
   });
 }
+
+test("what TLS sends of lent bytes is enciphered before they are given back", async (t) => {
+  const certificates = makeCertificates(makeFolder(t));
+  const rig = await startRig(t, {}, { tlsMode: "require", tls: certificates.server });
+  const device = rig.directory.add("disk", 8 * MiB);
+  seededRandom(2).bytes(device.bytes.length).copy(device.bytes);
+  device.lentBytesMax = 96 * KiB;
+  const client = await rig.client("disk", { tls: { ca: certificates.ca, serverName: "localhost" } });
+  const targets = Array.from({ length: 8 }, () => Buffer.alloc(MiB));
+  await Promise.all(targets.map((target, i) => client.read(i * MiB, target)));
+  assert.ok(Buffer.concat(targets).equals(device.bytes));
+  assert.equal(device.readBytes, 0);
+  await until(() => device.lentCount === 0);
+});
 
 test("a client that does not read keeps little that is lent, and what it keeps is given back when it is cut off", async (t) => {
   const rig = await startRig(t, { unsentBytesMax: 512 * KiB });

@@ -42,8 +42,8 @@ class RetryingBackend implements ObjectBackend {
 
   read(name: string, offset: number, target: Buffer, options?: ReadOptions): Promise<void> {
     // What comes late would land where another try has read, and be looked at by nobody.
-    const isFinal = options?.isOwnTarget === true ? isTimeout : undefined;
-    return this.#retry(() => this.#inner.read(name, offset, target, options), isFinal);
+    const mayRepeat = options?.isOwnTarget === true ? mayPassAndIsOver : mayPass;
+    return this.#retry(() => this.#inner.read(name, offset, target, options), mayRepeat);
   }
 
   size(name: string): Promise<number | undefined> {
@@ -68,14 +68,14 @@ class RetryingBackend implements ObjectBackend {
     return this.#inner.close();
   }
 
-  #retry<T>(operation: () => Promise<T>, isFinal?: (error: unknown) => boolean): Promise<T> {
-    return operation().then(undefined, (error: unknown) => this.#tryAgain(operation, error, isFinal));
+  #retry<T>(operation: () => Promise<T>, mayRepeat = mayPass): Promise<T> {
+    return operation().then(undefined, (error: unknown) => this.#tryAgain(operation, error, mayRepeat));
   }
 
-  async #tryAgain<T>(operation: () => Promise<T>, failed: unknown, isFinal = never): Promise<T> {
+  async #tryAgain<T>(operation: () => Promise<T>, failed: unknown, mayRepeat: typeof mayPass): Promise<T> {
     const { clock, random, attemptsMax = 5, firstWaitMs = 50, waitMsMax = 2000 } = this.#options;
     let error = failed;
-    for (let attempt = 1; attempt < attemptsMax && mayPass(error) && !isFinal(error); attempt++) {
+    for (let attempt = 1; attempt < attemptsMax && mayRepeat(error); attempt++) {
       await clock.sleep(random.below(Math.min(firstWaitMs * 2 ** (attempt - 1), waitMsMax) + 1));
       if (this.#closed) break;
       try {
@@ -88,9 +88,11 @@ class RetryingBackend implements ObjectBackend {
   }
 }
 
-const never = (_error: unknown): boolean => false;
-const isTimeout = (error: unknown): boolean => error instanceof AndironError && error.code === "backend_timeout";
-
-function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): error is AndironError {
   return error instanceof AndironError && error.kind === "unavailable" && error.code !== "shutting_down";
+}
+
+/** What took too long may still be going on. */
+function mayPassAndIsOver(error: unknown): error is AndironError {
+  return mayPass(error) && error.code !== "backend_timeout";
 }

@@ -51,12 +51,9 @@ export class PlaceCache implements ClusterCache {
       this.misses++;
       return 0;
     }
-    this.#slots.touch(slot);
-    const countMax = Math.min(to - from, this.#slotCount - slot);
-    let count = 1;
-    for (; count < countMax && this.#slots.holds(slot + count, handles[from + count]!, offsets[from + count]!); count++) {
-      this.#slots.touch(slot + count);
-    }
+    const end = this.#endOf(slot, handles, offsets, from, to);
+    for (let at = slot; at < end; at++) this.#slots.touch(at);
+    const count = end - slot;
     this.hits += count;
     this.#slab.copy(target, targetOffset, slot * clusterBytes, (slot + count) * clusterBytes);
     return count;
@@ -68,9 +65,7 @@ export class PlaceCache implements ClusterCache {
     for (let from = 0; from < count;) {
       const slot = this.#slots.find(handles[from]!, offsets[from]!);
       if (slot < 0) return undefined;
-      const endMax = Math.min(slot + count - from, this.#slotCount);
-      let end = slot + 1;
-      for (let at = from + 1; end < endMax && this.#slots.holds(end, handles[at]!, offsets[at]!); at++) end++;
+      const end = this.#endOf(slot, handles, offsets, from, count);
       if (end - slot < Math.min(countMin, count - from)) return undefined;
       runs.push({ slot, end });
       from += end - slot;
@@ -78,6 +73,14 @@ export class PlaceCache implements ClusterCache {
     // Only now: who then copies instead is to find things as they were.
     this.hits += count;
     return runs.map(({ slot, end }) => this.#lend(slot, end));
+  }
+
+  /** One past the last slot, from `slot` on, that holds what follows place `from`, up to place `to`. */
+  #endOf(slot: number, handles: Uint32Array, offsets: Uint32Array, from: number, to: number): number {
+    const endMax = Math.min(slot + to - from, this.#slotCount);
+    let end = slot + 1;
+    for (let at = from + 1; end < endMax && this.#slots.holds(end, handles[at]!, offsets[at]!); at++) end++;
+    return end;
   }
 
   #lend(slot: number, end: number): LentBytes {

@@ -163,11 +163,12 @@ export class DeltaTable {
       this.#depth++;
     }
     // One half stays in the memory that is there: what is new has to be found by the system, and told to the garbage collector.
+    // It is there before anything is emptied: when there is none, all is as it was.
+    const second = newPart(this.#parts.length, slotsMax, old.depth + 1);
+    const first: Part = { ...old, used: 0, count: 0, depth: second.depth };
     splitting.set(old.words);
     old.words.fill(emptySlot);
-    const depth = old.depth + 1;
-    const first = { number: old.number, words: old.words, slots: slotsMax, used: 0, count: 0, depth };
-    const halves = [first, newPart(this.#parts.length, slotsMax, depth)];
+    const halves = [first, second];
     moveEntries(splitting, (entry) => halves[(entry >>> (31 - old.depth)) & 1]!);
     this.#replace(old, hash, halves);
   }
