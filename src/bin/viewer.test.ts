@@ -156,7 +156,7 @@ async function changedUnderPass(
       get(target, name) {
         if (name !== "get") return Reflect.get(target, name).bind(target) as unknown;
         return async (key: string) => {
-          if (key.startsWith("engine/relocation/") && ++looks === 30) await change(rig, disk);
+          if (key.startsWith("engine/relocation/") && ++looks === 60) await change(rig, disk);
           return target.get(key);
         };
       },

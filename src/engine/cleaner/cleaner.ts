@@ -32,8 +32,8 @@ export interface CleanerPass {
 
 /** Of one log in a pass. */
 const roundsMax = 8;
-/** Names that no log explains are looked for in every so many passes: that lists the whole backend. */
-const strayPassInterval = 20;
+/** What no record explains is looked for after so many intervals: that lists the whole backend. */
+const listingIntervals = 20;
 
 const newPass = (): CleanerPass => ({
   logs: 0,
@@ -55,7 +55,8 @@ export class Cleaner implements Service {
   readonly #cleanedAt = new Map<string, number>();
   /** Logs that lost a cut since they were last cleaned, which is not in their records. */
   readonly #lostCut = new Set<string>();
-  #passes = 0;
+  /** When the whole backend is to be listed next, by the monotonic clock. */
+  #listingMs = -Infinity;
   #timer: Timer | undefined;
   #running: Promise<CleanerPass> | undefined;
   #stopped = false;
@@ -103,6 +104,9 @@ export class Cleaner implements Service {
     const pass = newPass();
     const logs = new Set<string>();
     const deaths = this.#context.hints.deaths();
+    const { clock, settings } = this.#context;
+    const lists = clock.monotonicMs() >= this.#listingMs;
+    if (lists) this.#listingMs = clock.monotonicMs() + listingIntervals * settings.cleanerIntervalMs;
     this.#isBehind = false;
     await severalAtOnce(engineLimits.cleanerLogsMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
       if (this.#stopped) return;
@@ -111,13 +115,13 @@ export class Cleaner implements Service {
       logs.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) return;
       this.#cleanedAt.delete(log.id);
-      if (await this.#cleanWhileOthers(log, deaths, pass)) this.#cleanedAt.set(log.id, entry.modRevision);
+      if (await this.#cleanWhileOthers(log, deaths, pass, lists)) this.#cleanedAt.set(log.id, entry.modRevision);
     });
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
     for (const id of this.#lostCut) if (!logs.has(id)) this.#lostCut.delete(id);
     if (!this.#stopped) {
       pass.deletedObjects += await this.#collector.deleteRetired();
-      if (this.#passes++ % strayPassInterval === 0) pass.deletedObjects += await this.#collector.deleteStrays(logs);
+      if (lists) pass.deletedObjects += await this.#collector.deleteStrays(logs);
     }
     this.last = pass;
     for (const key of Object.keys(pass) as (keyof CleanerPass)[]) this.total[key] += pass[key];
@@ -135,14 +139,14 @@ export class Cleaner implements Service {
   }
 
   /** Some more times, when there is more to be done and others are being cleaned anyway. False when there still is. */
-  async #cleanWhileOthers(log: LogRecord, deaths: Uint32Array, pass: CleanerPass): Promise<boolean> {
+  async #cleanWhileOthers(log: LogRecord, deaths: Uint32Array, pass: CleanerPass, lists: boolean): Promise<boolean> {
     this.#underWay++;
     try {
-      let outcome = await this.#cleanLog(log, deaths, pass);
+      let outcome = await this.#cleanLog(log, deaths, pass, lists);
       for (let rounds = 1; rounds < roundsMax && outcome === "goes on" && this.#underWay > 1 && !this.#stopped; rounds++) {
         const deletedObjects = await this.#collector.deleteRetired();
         pass.deletedObjects += deletedObjects;
-        outcome = await this.#cleanLog(log, this.#context.hints.deaths(), pass);
+        outcome = await this.#cleanLog(log, this.#context.hints.deaths(), pass, false);
       }
       if (outcome === "goes on") this.#isBehind = true;
       return outcome === "done";
@@ -152,7 +156,7 @@ export class Cleaner implements Service {
   }
 
   /** `deaths`: as the hints have them before the log's state is read. */
-  async #cleanLog(log: LogRecord, deaths: Uint32Array, pass: CleanerPass): Promise<"done" | "goes on" | "later"> {
+  async #cleanLog(log: LogRecord, deaths: Uint32Array, pass: CleanerPass, lists: boolean): Promise<"done" | "goes on" | "later"> {
     try {
       if (log.owner !== null && log.owner !== this.#context.router) return "later";
       this.#lostCut.delete(log.id);
@@ -168,8 +172,10 @@ export class Cleaner implements Service {
       pass.examined += examined;
       pass.compacted += compacted;
       pass.dropped += dropped;
-      const retiredMaps = await this.#collector.retireUnreached(await readLogState(this.#context.registry, log.id));
+      const now = await readLogState(this.#context.registry, log.id);
+      const retiredMaps = await this.#collector.retireUnreached(now);
       pass.retiredMaps += retiredMaps;
+      await this.#collector.retireOrphans(now, lists);
       return complete ? "done" : "goes on";
     } catch (error) {
       const known = error instanceof AndironError ? error : undefined;

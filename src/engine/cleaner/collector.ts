@@ -32,6 +32,8 @@ export class Collector {
   readonly #seen = new Map<string, number>();
   /** Checkpoint and cuts for which the map objects of a log were last looked at. */
   readonly #mapsLookedAt = new Map<string, string>();
+  /** Epoch and owner for which the segments of a log were last looked at. */
+  readonly #segmentsLookedAt = new Map<string, string>();
   #isDeleting = false;
 
   constructor(context: CleanerContext) {
@@ -50,40 +52,64 @@ export class Collector {
   }
 
   async #deleteRetired(): Promise<number> {
-    let deleted = 0;
-    const retired = await readAll(this.#context.registry, keys.retiredAll);
-    await severalAtOnce(engineLimits.cleanerOperationsMax, retired, async (entry) => {
-      const { object } = parseRecord<RetiredRecord>(entry.key, entry.value);
-      if (!(await this.#isOurs(object)) || !this.#isOldEnough(entry.key)) return;
-      await this.#context.backend.delete(object);
-      await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: entry.key }] });
-      this.#seen.delete(entry.key);
-      deleted++;
-    });
-    return deleted;
+    const due: { readonly key: string; readonly object: string }[] = [];
+    const ours = new Map<string, boolean>();
+    for (const { key, value } of await readAll(this.#context.registry, keys.retiredAll)) {
+      const { object } = parseRecord<RetiredRecord>(key, value);
+      const log = object.split("/")[0]!;
+      if (!ours.has(log)) ours.set(log, await this.#isOurs(log));
+      if (ours.get(log) === true && this.#isOldEnough(key)) due.push({ key, object });
+    }
+    for (const part of inParts(due)) {
+      await severalAtOnce(engineLimits.cleanerOperationsMax, part, ({ object }) => this.#context.backend.delete(object));
+      await this.#context.registry.transact({ compares: [], success: part.map(({ key }) => ({ kind: "delete", key })) });
+      for (const { key } of part) this.#seen.delete(key);
+    }
+    return due.length;
   }
 
-  /** Retires map objects that no checkpoint in use reaches, and orphaned segments of ended epochs. Returns how many. */
+  /** Retires map objects that no checkpoint in use reaches. Returns how many. */
   async retireUnreached(state: LogState): Promise<number> {
     const { record, cuts } = state;
     const mark = JSON.stringify([record.checkpoint, record.owner, cuts.map((cut) => cut.view.checkpoint?.sequence ?? 0)]);
     if (this.#mapsLookedAt.get(record.id) === mark) return 0;
     const reached = await ReachedMaps.of(this.#context, state);
     const garbage: string[] = [];
-    for (const name of await this.#list(`${record.id}/`)) {
+    for (const name of await this.#list(`${record.id}/m-`)) {
       const id = parseObjectName(name);
-      if (id !== undefined && (await this.#isGarbage(state, id, reached))) garbage.push(name);
+      if (id?.kind === "map" && this.#isGarbageMap(state, id.map, reached)) garbage.push(name);
     }
-    for (let at = 0; at < garbage.length; at += writesPerTransactionMax) {
+    await this.#retireAll(state, garbage);
+    this.#mapsLookedAt.set(record.id, mark);
+    return garbage.length;
+  }
+
+  /**
+   * Retires segments of ended epochs, and generations, that no record explains: when an epoch may have ended, or if told to
+   * `look`. Each segment of the log costs a look into the registry.
+   */
+  async retireOrphans(state: LogState, look: boolean): Promise<void> {
+    const { record } = state;
+    const mark = JSON.stringify([record.epoch, record.owner]);
+    if (!look && this.#segmentsLookedAt.get(record.id) === mark) return;
+    const garbage: string[] = [];
+    for (const name of await this.#list(`${record.id}/s-`)) {
+      const id = parseObjectName(name);
+      if (id?.kind === "segment" && (await this.#isGarbageSegment(state, id))) garbage.push(name);
+    }
+    await this.#retireAll(state, garbage);
+    this.#segmentsLookedAt.set(record.id, mark);
+  }
+
+  async #retireAll(state: LogState, names: readonly string[]): Promise<void> {
+    for (const part of inParts(names)) {
       await atomically(this.#context.registry, this.#context, async (tx) => {
         await assertHolds(tx, state);
-        for (const name of garbage.slice(at, at + writesPerTransactionMax)) {
+        for (const name of part) {
           if ((await tx.get(keys.retired(name))) === undefined) retire(tx, name, this.#context.clock.wallMs());
         }
       });
     }
-    this.#mapsLookedAt.set(record.id, mark);
-    return garbage.length;
   }
 
   /** A log that nobody can refer to: marks it, then deletes its objects and, once none is listed any more, its records. */
@@ -105,6 +131,8 @@ export class Collector {
     if (names.length === 0) {
       await this.#deleteRecords(record.id);
       this.#seen.delete(key);
+      this.#mapsLookedAt.delete(record.id);
+      this.#segmentsLookedAt.delete(record.id);
     }
     return true;
   }
@@ -124,8 +152,8 @@ export class Collector {
   }
 
   /** Of a log of this pool; or of one that is gone: its objects went before it, and any pool may forget the record. */
-  async #isOurs(object: string): Promise<boolean> {
-    const key = keys.log(object.split("/")[0]!);
+  async #isOurs(log: string): Promise<boolean> {
+    const key = keys.log(log);
     const entry = await this.#context.registry.get(key);
     return entry === undefined || parseRecord<LogRecord>(key, entry.value).pool === this.#context.pool;
   }
@@ -135,10 +163,6 @@ export class Collector {
     const seen = this.#seen.get(key);
     if (seen === undefined) this.#seen.set(key, now);
     return now - (seen ?? now) >= this.#context.settings.retiredGraceMs;
-  }
-
-  async #isGarbage(state: LogState, id: ObjectId, reached: ReachedMaps): Promise<boolean> {
-    return id.kind === "map" ? this.#isGarbageMap(state, id.map, reached) : this.#isGarbageSegment(state, id);
   }
 
   #isGarbageMap({ record }: LogState, map: MapObjectId, reached: ReachedMaps): boolean {
@@ -177,10 +201,14 @@ export class Collector {
       ...(await readAll(this.#context.registry, keys.epochs(log))),
       ...(await readAll(this.#context.registry, keys.relocations(log))),
     ];
-    for (let at = 0; at < doomed.length; at += writesPerTransactionMax) {
-      const part = doomed.slice(at, at + writesPerTransactionMax);
+    for (const part of inParts(doomed)) {
       await this.#context.registry.transact({ compares: [], success: part.map(({ key }) => ({ kind: "delete", key })) });
     }
     await this.#context.registry.transact({ compares: [], success: [{ kind: "delete", key: keys.log(log) }] });
   }
+}
+
+/** As many as one transaction writes. */
+function* inParts<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += writesPerTransactionMax) yield all.slice(at, at + writesPerTransactionMax);
 }

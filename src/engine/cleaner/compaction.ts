@@ -54,23 +54,30 @@ export async function compactSegment(
   context.segments.setGeneration(segment, generation);
 }
 
-/** Lets go of a segment in which nothing is live and which no view replays. */
-export async function dropSegment(
-  context: CleanerContext,
-  state: LogState,
-  segment: SegmentId,
-  generation: number,
-): Promise<void> {
+/** A segment in which nothing is live and which no view replays; its handle. */
+export interface EmptySegment {
+  readonly segment: SegmentId;
+  readonly generation: number;
+  readonly handle: number;
+}
+
+/** Segments that are let go of in one transaction: each has two records in it. */
+export const droppedTogetherMax = 20;
+
+/** Lets go of all of `empty`, or of none. Rejects as compactSegment. */
+export async function dropSegments(context: CleanerContext, state: LogState, empty: readonly EmptySegment[]): Promise<void> {
   await atomically(context.registry, context, async (tx) => {
     await assertHolds(tx, state);
-    const key = keys.relocation(segment);
-    const text = await tx.get(key);
-    const known: RelocationRecord =
-      text === undefined ? { v: 1, generation: 0, reserved: 0 } : parseRecord<RelocationRecord>(key, text);
-    if (known.generation !== generation)
-      throw new AndironError("transaction_conflict", `segment ${key} was compacted by another`);
-    tx.put(key, JSON.stringify({ ...known, dropped: true } satisfies RelocationRecord));
-    retire(tx, segmentObjectName(segment, generation), context.clock.wallMs());
+    for (const { segment, generation } of empty) {
+      const key = keys.relocation(segment);
+      const text = await tx.get(key);
+      const known: RelocationRecord =
+        text === undefined ? { v: 1, generation: 0, reserved: 0 } : parseRecord<RelocationRecord>(key, text);
+      if (known.generation !== generation)
+        throw new AndironError("transaction_conflict", `segment ${key} was compacted by another`);
+      tx.put(key, JSON.stringify({ ...known, dropped: true } satisfies RelocationRecord));
+      retire(tx, segmentObjectName(segment, generation), context.clock.wallMs());
+    }
   });
 }
 

@@ -21,7 +21,7 @@ import type { SegmentId } from "../names.ts";
 import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
 import type { SegmentIndex } from "../segments.ts";
-import { compactSegment, dropSegment } from "./compaction.ts";
+import { compactSegment, dropSegments, droppedTogetherMax, type EmptySegment } from "./compaction.ts";
 import { FreedSpace } from "./freed-space.ts";
 import { JudgeViews } from "./judge-views.ts";
 import { Liveness } from "./liveness.ts";
@@ -86,17 +86,22 @@ export class SegmentCleaner {
     const wanted = choice.taken();
     pass.complete = wanted.length === choice.count;
     const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
+    const empty: EmptySegment[] = [];
     try {
       for (const segment of wanted) {
         if (pass.compacted === compactedPerPassMax) {
           pass.complete = false;
           break;
         }
-        await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
+        const found = await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
+        if (found !== undefined && empty.push(found) === droppedTogetherMax) await this.#drop(state, empty, pass);
         choice.looked(segment);
       }
+      await this.#drop(state, empty, pass);
       if (pass.dropped > 0) await this.#trim(state);
     } catch (error) {
+      // What was found to be empty before another one was found to be damaged is so.
+      if (!isConflict(error)) await this.#drop(state, empty, pass).catch(() => undefined);
       if (!isConflict(error) || pass.compacted + pass.dropped === 0) throw error;
       pass.complete = false;
       await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
@@ -138,6 +143,14 @@ export class SegmentCleaner {
     }
   }
 
+  async #drop(state: LogState, empty: EmptySegment[], pass: SegmentPass): Promise<void> {
+    if (empty.length === 0) return;
+    await dropSegments(this.#context, state, empty);
+    pass.dropped += empty.length;
+    for (const { handle } of empty.splice(0)) this.#context.hints.dropped(handle);
+  }
+
+  /** Compacts the segment, when that is worth it; resolves with it when it is to be dropped. */
   async #cleanOne(
     state: LogState,
     liveness: Liveness,
@@ -146,21 +159,17 @@ export class SegmentCleaner {
     index: SegmentIndex | undefined,
     pass: SegmentPass,
     deaths: Uint32Array,
-  ): Promise<void> {
+  ): Promise<EmptySegment | undefined> {
     const { hints } = this.#context;
     const handle = this.#context.segments.handleOf(segment);
-    if (index === undefined) return hints.dropped(handle);
+    if (index === undefined) return void hints.dropped(handle);
     pass.examined++;
     const live = await liveness.of(index, handle);
     const { dataClusters, liveClusters } = live;
-    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) {
-      await dropSegment(this.#context, state, segment, index.generation);
-      pass.dropped++;
-      return hints.dropped(handle);
-    }
+    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) return { segment, generation: index.generation, handle };
     const dead = dataClusters - liveClusters;
     if (dead === 0 || dead < dataClusters * this.#context.settings.cleanerDeadShare) {
-      return hints.looked(handle, dataClusters, liveClusters, deaths);
+      return void hints.looked(handle, dataClusters, liveClusters, deaths);
     }
     // One at a time, of all logs: it takes the memory of a segment.
     const compaction = this.#compacting.then(() => compactSegment(this.#context, state, segment, index, live));
@@ -168,6 +177,7 @@ export class SegmentCleaner {
     await compaction;
     pass.compacted++;
     hints.looked(handle, liveClusters, liveClusters, deaths);
+    return undefined;
   }
 
   /** Its index; undefined when it is dropped. */
