@@ -21,7 +21,7 @@ import type { SegmentId } from "../names.ts";
 import type { EpochRecord, LogPosition, RelocationRecord } from "../records.ts";
 import { comparePositions, keys, parseRecord } from "../records.ts";
 import type { SegmentIndex } from "../segments.ts";
-import { compactSegment, dropSegments, droppedTogetherMax, type EmptySegment } from "./compaction.ts";
+import { Findings } from "./findings.ts";
 import { FreedSpace } from "./freed-space.ts";
 import { JudgeViews } from "./judge-views.ts";
 import { Liveness } from "./liveness.ts";
@@ -86,29 +86,36 @@ export class SegmentCleaner {
     const wanted = choice.taken();
     pass.complete = wanted.length === choice.count;
     const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
-    const empty: EmptySegment[] = [];
+    // One at a time, of all logs: it takes the memory of a segment.
+    const findings = new Findings(this.#context, state, deaths, (work) => {
+      const compaction = this.#compacting.then(work);
+      this.#compacting = compaction.catch(() => undefined);
+      return compaction;
+    });
     try {
       for (const segment of wanted) {
-        if (pass.compacted === compactedPerPassMax) {
+        if (findings.toBeCompacted === compactedPerPassMax) {
           pass.complete = false;
           break;
         }
-        const found = await this.#cleanOne(state, liveness, replayed, segment, await looks.take(), pass, deaths);
-        if (found !== undefined && empty.push(found) === droppedTogetherMax) await this.#drop(state, empty, pass);
+        const index = await looks.take();
+        if (index === undefined) this.#context.hints.dropped(this.#context.segments.handleOf(segment));
+        else await this.#judge({ segment, index }, liveness, replayed, findings, deaths);
+        if (index !== undefined) pass.examined++;
         choice.looked(segment);
       }
-      await this.#drop(state, empty, pass);
-      if (pass.dropped > 0) await this.#trim(state);
+      await findings.finish();
+      if (findings.dropped > 0) await this.#trim(state);
     } catch (error) {
-      // What was found to be empty before another one was found to be damaged is so.
-      if (!isConflict(error)) await this.#drop(state, empty, pass).catch(() => undefined);
-      if (!isConflict(error) || pass.compacted + pass.dropped === 0) throw error;
+      // What was found before another segment was found to be damaged is so.
+      if (!isConflict(error)) await findings.finish().catch(() => undefined);
+      if (!isConflict(error) || findings.compacted + findings.dropped === 0) throw error;
       pass.complete = false;
       await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
     } finally {
       await looks.settled();
     }
-    return pass;
+    return { ...pass, compacted: findings.compacted, dropped: findings.dropped };
   }
 
   async #choose(state: LogState, replayed: LogPosition): Promise<LookChoice> {
@@ -143,41 +150,24 @@ export class SegmentCleaner {
     }
   }
 
-  async #drop(state: LogState, empty: EmptySegment[], pass: SegmentPass): Promise<void> {
-    if (empty.length === 0) return;
-    await dropSegments(this.#context, state, empty);
-    pass.dropped += empty.length;
-    for (const { handle } of empty.splice(0)) this.#context.hints.dropped(handle);
-  }
-
-  /** Compacts the segment, when that is worth it; resolves with it when it is to be dropped. */
-  async #cleanOne(
-    state: LogState,
+  async #judge(
+    { segment, index }: { readonly segment: SegmentId; readonly index: SegmentIndex },
     liveness: Liveness,
     replayed: LogPosition,
-    segment: SegmentId,
-    index: SegmentIndex | undefined,
-    pass: SegmentPass,
+    findings: Findings,
     deaths: Uint32Array,
-  ): Promise<EmptySegment | undefined> {
-    const { hints } = this.#context;
+  ): Promise<void> {
     const handle = this.#context.segments.handleOf(segment);
-    if (index === undefined) return void hints.dropped(handle);
-    pass.examined++;
     const live = await liveness.of(index, handle);
     const { dataClusters, liveClusters } = live;
-    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) return { segment, generation: index.generation, handle };
-    const dead = dataClusters - liveClusters;
-    if (dead === 0 || dead < dataClusters * this.#context.settings.cleanerDeadShare) {
-      return void hints.looked(handle, dataClusters, liveClusters, deaths);
+    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) {
+      return findings.empty({ segment, generation: index.generation, handle });
     }
-    // One at a time, of all logs: it takes the memory of a segment.
-    const compaction = this.#compacting.then(() => compactSegment(this.#context, state, segment, index, live));
-    this.#compacting = compaction.catch(() => undefined);
-    await compaction;
-    pass.compacted++;
-    hints.looked(handle, liveClusters, liveClusters, deaths);
-    return undefined;
+    const dead = dataClusters - liveClusters;
+    if (dead > 0 && dead >= dataClusters * this.#context.settings.cleanerDeadShare) {
+      return findings.sparse({ segment, index, live, handle });
+    }
+    return this.#context.hints.looked(handle, dataClusters, liveClusters, deaths);
   }
 
   /** Its index; undefined when it is dropped. */

@@ -1,0 +1,86 @@
+// What a pass over a log has found out about segments and not acted upon yet: those that are to be dropped, and those that are
+// to be compacted, are done a few together, since a transaction takes as long for one as for twenty.
+//
+//     looked at ──► empty | sparse ──as many as go together, or finish()──► done, the hints told and counted
+//
+// - Bounded by what a transaction writes, and by the entries of one full segment: those of an index stay in memory meanwhile.
+// - What waits here is found again by the next pass if it is never done.
+
+import type { CleanerContext } from "../engine-context.ts";
+import { cleanedTogetherMax, compactSegments, dropSegments, type EmptySegment, type SparseSegment } from "./compaction.ts";
+import type { LogState } from "./log-state.ts";
+
+/** Entries of a segment of 64 MiB that was written at random. */
+const entriesTogetherMax = 16_384;
+
+export class Findings {
+  readonly #context: CleanerContext;
+  readonly #state: LogState;
+  readonly #deaths: Uint32Array;
+  readonly #inTurn: (work: () => Promise<void>) => Promise<void>;
+  #empty: EmptySegment[] = [];
+  #sparse: SparseSegment[] = [];
+  #entries = 0;
+  dropped = 0;
+  compacted = 0;
+
+  /** `deaths`: as the hints had them before the state was read. `inTurn` resolves as the work, with no other beside it. */
+  constructor(
+    context: CleanerContext,
+    state: LogState,
+    deaths: Uint32Array,
+    inTurn: (work: () => Promise<void>) => Promise<void>,
+  ) {
+    this.#context = context;
+    this.#state = state;
+    this.#deaths = deaths;
+    this.#inTurn = inTurn;
+  }
+
+  /** Compacted, or about to be. */
+  get toBeCompacted(): number {
+    return this.compacted + this.#sparse.length;
+  }
+
+  /** Rejects as dropSegments, for any of those that wait. */
+  async empty(segment: EmptySegment): Promise<void> {
+    this.#empty.push(segment);
+    if (this.#empty.length === cleanedTogetherMax) await this.#drop();
+  }
+
+  /** Rejects as compactSegments, for any of those that wait. */
+  async sparse(segment: SparseSegment): Promise<void> {
+    const entries = segment.live.kept.length;
+    if (this.#entries + entries > entriesTogetherMax) await this.#compact();
+    this.#sparse.push(segment);
+    this.#entries += entries;
+    if (this.#sparse.length === cleanedTogetherMax) await this.#compact();
+  }
+
+  async finish(): Promise<void> {
+    await this.#drop();
+    await this.#compact();
+  }
+
+  async #drop(): Promise<void> {
+    const empty = this.#empty;
+    if (empty.length === 0) return;
+    this.#empty = [];
+    await dropSegments(this.#context, this.#state, empty);
+    this.dropped += empty.length;
+    for (const { handle } of empty) this.#context.hints.dropped(handle);
+  }
+
+  async #compact(): Promise<void> {
+    const sparse = this.#sparse;
+    if (sparse.length === 0) return;
+    this.#sparse = [];
+    this.#entries = 0;
+    await this.#inTurn(() =>
+      compactSegments(this.#context, this.#state, sparse, ({ handle, live: { liveClusters } }) => {
+        this.compacted++;
+        this.#context.hints.looked(handle, liveClusters, liveClusters, this.#deaths);
+      }),
+    );
+  }
+}
