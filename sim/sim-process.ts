@@ -59,6 +59,7 @@ export class SimProcess {
     world.disk.prepare(stateDirectory);
     this.router = new StorageRouter({
       ...shared,
+      threadMs: () => 0,
       backends,
       settings,
       host: "simulated",

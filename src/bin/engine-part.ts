@@ -73,6 +73,11 @@ export async function openBackends(
   return backends;
 }
 
+function threadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
 export function engineSettings(config: Config): EngineSettings {
   const { engine } = config;
   return {
@@ -100,6 +105,7 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
     backends,
     settings: engineSettings(config),
     clock: systemClock,
+    threadMs,
     random: systemRandom,
     log: log.part("engine"),
     host: config.DEFAULT.host,

@@ -39,5 +39,6 @@ export function openViewer({ pool, registry, backend, settings, log }: ViewerOpt
   };
   const shared = { pool, registry, backend, pages, segments, live, settings, log };
   // No router's id: only what nobody owns is touched.
-  return { ...shared, hints: new CleanerHints(), clock: systemClock, random: systemRandom, router: "andiron-manage" };
+  const [hints, guests] = [new CleanerHints(), { bytes: 0, threadMs: () => 0 }];
+  return { ...shared, hints, guests, clock: systemClock, random: systemRandom, router: "andiron-manage" };
 }

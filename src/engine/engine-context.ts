@@ -42,6 +42,14 @@ export interface EngineSettings {
   readonly leaseTtlMs: number;
 }
 
+/** What guests did since the start of the process, all disks together, and what is left for others. */
+export interface GuestWork {
+  /** Read and written. */
+  bytes: number;
+  /** Processor time of the thread that serves them, whatever it was for. */
+  readonly threadMs: () => number;
+}
+
 /** What all disks of one vPool share. */
 export interface PoolContext {
   readonly pool: string;
@@ -55,6 +63,7 @@ export interface PoolContext {
   readonly journalCounts: JournalCounts;
   readonly ahead: AheadBudget;
   readonly hints: CleanerHints;
+  readonly guests: GuestWork;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly random: Random;
@@ -73,5 +82,17 @@ export interface PoolContext {
 /** The part that reading and cleaning need, without owning anything: also for tools beside a running service. */
 export type CleanerContext = Pick<
   PoolContext,
-  "pool" | "registry" | "backend" | "pages" | "segments" | "live" | "hints" | "settings" | "clock" | "random" | "log" | "router"
+  | "pool"
+  | "registry"
+  | "backend"
+  | "pages"
+  | "segments"
+  | "live"
+  | "hints"
+  | "guests"
+  | "settings"
+  | "clock"
+  | "random"
+  | "log"
+  | "router"
 >;

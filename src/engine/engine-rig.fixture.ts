@@ -183,6 +183,7 @@ export class EngineRig {
       backends: this.#backends,
       settings: this.#settings,
       clock: systemClock,
+      threadMs: () => 0,
       random: systemRandom,
       log: quiet,
       host: "rig",

@@ -19,7 +19,7 @@ import type { ClusterCache } from "./cache/cluster-cache.ts";
 import { ContentCache } from "./cache/content-cache.ts";
 import { PlaceCache } from "./cache/place-cache.ts";
 import type { SnapshotDirectory, SnapshotReader } from "./device.ts";
-import type { EngineLog, EngineSettings, PoolContext } from "./engine-context.ts";
+import type { EngineLog, EngineSettings, GuestWork, PoolContext } from "./engine-context.ts";
 import type { DiskMoves } from "./device.ts";
 import { RouterDiskMove } from "./disk-move.ts";
 import { Exports } from "./exports.ts";
@@ -48,6 +48,8 @@ export interface RouterOptions {
   readonly backends: ReadonlyMap<string, ObjectBackend>;
   readonly settings: EngineSettings;
   readonly clock: Clock;
+  /** Processor time of this thread. */
+  readonly threadMs: () => number;
   readonly random: Random;
   readonly log: EngineLog;
   readonly host: string;
@@ -75,6 +77,7 @@ export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
   readonly journalCounts: JournalCounts = newJournalCounts();
   readonly cache: ClusterCache;
   readonly ahead: AheadBudget;
+  readonly #guests: GuestWork;
   #wishes: Wishes | undefined;
   #followers: Follower[] = [];
   readonly #cleaners = new Map<string, Cleaner>();
@@ -88,6 +91,7 @@ export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
     this.cache = options.settings.cacheDedupe
       ? new ContentCache(options.settings.cacheBytes)
       : new PlaceCache(options.settings.cacheBytes);
+    this.#guests = { bytes: 0, threadMs: options.threadMs };
     this.ahead = new AheadBudget(options.settings.cacheBytes, options.settings.readAheadBytes);
     this.openLogs = new OpenLogs(async (logId) => this.contextOf((await readLog(options.registry, logId)).pool), {
       mayRelease: (logId) => this.#mayRelease(logId),
@@ -185,6 +189,7 @@ export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
         journalCounts: this.journalCounts,
         ahead: this.ahead,
         hints,
+        guests: this.#guests,
         settings,
         clock,
         random,

@@ -7,8 +7,10 @@
 // - What waits here is found again by the next pass if it is never done.
 
 import type { CleanerContext } from "../engine-context.ts";
+import { clusterBytes } from "../limits.ts";
 import { cleanedTogetherMax, compactSegments, dropSegments, type EmptySegment, type SparseSegment } from "./compaction.ts";
 import type { LogState } from "./log-state.ts";
+import { type Pace, segmentCostBytes } from "./pace.ts";
 
 /** Entries of a segment of 64 MiB that was written at random. */
 const entriesTogetherMax = 16_384;
@@ -17,24 +19,19 @@ export class Findings {
   readonly #context: CleanerContext;
   readonly #state: LogState;
   readonly #deaths: Uint32Array;
-  readonly #inTurn: (work: () => Promise<void>) => Promise<void>;
+  readonly #pace: Pace;
   #empty: EmptySegment[] = [];
   #sparse: SparseSegment[] = [];
   #entries = 0;
   dropped = 0;
   compacted = 0;
 
-  /** `deaths`: as the hints had them before the state was read. `inTurn` resolves as the work, with no other beside it. */
-  constructor(
-    context: CleanerContext,
-    state: LogState,
-    deaths: Uint32Array,
-    inTurn: (work: () => Promise<void>) => Promise<void>,
-  ) {
+  /** `deaths`: as the hints had them before the state was read. */
+  constructor(context: CleanerContext, state: LogState, deaths: Uint32Array, pace: Pace) {
     this.#context = context;
     this.#state = state;
     this.#deaths = deaths;
-    this.#inTurn = inTurn;
+    this.#pace = pace;
   }
 
   /** Compacted, or about to be. */
@@ -76,11 +73,14 @@ export class Findings {
     if (sparse.length === 0) return;
     this.#sparse = [];
     this.#entries = 0;
-    await this.#inTurn(() =>
-      compactSegments(this.#context, this.#state, sparse, ({ handle, live: { liveClusters } }) => {
+    await this.#pace.inTurn(async () => {
+      let bytes = 0;
+      await compactSegments(this.#context, this.#state, sparse, ({ handle, live: { dataClusters, liveClusters } }) => {
         this.compacted++;
         this.#context.hints.looked(handle, liveClusters, liveClusters, this.#deaths);
-      }),
-    );
+        bytes += segmentCostBytes + (dataClusters + liveClusters) * clusterBytes;
+      });
+      return bytes;
+    });
   }
 }

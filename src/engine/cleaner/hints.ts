@@ -65,6 +65,12 @@ export class CleanerHints {
     return this.#known.get(handle)?.clusters === 0;
   }
 
+  /** Of the segment, and how many of them live; both 0 when it is unknown. */
+  countsOf(handle: number): { readonly clusters: number; readonly live: number } {
+    const { clusters, live } = this.#known.get(handle) ?? gone;
+    return { clusters, live: Math.max(0, live - (this.#died[handle] ?? 0)) };
+  }
+
   /** More of the segment may have died than was counted. */
   doubt(handle: number): void {
     if (!this.isDropped(handle)) this.#doubted.add(handle);

@@ -3,6 +3,7 @@
 // - Of each kind some, so that none waits for another to come to an end: those of which nothing may live, which cost least and
 //   give most; those of which nobody knows; those that are to be compacted. What is left of the number goes to them in this
 //   order.
+// - Of those that are to be compacted the ones with the least that lives come first: they cost least and give most.
 // - Those of which nobody knows are taken where the pass before stopped, and from the beginning again after the last: all of them
 //   have their turn, however often all become doubtful.
 
@@ -14,12 +15,15 @@ import type { LookWorth } from "./hints.ts";
 /** Shares of a pass that each kind has for certain, if there are as many. */
 const shares: Readonly<Record<LookWorth, number>> = { dead: 1 / 2, doubtful: 1 / 4, sparse: 1 / 8 };
 const order: readonly LookWorth[] = ["dead", "doubtful", "sparse"];
+/** Among which the ones with the least that lives are looked for. */
+const sparseMax = 4096;
 
 export class LookChoice {
   readonly #log: string;
   readonly #upTo: Map<string, LogPosition>;
   readonly #countMax: number;
-  readonly #offered: Record<LookWorth, SegmentId[]> = { dead: [], doubtful: [], sparse: [] };
+  readonly #offered: Record<"dead" | "doubtful", SegmentId[]> = { dead: [], doubtful: [] };
+  readonly #sparse: { readonly segment: SegmentId; readonly liveShare: number }[] = [];
   /** Doubtful ones that had their turn before others. */
   readonly #again: SegmentId[] = [];
   readonly #doubtful = new Set<SegmentId>();
@@ -33,9 +37,13 @@ export class LookChoice {
     this.#countMax = countMax;
   }
 
-  /** In the order of the log. */
-  offer(segment: SegmentId, worth: LookWorth): void {
+  /** In the order of the log. `liveShare`: of its clusters, as far as is known. */
+  offer(segment: SegmentId, worth: LookWorth, liveShare = 1): void {
     this.count++;
+    if (worth === "sparse") {
+      if (this.#sparse.length < sparseMax) this.#sparse.push({ segment, liveShare });
+      return;
+    }
     const upTo = worth === "doubtful" ? this.#upTo.get(this.#log) : undefined;
     const among = upTo !== undefined && comparePositions(segment, upTo) <= 0 ? this.#again : this.#offered[worth];
     if (among.length < this.#countMax) among.push(segment);
@@ -46,9 +54,11 @@ export class LookChoice {
     const { doubtful } = this.#offered;
     doubtful.push(...this.#again.slice(0, this.#countMax - doubtful.length));
     for (const segment of doubtful) this.#doubtful.add(segment);
+    const sparse = this.#sparse.toSorted((a, b) => a.liveShare - b.liveShare).map(({ segment }) => segment);
+    const offered: Record<LookWorth, SegmentId[]> = { ...this.#offered, sparse };
     const taken: SegmentId[] = [];
-    for (const kind of order) taken.push(...this.#offered[kind].splice(0, Math.ceil(this.#countMax * shares[kind])));
-    for (const kind of order) taken.push(...this.#offered[kind].splice(0, this.#countMax - taken.length));
+    for (const kind of order) taken.push(...offered[kind].splice(0, Math.ceil(this.#countMax * shares[kind])));
+    for (const kind of order) taken.push(...offered[kind].splice(0, this.#countMax - taken.length));
     return taken;
   }
 

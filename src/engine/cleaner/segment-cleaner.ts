@@ -26,6 +26,7 @@ import { FreedSpace } from "./freed-space.ts";
 import { JudgeViews } from "./judge-views.ts";
 import { Liveness } from "./liveness.ts";
 import { LookChoice } from "./look-choice.ts";
+import { Pace } from "./pace.ts";
 import type { LogState } from "./log-state.ts";
 import { assertHolds, firstReplayed, hasHead, readLogState } from "./log-state.ts";
 
@@ -54,17 +55,18 @@ export class SegmentCleaner {
   readonly #headless = new Set<string>();
   /** By log: up to where its doubtful segments have been looked at. */
   readonly #doubtedUpTo = new Map<string, LogPosition>();
-  /** Resolves when the compactions under way have ended. */
-  #compacting: Promise<void> = Promise.resolve();
+  readonly #pace: Pace;
 
   constructor(context: CleanerContext) {
     this.#context = context;
     this.#freed = new FreedSpace(context);
+    this.#pace = new Pace(context);
   }
 
-  /** A pass that counts what was freed ends soon, and rejects. */
+  /** A pass that counts what was freed ends soon, and rejects; one that waits for its turn to compact has it soon. */
   stop(): void {
     this.#freed.stop();
+    this.#pace.stop();
   }
 
   /** The log is gone. */
@@ -72,6 +74,7 @@ export class SegmentCleaner {
     this.#headless.delete(log);
     this.#doubtedUpTo.delete(log);
     this.#freed.forget(log);
+    this.#pace.forget(log);
   }
 
   /** `deaths`: as the hints had them before the state was read. */
@@ -86,12 +89,7 @@ export class SegmentCleaner {
     const wanted = choice.taken();
     pass.complete = wanted.length === choice.count;
     const looks = new WorkAhead(wanted.length, engineLimits.cleanerOperationsMax, (at) => this.#look(wanted[at]!));
-    // One at a time, of all logs: it takes the memory of a segment.
-    const findings = new Findings(this.#context, state, deaths, (work) => {
-      const compaction = this.#compacting.then(work);
-      this.#compacting = compaction.catch(() => undefined);
-      return compaction;
-    });
+    const findings = new Findings(this.#context, state, deaths, this.#pace);
     try {
       for (const segment of wanted) {
         if (findings.toBeCompacted === compactedPerPassMax) {
@@ -121,16 +119,20 @@ export class SegmentCleaner {
   async #choose(state: LogState, replayed: LogPosition): Promise<LookChoice> {
     const { hints, segments, settings } = this.#context;
     const choice = new LookChoice(state.record.id, this.#doubtedUpTo, examinedPerPassMax);
-    let seen = 0;
+    let [seen, stored, live] = [0, 0, 0];
     for (const segment of cleanableSegments(state)) {
       if (++seen % segmentsPerTurn === 0) await backgroundTurn();
       const handle = segments.handleOf(segment);
       if (hints.isDropped(handle)) continue;
       const worth = hints.worthOf(handle, settings.cleanerDeadShare);
+      const counts = hints.countsOf(handle);
+      stored += counts.clusters;
+      live += counts.live;
       // What is empty already can only be dropped.
       if (worth === undefined || (hints.isEmpty(handle) && comparePositions(segment, replayed) >= 0)) continue;
-      choice.offer(segment, worth);
+      choice.offer(segment, worth, counts.live / counts.clusters);
     }
+    this.#pace.keeps(state.record.id, { stored, live });
     return choice;
   }
 

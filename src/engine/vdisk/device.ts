@@ -39,6 +39,7 @@ export class VdiskDevice implements BlockDevice {
   read(offset: number, target: Buffer): Promise<void> | undefined {
     this.#check(offset, target.length);
     const log = this.#log;
+    log.guests.bytes += target.length;
     const reading = log.reader.read(offset, target);
     if (reading !== undefined) return reading.then(() => log.assertOwned());
     try {
@@ -53,13 +54,17 @@ export class VdiskDevice implements BlockDevice {
     this.#check(offset, lengthBytes);
     const log = this.#log;
     log.assertOwned();
-    return log.reader.lend(offset, lengthBytes);
+    const lent = log.reader.lend(offset, lengthBytes);
+    if (lent !== undefined) log.guests.bytes += lengthBytes;
+    return lent;
   }
 
   write(offset: number, data: Buffer, options: WriteOptions): Promise<void> {
     if (this.#isRevoked) return Promise.reject(revoked());
     this.#checkWritable(offset, data.length);
-    return this.#log.queue.write(offset, data, options.fua, this);
+    const log = this.#log;
+    log.guests.bytes += data.length;
+    return log.queue.write(offset, data, options.fua, this);
   }
 
   flush(): Promise<void> {

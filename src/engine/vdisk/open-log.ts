@@ -9,7 +9,7 @@
 
 import { AndironError } from "../../common/errors.ts";
 import { atomically } from "../../registry/atomic.ts";
-import type { PoolContext } from "../engine-context.ts";
+import type { GuestWork, PoolContext } from "../engine-context.ts";
 import type { Lineage } from "../format/page.ts";
 import { recordKinds } from "../format/segment.ts";
 import type { Append, JournalFile, Placed, StagedAppend } from "../journal/journal-file.ts";
@@ -37,6 +37,7 @@ export class OpenLog {
   readonly lineage: Lineage;
   readonly locals: LocalSegments;
   readonly reader: Reader;
+  readonly guests: GuestWork;
   readonly queue: WriteQueue;
   readonly checkpointer: Checkpointer;
   /** Told of clusters that are written or zeroed, when they are in the map and before that is acknowledged. */
@@ -61,6 +62,7 @@ export class OpenLog {
     this.lineage = claimed.lineage;
     this.#startSequence = claimed.sequence;
     this.locals = new LocalSegments(context);
+    this.guests = context.guests;
     this.reader = new Reader(this.map, context.segments, context.cache, context.ahead);
     this.queue = new WriteQueue({
       soon: (run) => void setImmediate(run),
