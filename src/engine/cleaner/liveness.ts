@@ -7,9 +7,9 @@
 
 import { backgroundTurn } from "../../common/turn.ts";
 import type { IndexEntry } from "../format/segment.ts";
-import { recordKinds } from "../format/segment.ts";
+import { clusterCountAt, eachEntry, entryAt, firstClusterAt, kindAt, originalOffsetAt, recordKinds } from "../format/segment.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
-import { BlockMap, newPlaces } from "../map/block-map.ts";
+import { BlockMap, newPlaces, type Places } from "../map/block-map.ts";
 import type { SegmentIndex } from "../segments.ts";
 import type { OpenedView } from "../view.ts";
 import type { JudgeViews } from "./judge-views.ts";
@@ -51,41 +51,41 @@ export class Liveness {
     const kept: IndexEntry[] = [];
     let liveClusters = 0;
     let dataClusters = 0;
-    for (const entry of index.entries) {
-      if (entry.kind === recordKinds.zero) {
-        kept.push(entry);
+    const { words, starts, sequences } = entriesIn(index);
+    for (let i = 0; i < starts.length; i++) {
+      const [at, sequence] = [starts[i]!, sequences[i]!];
+      if (kindAt(words, at) === recordKinds.zero) {
+        kept.push(entryAt(words, at, sequence));
         continue;
       }
-      this.#clusters += clustersOfEntry + entry.clusterCount;
+      const clusterCount = clusterCountAt(words, at);
+      this.#clusters += clustersOfEntry + clusterCount;
       if (this.#clusters >= clustersPerTurn) {
         this.#clusters = 0;
         await backgroundTurn();
       }
       const { after, upTo } = this.#judge;
-      if (entry.sequence <= after || entry.sequence > upTo) this.#judge = await this.#judgeOf(entry.sequence);
-      dataClusters += entry.clusterCount;
+      if (sequence <= after || sequence > upTo) this.#judge = await this.#judgeOf(sequence);
+      dataClusters += clusterCount;
       const { verdict } = this.#judge;
       if (verdict === "dead") continue;
-      const live = verdict === "live" ? keepAll(entry, kept) : await this.#keepMapped(entry, handle, verdict, kept);
-      liveClusters += live;
+      if (verdict === "live") {
+        kept.push(entryAt(words, at, sequence));
+        liveClusters += clusterCount;
+        continue;
+      }
+      const firstCluster = firstClusterAt(words, at);
+      const isAway = verdict.resolve(firstCluster, clusterCount, this.#places) >= 0;
+      const places = isAway ? await verdict.resolveLoading(firstCluster, clusterCount) : this.#places;
+      const runs = runsAt(places, clusterCount, handle, originalOffsetAt(words, at));
+      if (runs.length === 0) continue;
+      const entry = entryAt(words, at, sequence);
+      for (const { from, to } of runs) {
+        kept.push(runOf(entry, from, to));
+        liveClusters += to - from;
+      }
     }
     return { kept, liveClusters, dataClusters };
-  }
-
-  /** Adds the runs that the map has there; returns how many clusters those are. */
-  async #keepMapped(entry: IndexEntry, handle: number, map: BlockMap, kept: IndexEntry[]): Promise<number> {
-    const { firstCluster, clusterCount, originalOffset } = entry;
-    const isAway = map.resolve(firstCluster, clusterCount, this.#places) >= 0;
-    const { handles, offsets } = isAway ? await map.resolveLoading(firstCluster, clusterCount) : this.#places;
-    let live = 0;
-    for (let from = 0; from < clusterCount; from++) {
-      let to = from;
-      while (to < clusterCount && handles[to] === handle && offsets[to] === originalOffset + to * clusterBytes) to++;
-      if (to > from) kept.push(runOf(entry, from, to));
-      live += to - from;
-      from = to;
-    }
-    return live;
   }
 
   async #judgeOf(sequence: number): Promise<Judge> {
@@ -107,9 +107,41 @@ export class Liveness {
 
 const mapOf = ({ tree, delta }: OpenedView): BlockMap => new BlockMap(tree, delta);
 
-function keepAll(entry: IndexEntry, kept: IndexEntry[]): number {
-  kept.push(entry);
-  return entry.clusterCount;
+interface Entries {
+  readonly words: Uint32Array;
+  /** Where each begins. */
+  readonly starts: Uint32Array;
+  readonly sequences: Float64Array;
+}
+
+/** No objects: of most segments that are looked at next to nothing is kept. Throws segment_damaged. */
+function entriesIn({ encoded }: SegmentIndex): Entries {
+  const [starts, sequences] = [new Uint32Array(encoded.entryCount), new Float64Array(encoded.entryCount)];
+  let words: Uint32Array = starts;
+  let count = 0;
+  eachEntry(encoded, (_kind, sequence, _firstCluster, _clusterCount, ofIndex, at) => {
+    words = ofIndex;
+    starts[count] = at;
+    sequences[count++] = sequence;
+  });
+  return { words, starts, sequences };
+}
+
+interface Run {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Clusters of an entry that the map has there. */
+function runsAt({ handles, offsets }: Places, clusterCount: number, handle: number, originalOffset: number): readonly Run[] {
+  const runs: Run[] = [];
+  for (let from = 0; from < clusterCount; from++) {
+    let to = from;
+    while (to < clusterCount && handles[to] === handle && offsets[to] === originalOffset + to * clusterBytes) to++;
+    if (to > from) runs.push({ from, to });
+    from = to;
+  }
+  return runs;
 }
 
 /** The clusters [from, to) of a data entry as an entry of their own, at the same original offsets. */

@@ -59,7 +59,7 @@ test("without guests one compaction follows the other, however busy the thread i
 
 test("guests that leave the thread time are not waited for", async () => {
   const restMs = await new Rig().restMs(64 * MiB, 100, { guestBytes: MiB / 8, threadShare: 0.5 });
-  assert.ok(restMs <= 30, `${restMs} ms`);
+  assert.ok(restMs <= 60, `${restMs} ms`);
 });
 
 test("guests that keep the thread busy move sixteen bytes for each that is compacted", async () => {

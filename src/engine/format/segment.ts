@@ -217,15 +217,25 @@ export const entriesOf = ({ bytes, entryCount, firstSequence }: EncodedIndex): I
 
 export function decodeIndex(bytes: Buffer, entryCount: number, firstSequence: number): IndexEntry[] {
   const entries: IndexEntry[] = [];
-  eachEntry({ bytes, entryCount, firstSequence }, (kind, sequence, firstCluster, clusterCount, words, at) => {
-    const crcsAt = at + indexEntryWords;
-    const clusterCrcs = kind === recordKinds.data ? words.subarray(crcsAt, crcsAt + clusterCount) : noCrcs;
-    const [originalOffset, presentOffset] = [originalOffsetAt(words, at), words[at + 6]!];
-    entries.push({ kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs });
+  eachEntry({ bytes, entryCount, firstSequence }, (_kind, sequence, _firstCluster, _clusterCount, words, at) => {
+    entries.push(entryAt(words, at, sequence));
   });
   return entries;
 }
 
+/** The entry that begins at word `at`. */
+export function entryAt(words: Uint32Array, at: number, sequence: number): IndexEntry {
+  const [firstCluster, clusterCount, kind] = [firstClusterAt(words, at), clusterCountAt(words, at), kindAt(words, at)];
+  const crcsAt = at + indexEntryWords;
+  const clusterCrcs = kind === recordKinds.data ? words.subarray(crcsAt, crcsAt + clusterCount) : noCrcs;
+  const [originalOffset, presentOffset] = [originalOffsetAt(words, at), words[at + 6]!];
+  return { kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs };
+}
+
+export const firstClusterAt = (words: Uint32Array, at: number): number => words[at + 1]!;
+export const clusterCountAt = (words: Uint32Array, at: number): number => words[at + 2]!;
+/** After eachEntry() has visited it. */
+export const kindAt = (words: Uint32Array, at: number): RecordKind => words[at + 3]! as RecordKind;
 export const originalOffsetAt = (words: Uint32Array, at: number): number => words[at + 5]!;
 /** Of the data entry that begins at word `at`, the checksum of its cluster `i`. */
 export const clusterCrcAt = (words: Uint32Array, at: number, i: number): number => words[at + indexEntryWords + i]!;
