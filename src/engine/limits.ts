@@ -50,6 +50,8 @@ export const engineLimits = {
   uploadsInFlightMax: 4,
   /** What the cleaner of a pool asks of its backend at a time, for each log that it cleans. */
   cleanerOperationsMax: 8,
+  /** What is known of where clusters lie in compacted segments of a pool. */
+  translationBytesMax: 8 * MiB,
   /** Logs that the cleaner of a pool cleans side by side. */
   cleanerLogsMax: 4,
   vdiskNameCharsMax: 128,

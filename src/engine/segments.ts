@@ -12,11 +12,12 @@ import { AndironError } from "../common/errors.ts";
 import type { ObjectBackend } from "./backend/backend.ts";
 import type { SegmentHandles } from "./format/page.ts";
 import type { EncodedIndex, IndexEntry, SegmentFooter, SegmentHeader } from "./format/segment.ts";
-import { decodeFooter, decodeHeader, entriesOf, footerBytes, headerBytes, recordKinds } from "./format/segment.ts";
+import { decodeFooter, decodeHeader, entriesOf, footerBytes, headerBytes } from "./format/segment.ts";
 import { clusterBytes, engineLimits } from "./limits.ts";
 import type { LocalFile } from "./local-file.ts";
 import type { SegmentId } from "./names.ts";
 import { segmentObjectName } from "./names.ts";
+import { Translation, Translations } from "./translation.ts";
 
 export interface SegmentIndex {
   readonly header: SegmentHeader;
@@ -55,7 +56,6 @@ function enterGeneration(state: SegmentState, generation: number): void {
   state.objectName = segmentObjectName(state.id, generation);
 }
 
-const translationsMax = 256;
 const fresh = { fresh: true } as const;
 
 export class Segments implements SegmentHandles {
@@ -64,8 +64,7 @@ export class Segments implements SegmentHandles {
   readonly #askOwner: (segment: SegmentId) => Promise<unknown>;
   readonly #states: HandleTable;
   readonly #byName = new Map<string, number>();
-  /** Data entries of compacted generations by original offset, least recently used first. */
-  readonly #translations = new Map<number, { generation: number; entries: readonly IndexEntry[] }>();
+  readonly #translations = new Translations(engineLimits.translationBytesMax);
 
   /**
    * `askOwner` has the owner of a segment's log, if that can be here, make its local segments known (setLocal). `table`: the
@@ -172,47 +171,31 @@ export class Segments implements SegmentHandles {
     other: boolean,
   ): Promise<void> {
     const name = segmentObjectName(state.id, generation);
-    const entries = await this.#translation(handle, state, generation);
+    const translation = await this.#translations.of(handle, generation, () => this.#loadTranslation(state, generation));
     let done = 0;
     while (done < target.length) {
       const wanted = offset + done;
-      const entry = findEntry(entries, wanted);
-      if (entry === undefined) {
+      const { presentOffset, bytes } = translation.at(wanted);
+      if (presentOffset === undefined) {
         // Less than a cluster was the head of a record when the read began: nobody looks at it.
-        const headBytes = nextOffset(entries, wanted) - wanted;
-        if (headBytes >= clusterBytes)
+        if (bytes >= clusterBytes)
           throw new AndironError("segment_damaged", `${name} lost the clusters at original offset ${wanted}`);
-        done += headBytes;
+        done += bytes;
         continue;
       }
-      const inside = wanted - entry.originalOffset;
-      const length = Math.min(target.length - done, entry.clusterCount * clusterBytes - inside);
+      const length = Math.min(target.length - done, bytes);
       const part = target.subarray(done, done + length);
-      await this.#backend.read(name, entry.presentOffset + inside, part, other ? fresh : undefined);
+      await this.#backend.read(name, presentOffset, part, other ? fresh : undefined);
       done += length;
     }
   }
 
-  async #translation(handle: number, state: SegmentState, generation: number): Promise<readonly IndexEntry[]> {
-    const known = this.#translations.get(handle);
-    if (known !== undefined && known.generation === generation) {
-      this.#translations.delete(handle);
-      this.#translations.set(handle, known);
-      return known.entries;
-    }
+  async #loadTranslation(state: SegmentState, generation: number): Promise<Translation> {
     const index = await this.loadIndex(state.id);
     if (index === undefined || index.generation !== generation) {
       throw new AndironError("object_not_found", `segment ${segmentObjectName(state.id, generation)} is gone`);
     }
-    const entries = index.entries
-      .filter((entry) => entry.kind === recordKinds.data)
-      .sort((a, b) => a.originalOffset - b.originalOffset);
-    this.#translations.set(handle, { generation, entries });
-    for (const oldest of this.#translations.keys()) {
-      if (this.#translations.size <= translationsMax) break;
-      this.#translations.delete(oldest);
-    }
-    return entries;
+    return new Translation(index.encoded);
   }
 
   /** After a failed read: true when a newer generation is known now; rejects unless it failed because the object is missing. */
@@ -268,23 +251,3 @@ export async function readIndex(
 
 const missing = (segment: SegmentId, generation: number, cause: unknown): AndironError =>
   new AndironError("segment_damaged", `segment ${segmentObjectName(segment, generation)} is missing from the backend`, { cause });
-
-/** How many entries begin at or before the offset. */
-function countUpTo(entries: readonly IndexEntry[], originalOffset: number): number {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (entries[middle]!.originalOffset <= originalOffset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-const nextOffset = (entries: readonly IndexEntry[], originalOffset: number): number =>
-  entries[countUpTo(entries, originalOffset)]?.originalOffset ?? Infinity;
-
-function findEntry(entries: readonly IndexEntry[], originalOffset: number): IndexEntry | undefined {
-  const entry = entries[countUpTo(entries, originalOffset) - 1];
-  return entry !== undefined && originalOffset < entry.originalOffset + entry.clusterCount * clusterBytes ? entry : undefined;
-}

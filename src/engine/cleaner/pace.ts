@@ -10,14 +10,14 @@
 // - A backend or a disk that has no time to spare is not noticed, only a thread that has none.
 
 import type { CleanerContext } from "../engine-context.ts";
-import { KiB } from "../limits.ts";
+import { MiB } from "../limits.ts";
 
 /** A thread that ran for less of the time could do more. */
 const busyShare = 0.6;
 const lookMs = 50;
 const restsPerWorkMax = 10;
 /** What a segment costs whatever is in it, told in bytes moved. */
-export const segmentCostBytes = 256 * KiB;
+export const segmentCostBytes = MiB;
 /** Bytes compacted for one of the guests': while at most `kept` bytes are stored for each that lives, and from `pressed` on. */
 const relaxed = { kept: 3, share: 1 / 16 } as const;
 const pressed = { kept: 5, share: 4 } as const;

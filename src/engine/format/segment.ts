@@ -228,7 +228,7 @@ export function entryAt(words: Uint32Array, at: number, sequence: number): Index
   const [firstCluster, clusterCount, kind] = [firstClusterAt(words, at), clusterCountAt(words, at), kindAt(words, at)];
   const crcsAt = at + indexEntryWords;
   const clusterCrcs = kind === recordKinds.data ? words.subarray(crcsAt, crcsAt + clusterCount) : noCrcs;
-  const [originalOffset, presentOffset] = [originalOffsetAt(words, at), words[at + 6]!];
+  const [originalOffset, presentOffset] = [originalOffsetAt(words, at), presentOffsetAt(words, at)];
   return { kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs };
 }
 
@@ -237,6 +237,7 @@ export const clusterCountAt = (words: Uint32Array, at: number): number => words[
 /** After eachEntry() has visited it. */
 export const kindAt = (words: Uint32Array, at: number): RecordKind => words[at + 3]! as RecordKind;
 export const originalOffsetAt = (words: Uint32Array, at: number): number => words[at + 5]!;
+export const presentOffsetAt = (words: Uint32Array, at: number): number => words[at + 6]!;
 /** Of the data entry that begins at word `at`, the checksum of its cluster `i`. */
 export const clusterCrcAt = (words: Uint32Array, at: number, i: number): number => words[at + indexEntryWords + i]!;
 
