@@ -24,6 +24,9 @@ export interface Stretch {
 
 type Numbers = Uint32Array;
 
+/** Of a translation without entries, and of what leads to it. */
+const ownBytes = 1024;
+
 export class Translation {
   readonly #originals: Numbers;
   readonly #presents: Numbers;
@@ -50,7 +53,7 @@ export class Translation {
   }
 
   get bytes(): number {
-    return this.#originals.buffer.byteLength * 3;
+    return ownBytes + this.#originals.buffer.byteLength * 3;
   }
 
   /** What is at the original offset, and for how far. */

@@ -103,6 +103,7 @@ export class Cleaner implements Service {
   async #pass(): Promise<CleanerPass> {
     const pass = newPass();
     const logs = new Set<string>();
+    const ours = new Set<string>();
     const deaths = this.#context.hints.deaths();
     const { clock, settings } = this.#context;
     const lists = clock.monotonicMs() >= this.#listingMs;
@@ -113,11 +114,13 @@ export class Cleaner implements Service {
       const log = parseRecord<LogRecord>(entry.key, entry.value);
       if (log.pool !== this.#context.pool) this.#lostCut.delete(log.id);
       logs.add(log.id);
+      if (log.pool === this.#context.pool && (log.owner ?? this.#context.router) === this.#context.router) ours.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) return;
       this.#cleanedAt.delete(log.id);
       if (await this.#cleanWhileOthers(log, deaths, pass, lists)) this.#cleanedAt.set(log.id, entry.modRevision);
     });
     for (const id of this.#cleanedAt.keys()) if (!logs.has(id)) this.#cleanedAt.delete(id);
+    this.#segments.cleansOnly(ours);
     for (const id of this.#lostCut) if (!logs.has(id)) this.#lostCut.delete(id);
     if (!this.#stopped) {
       pass.deletedObjects += await this.#collector.deleteRetired();

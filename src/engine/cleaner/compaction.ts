@@ -117,8 +117,9 @@ async function reserveGenerations(
   const { value } = await atomically(context.registry, context, async (tx) => {
     await assertHolds(tx, state);
     const generations: number[] = [];
-    for (const { segment } of sparse) {
+    for (const { segment, index } of sparse) {
       const known = await relocationOf(tx, segment);
+      assertGeneration(known, segment, index.generation);
       const reserved = known.reserved + 1;
       tx.put(keys.relocation(segment), JSON.stringify({ ...known, reserved } satisfies RelocationRecord));
       generations.push(reserved);

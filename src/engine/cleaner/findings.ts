@@ -3,7 +3,8 @@
 //
 //     looked at ──► empty | sparse ──as many as go together, or finish()──► done, the hints told and counted
 //
-// - Bounded by what a transaction writes, and by the entries of one full segment: those of an index stay in memory meanwhile.
+// - Bounded by what a transaction writes, and by the entries of one full segment that are kept.
+// - What is to be dropped does not wait while what is to be compacted does.
 // - What waits here is found again by the next pass if it is never done.
 
 import type { CleanerContext } from "../engine-context.ts";
@@ -71,6 +72,7 @@ export class Findings {
   async #compact(): Promise<void> {
     const sparse = this.#sparse;
     if (sparse.length === 0) return;
+    await this.#drop(); // what follows may have to wait
     this.#sparse = [];
     this.#entries = 0;
     await this.#pace.inTurn(async () => {

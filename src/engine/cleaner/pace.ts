@@ -9,9 +9,12 @@
 // - What is dead altogether is dropped at any time: that moves next to nothing.
 // - A backend or a disk that has no time to spare is not noticed, only a thread that has none.
 
+import { AndironError } from "../../common/errors.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import { MiB } from "../limits.ts";
 
+/** Guests who move less are not what keeps the thread busy. */
+const idleBytesPerSecond = 4 * MiB;
 /** A thread that ran for less of the time could do more. */
 const busyShare = 0.6;
 const lookMs = 50;
@@ -47,7 +50,11 @@ export class Pace {
     this.#kept.delete(log);
   }
 
-  /** Ends a rest soon; there are no more. */
+  keepsOnly(logs: ReadonlySet<string>): void {
+    for (const log of this.#kept.keys()) if (!logs.has(log)) this.#kept.delete(log);
+  }
+
+  /** Ends a rest soon; what has not begun is refused. */
   stop(): void {
     this.#stopped = true;
   }
@@ -60,6 +67,7 @@ export class Pace {
     this.#turn = before.then(async () => {
       const [startMs, startBytes] = [clock.monotonicMs(), guests.bytes];
       try {
+        if (this.#stopped) throw new AndironError("shutting_down", "the cleaner is stopped");
         const bytes = await work();
         done.resolve();
         await this.#rest(bytes, startMs, startBytes);
@@ -74,10 +82,12 @@ export class Pace {
     const { clock, guests } = this.#context;
     const endMs = startMs + (clock.monotonicMs() - startMs) * (1 + restsPerWorkMax);
     while (!this.#stopped && guests.bytes > startBytes && (guests.bytes - startBytes) * this.share < bytes) {
-      const [nowMs, usedMs] = [clock.monotonicMs(), guests.threadMs()];
+      const [nowMs, usedMs, movedBytes] = [clock.monotonicMs(), guests.threadMs(), guests.bytes];
       if (nowMs >= endMs) return;
       await clock.sleep(lookMs);
-      if (guests.threadMs() - usedMs < busyShare * (clock.monotonicMs() - nowMs)) return;
+      const lookedMs = clock.monotonicMs() - nowMs;
+      const isIdle = guests.bytes - movedBytes < (idleBytesPerSecond / 1000) * lookedMs;
+      if (isIdle || guests.threadMs() - usedMs < busyShare * lookedMs) return;
     }
   }
 

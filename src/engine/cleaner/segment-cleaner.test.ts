@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../common/clock.ts";
 import { seededRandom } from "../../common/random.ts";
-import type { ObjectBackend } from "../backend/backend.ts";
+import type { ObjectBackend, ReadOptions } from "../backend/backend.ts";
 import type { ExportSession } from "../device.ts";
 import { EngineRig, type RigOptions, readRange, rigPool } from "../engine-rig.fixture.ts";
 import { clusterBytes, KiB, MiB } from "../limits.ts";
@@ -184,4 +184,61 @@ test("of all the logs that are cleaned one segment is compacted at a time", asyn
   await clean(rig);
   assert.ok(puts >= 6, `${puts} segments were compacted`);
   assert.equal(most, 1);
+});
+
+test("a segment that was compacted before the start is looked at as it is now, not as its older object says", async (t) => {
+  const rig = await openRig(t, { segmentBytes: 128 * KiB, retiredGraceMs: 1e9 });
+  const disk = await rig.createDisk(MiB);
+  let session = await rig.open(disk);
+  await writeAll(session, range(128), 1);
+  await writeAll(
+    session,
+    range(128).filter((cluster) => cluster % 2 === 0),
+    2,
+  );
+  session = await checkpoint(rig, disk, session);
+  assert.ok((await clean(rig)).compacted > 2);
+  await session.close();
+  await rig.detach(disk);
+  await rig.crash();
+  const before = await rig.backend.list("");
+  assert.ok((await clean(rig)).examined > 2);
+  assert.deepEqual(await rig.backend.list(""), before, "nothing is written that would not be used");
+  session = await rig.open(disk);
+  assert.deepEqual(
+    [...(await readRange(session, 0, 2 * clusterBytes))].filter((_, i) => i % clusterBytes === 0),
+    [2, 1],
+  );
+});
+
+test("what was rewritten before a damaged segment is used, and the damaged one stays as it is", async (t) => {
+  const damaged = "/s-00000001-00000003-";
+  const wrap = (inner: ObjectBackend): ObjectBackend =>
+    new Proxy(inner, {
+      get(backend, name: keyof ObjectBackend) {
+        if (name !== "read") return backend[name].bind(backend);
+        return async (object: string, offset: number, target: Buffer, options?: ReadOptions) => {
+          await backend.read(object, offset, target, options);
+          if (object.includes(damaged) && options !== undefined) target[100]! ^= 1; // of what compaction reads
+        };
+      },
+    });
+  const rig = await openRig(t, { segmentBytes: 128 * KiB }, wrap);
+  const disk = await rig.createDisk(MiB);
+  const session = await rig.open(disk);
+  await writeAll(session, range(128), 1);
+  await writeAll(
+    session,
+    range(128).filter((cluster) => cluster % 2 === 0),
+    2,
+  );
+  await checkpoint(rig, disk, session);
+  await clean(rig);
+  const { entries } = await rig.registry.range({ prefix: "engine/relocation/" });
+  const generations = entries.map(({ key, value }) => [
+    Number.parseInt(key.split("-").at(-1)!, 16),
+    (JSON.parse(value) as { readonly generation: number }).generation,
+  ]);
+  const of = (number: number): number | undefined => generations.find(([at]) => at === number)?.[1];
+  assert.deepEqual([of(1), of(2), of(3)], [1, 1, 0], JSON.stringify(entries));
 });

@@ -69,6 +69,11 @@ export class SegmentCleaner {
     this.#pace.stop();
   }
 
+  /** Logs that this cleaner cleans: what others keep is not its business. */
+  cleansOnly(logs: ReadonlySet<string>): void {
+    this.#pace.keepsOnly(logs);
+  }
+
   /** The log is gone. */
   forget(log: string): void {
     this.#headless.delete(log);
@@ -183,10 +188,14 @@ export class SegmentCleaner {
     );
   }
 
+  /** Whether the record says so; if not, its generation is read from now on, although an older one may still be there. */
   async #isDropped(segment: SegmentId): Promise<boolean> {
     const key = keys.relocation(segment);
     const entry = await this.#context.registry.get(key);
-    return entry !== undefined && parseRecord<RelocationRecord>(key, entry.value).dropped === true;
+    if (entry === undefined) return false;
+    const { dropped, generation } = parseRecord<RelocationRecord>(key, entry.value);
+    if (dropped !== true) this.#context.segments.setGeneration(segment, generation);
+    return dropped === true;
   }
 
   async #trim(state: LogState): Promise<void> {
