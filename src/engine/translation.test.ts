@@ -58,7 +58,7 @@ test("an original offset is found in its entry, between two, before the first an
 });
 
 test("who asks while it is being loaded waits for the same load, and who asks for another generation does not", async () => {
-  const translations = new Translations(1000);
+  const translations = new Translations(100_000);
   const loads: number[] = [];
   const of = (generation: number): Promise<Translation> =>
     translations.of(1, generation, async () => {
