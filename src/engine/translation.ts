@@ -4,15 +4,7 @@
 // - In the order of the original offsets: mostly that of the index.
 // - Of those that are kept the least recently used go first; who asks for one that is being loaded waits for the same load.
 
-import {
-  clusterCountAt,
-  eachEntry,
-  type EncodedIndex,
-  kindAt,
-  originalOffsetAt,
-  presentOffsetAt,
-  recordKinds,
-} from "./format/segment.ts";
+import { eachEntry, type EncodedIndex, originalOffsetAt, presentOffsetAt, recordKinds } from "./format/segment.ts";
 import { clusterBytes } from "./limits.ts";
 
 /** Bytes that lie one behind the other in the object; of a gap, where they would be: what was dead. */
@@ -37,13 +29,13 @@ export class Translation {
     const [originals, presents, ends] = [0, 1, 2].map(() => new Uint32Array(index.entryCount)) as [Numbers, Numbers, Numbers];
     let count = 0;
     let isInOrder = true;
-    eachEntry(index, (_kind, _sequence, _first, _clusters, words, at) => {
-      if (kindAt(words, at) !== recordKinds.data) return;
+    eachEntry(index, (kind, _sequence, _first, clusters, words, at) => {
+      if (kind !== recordKinds.data) return;
       const original = originalOffsetAt(words, at);
       isInOrder &&= count === 0 || original >= originals[count - 1]!;
       originals[count] = original;
       presents[count] = presentOffsetAt(words, at);
-      ends[count++] = original + clusterCountAt(words, at) * clusterBytes;
+      ends[count++] = original + clusters * clusterBytes;
     });
     const order = isInOrder ? undefined : new Uint32Array(count).map((_, i) => i).sort((a, b) => originals[a]! - originals[b]!);
     const inOrder = (numbers: Numbers): Numbers => order?.map((at) => numbers[at]!) ?? numbers.subarray(0, count);

@@ -114,7 +114,7 @@ export class Cleaner implements Service {
       const log = parseRecord<LogRecord>(entry.key, entry.value);
       if (log.pool !== this.#context.pool) this.#lostCut.delete(log.id);
       logs.add(log.id);
-      if (log.pool === this.#context.pool && (log.owner ?? this.#context.router) === this.#context.router) ours.add(log.id);
+      if (log.pool === this.#context.pool && this.#mayClean(log)) ours.add(log.id);
       if (log.pool !== this.#context.pool || this.#isUnchanged(log, entry.modRevision)) return;
       this.#cleanedAt.delete(log.id);
       if (await this.#cleanWhileOthers(log, deaths, pass, lists)) this.#cleanedAt.set(log.id, entry.modRevision);
@@ -129,6 +129,10 @@ export class Cleaner implements Service {
     this.last = pass;
     for (const key of Object.keys(pass) as (keyof CleanerPass)[]) this.total[key] += pass[key];
     return pass;
+  }
+
+  #mayClean({ owner }: LogRecord): boolean {
+    return owner === null || owner === this.#context.router;
   }
 
   #isUnchanged(log: LogRecord, modRevision: number): boolean {
@@ -161,7 +165,7 @@ export class Cleaner implements Service {
   /** `deaths`: as the hints have them before the log's state is read. */
   async #cleanLog(log: LogRecord, deaths: Uint32Array, pass: CleanerPass, lists: boolean): Promise<"done" | "goes on" | "later"> {
     try {
-      if (log.owner !== null && log.owner !== this.#context.router) return "later";
+      if (!this.#mayClean(log)) return "later";
       this.#lostCut.delete(log.id);
       const state = await readLogState(this.#context.registry, log.id);
       pass.logs++;

@@ -36,9 +36,6 @@ export interface SparseSegment {
   readonly handle: number;
 }
 
-/** Segments that are compacted, or let go of, together: each has two records in a transaction. */
-export const cleanedTogetherMax = 20;
-
 /**
  * Rewrites them one after the other. Rejects with transaction_conflict when the log changed meanwhile: nothing happened then; and
  * with what befell one of them, when those before it are done, of which `done` is told.

@@ -9,10 +9,17 @@
 
 import type { CleanerContext } from "../engine-context.ts";
 import { clusterBytes } from "../limits.ts";
-import { cleanedTogetherMax, compactSegments, dropSegments, type EmptySegment, type SparseSegment } from "./compaction.ts";
+import { compactSegments, dropSegments, type EmptySegment, type SparseSegment } from "./compaction.ts";
 import type { LogState } from "./log-state.ts";
 import { type Pace, segmentCostBytes } from "./pace.ts";
 
+/** Each has two records in a transaction. */
+const droppedTogetherMax = 20;
+/**
+ * So do these, and they are no more than that. A compaction takes several operations of a slow backend, one after the other,
+ * while what the pass goes by gets old: after many it would copy what is dead by then, and could be dropped.
+ */
+const compactedPerPassMax = 16;
 /** Entries of a segment of 64 MiB that was written at random. */
 const entriesTogetherMax = 16_384;
 
@@ -35,24 +42,23 @@ export class Findings {
     this.#pace = pace;
   }
 
-  /** Compacted, or about to be. */
-  get toBeCompacted(): number {
-    return this.compacted + this.#sparse.length;
+  /** It takes no more that is to be compacted. */
+  get isFull(): boolean {
+    return this.compacted + this.#sparse.length === compactedPerPassMax;
   }
 
   /** Rejects as dropSegments, for any of those that wait. */
   async empty(segment: EmptySegment): Promise<void> {
     this.#empty.push(segment);
-    if (this.#empty.length === cleanedTogetherMax) await this.#drop();
+    if (this.#empty.length === droppedTogetherMax) await this.#drop();
   }
 
-  /** Rejects as compactSegments, for any of those that wait. */
+  /** Unless it is full. Rejects as compactSegments, for any of those that wait. */
   async sparse(segment: SparseSegment): Promise<void> {
     const entries = segment.live.kept.length;
     if (this.#entries + entries > entriesTogetherMax) await this.#compact();
     this.#sparse.push(segment);
     this.#entries += entries;
-    if (this.#sparse.length === cleanedTogetherMax) await this.#compact();
   }
 
   async finish(): Promise<void> {

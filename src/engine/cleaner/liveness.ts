@@ -7,7 +7,16 @@
 
 import { backgroundTurn } from "../../common/turn.ts";
 import type { IndexEntry } from "../format/segment.ts";
-import { clusterCountAt, eachEntry, entryAt, firstClusterAt, kindAt, originalOffsetAt, recordKinds } from "../format/segment.ts";
+import {
+  clusterCountAt,
+  eachEntry,
+  entryAt,
+  firstClusterAt,
+  kindAt,
+  originalOffsetAt,
+  recordKinds,
+  sequenceAt,
+} from "../format/segment.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
 import { BlockMap, newPlaces, type Places } from "../map/block-map.ts";
 import type { SegmentIndex } from "../segments.ts";
@@ -51,9 +60,9 @@ export class Liveness {
     const kept: IndexEntry[] = [];
     let liveClusters = 0;
     let dataClusters = 0;
-    const { words, starts, sequences } = entriesIn(index);
-    for (let i = 0; i < starts.length; i++) {
-      const [at, sequence] = [starts[i]!, sequences[i]!];
+    const { words, starts } = entriesIn(index);
+    for (const at of starts) {
+      const sequence = sequenceAt(words, at, index.encoded.firstSequence);
       if (kindAt(words, at) === recordKinds.zero) {
         kept.push(entryAt(words, at, sequence));
         continue;
@@ -111,20 +120,18 @@ interface Entries {
   readonly words: Uint32Array;
   /** Where each begins. */
   readonly starts: Uint32Array;
-  readonly sequences: Float64Array;
 }
 
 /** No objects: of most segments that are looked at next to nothing is kept. Throws segment_damaged. */
 function entriesIn({ encoded }: SegmentIndex): Entries {
-  const [starts, sequences] = [new Uint32Array(encoded.entryCount), new Float64Array(encoded.entryCount)];
+  const starts = new Uint32Array(encoded.entryCount);
   let words: Uint32Array = starts;
   let count = 0;
-  eachEntry(encoded, (_kind, sequence, _firstCluster, _clusterCount, ofIndex, at) => {
+  eachEntry(encoded, (_kind, _sequence, _firstCluster, _clusterCount, ofIndex, at) => {
     words = ofIndex;
-    starts[count] = at;
-    sequences[count++] = sequence;
+    starts[count++] = at;
   });
-  return { words, starts, sequences };
+  return { words, starts };
 }
 
 interface Run {

@@ -46,10 +46,6 @@ export class Pace {
     this.#kept.set(log, kept);
   }
 
-  forget(log: string): void {
-    this.#kept.delete(log);
-  }
-
   keepsOnly(logs: ReadonlySet<string>): void {
     for (const log of this.#kept.keys()) if (!logs.has(log)) this.#kept.delete(log);
   }

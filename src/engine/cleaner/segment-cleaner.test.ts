@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../common/clock.ts";
 import { seededRandom } from "../../common/random.ts";
+import type { Registry } from "../../registry/registry.ts";
 import type { ObjectBackend, ReadOptions } from "../backend/backend.ts";
 import type { ExportSession } from "../device.ts";
 import { EngineRig, type RigOptions, readRange, rigPool } from "../engine-rig.fixture.ts";
@@ -15,8 +16,9 @@ async function openRig(
   t: TestContext,
   settings: RigOptions["settings"],
   wrap: (backend: ObjectBackend) => ObjectBackend = (backend) => backend,
+  wrapRegistry: (registry: Registry) => Registry = (registry) => registry,
 ): Promise<EngineRig> {
-  const rig = await EngineRig.open({ settings: { cleanerDeadShare: 0.5, ...settings }, wrap });
+  const rig = await EngineRig.open({ settings: { cleanerDeadShare: 0.5, ...settings }, wrap, wrapRegistry });
   t.after(() => rig.close());
   return rig;
 }
@@ -41,6 +43,13 @@ async function writeAll(session: ExportSession, clusters: readonly number[], byt
 }
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** 128 clusters, and every second one of them again: half of each segment is dead. */
+async function writeHalfOver(session: ExportSession): Promise<void> {
+  await writeAll(session, range(128), 1);
+  const even = range(128).filter((cluster) => cluster % 2 === 0);
+  await writeAll(session, even, 2);
+}
 
 async function storedBytes(rig: EngineRig): Promise<number> {
   let bytes = 0;
@@ -173,12 +182,10 @@ test("of all the logs that are cleaned one segment is compacted at a time", asyn
       },
     });
   const rig = await openRig(t, { segmentBytes: 128 * KiB }, wrap);
-  const even = range(128).filter((cluster) => cluster % 2 === 0);
   for (let i = 0; i < 3; i++) {
     const disk = await rig.createDisk(MiB);
     const session = await rig.open(disk);
-    await writeAll(session, range(128), 1);
-    await writeAll(session, even, 2);
+    await writeHalfOver(session);
     await checkpoint(rig, disk, session);
   }
   await clean(rig);
@@ -186,16 +193,42 @@ test("of all the logs that are cleaned one segment is compacted at a time", asyn
   assert.equal(most, 1);
 });
 
+test("what is cleaned together shares transactions, and no pass asks for segments that it does not look at", async (t) => {
+  const asked = new Map<string, number>();
+  const wrapRegistry = (inner: Registry): Registry =>
+    new Proxy(inner, {
+      get(registry, name) {
+        const value: unknown = Reflect.get(registry, name);
+        if (typeof value !== "function") return value;
+        return (...args: readonly unknown[]): unknown => {
+          const verb = name === "get" && String(args[0]).startsWith("engine/relocation/") ? "look" : String(name);
+          asked.set(verb, (asked.get(verb) ?? 0) + 1);
+          return value.apply(registry, args) as unknown;
+        };
+      },
+    });
+  const rig = await openRig(t, { segmentBytes: 32 * KiB }, undefined, wrapRegistry);
+  const disk = await rig.createDisk(4 * MiB);
+  const session = await rig.open(disk);
+  for (const byte of [1, 2]) await writeAll(session, range(512), byte);
+  await checkpoint(rig, disk, session);
+  asked.clear();
+  const { dropped } = await clean(rig);
+  assert.ok(dropped > 60, `${dropped} segments were dropped`);
+  const transactions = asked.get("transact") ?? 0;
+  assert.ok(transactions < dropped / 3, `${transactions} transactions for ${dropped} segments`);
+  while ((await clean(rig)).examined > 0);
+  await rig.snapshot(disk); // of which the cleaner asks what it reaches
+  asked.clear();
+  assert.equal((await clean(rig)).examined, 0);
+  assert.equal(asked.get("look"), undefined);
+});
+
 test("a segment that was compacted before the start is looked at as it is now, not as its older object says", async (t) => {
   const rig = await openRig(t, { segmentBytes: 128 * KiB, retiredGraceMs: 1e9 });
   const disk = await rig.createDisk(MiB);
   let session = await rig.open(disk);
-  await writeAll(session, range(128), 1);
-  await writeAll(
-    session,
-    range(128).filter((cluster) => cluster % 2 === 0),
-    2,
-  );
+  await writeHalfOver(session);
   session = await checkpoint(rig, disk, session);
   assert.ok((await clean(rig)).compacted > 2);
   await session.close();
@@ -226,12 +259,7 @@ test("what was rewritten before a damaged segment is used, and the damaged one s
   const rig = await openRig(t, { segmentBytes: 128 * KiB }, wrap);
   const disk = await rig.createDisk(MiB);
   const session = await rig.open(disk);
-  await writeAll(session, range(128), 1);
-  await writeAll(
-    session,
-    range(128).filter((cluster) => cluster % 2 === 0),
-    2,
-  );
+  await writeHalfOver(session);
   await checkpoint(rig, disk, session);
   await clean(rig);
   const { entries } = await rig.registry.range({ prefix: "engine/relocation/" });
@@ -241,4 +269,14 @@ test("what was rewritten before a damaged segment is used, and the damaged one s
   ]);
   const of = (number: number): number | undefined => generations.find(([at]) => at === number)?.[1];
   assert.deepEqual([of(1), of(2), of(3)], [1, 1, 0], JSON.stringify(entries));
+});
+
+test("what guests read and write is counted, for the cleaner to rest by", async (t) => {
+  const rig = await openRig(t, {});
+  const session = await rig.open(await rig.createDisk(MiB));
+  const { guests } = rig.router.contextOf(rigPool);
+  await writeAll(session, range(8), 1);
+  assert.equal(guests.bytes, 8 * clusterBytes);
+  await readRange(session, 0, 3 * clusterBytes);
+  assert.equal(guests.bytes, 11 * clusterBytes);
 });

@@ -39,11 +39,6 @@ export interface SegmentPass {
 }
 
 const examinedPerPassMax = 256;
-/**
- * A compaction takes several operations of a slow backend, one after the other, while what the pass goes by gets old: after many
- * it would copy what is dead by then, and could be dropped.
- */
-const compactedPerPassMax = 16;
 const trimmedPerPassMax = 40;
 /** Segments that are passed over in one turn of the event loop. */
 const segmentsPerTurn = 1000;
@@ -63,7 +58,7 @@ export class SegmentCleaner {
     this.#pace = new Pace(context);
   }
 
-  /** A pass that counts what was freed ends soon, and rejects; one that waits for its turn to compact has it soon. */
+  /** A pass that counts what was freed ends soon, and rejects; one that waits for its turn to compact is refused it. */
   stop(): void {
     this.#freed.stop();
     this.#pace.stop();
@@ -79,7 +74,6 @@ export class SegmentCleaner {
     this.#headless.delete(log);
     this.#doubtedUpTo.delete(log);
     this.#freed.forget(log);
-    this.#pace.forget(log);
   }
 
   /** `deaths`: as the hints had them before the state was read. */
@@ -97,7 +91,7 @@ export class SegmentCleaner {
     const findings = new Findings(this.#context, state, deaths, this.#pace);
     try {
       for (const segment of wanted) {
-        if (findings.toBeCompacted === compactedPerPassMax) {
+        if (findings.isFull) {
           pass.complete = false;
           break;
         }
@@ -110,8 +104,8 @@ export class SegmentCleaner {
       await findings.finish();
       if (findings.dropped > 0) await this.#trim(state);
     } catch (error) {
-      // What was found before another segment was found to be damaged is so.
-      if (!isConflict(error)) await findings.finish().catch(() => undefined);
+      // What was found before another segment was found to be damaged is so. (A backend that is away is not asked for more.)
+      if (isDamage(error)) await findings.finish().catch(() => undefined);
       if (!isConflict(error) || findings.compacted + findings.dropped === 0) throw error;
       pass.complete = false;
       await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
@@ -225,6 +219,8 @@ export class SegmentCleaner {
 }
 
 const isConflict = (error: unknown): boolean => error instanceof AndironError && error.code === "transaction_conflict";
+
+const isDamage = (error: unknown): boolean => error instanceof AndironError && error.kind === "data" && !isConflict(error);
 
 /** What changed meanwhile is left to the next pass. */
 function unlessConflict(error: unknown): void {

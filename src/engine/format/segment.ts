@@ -232,6 +232,7 @@ export function entryAt(words: Uint32Array, at: number, sequence: number): Index
   return { kind, sequence, firstCluster, clusterCount, originalOffset, presentOffset, clusterCrcs };
 }
 
+export const sequenceAt = (words: Uint32Array, at: number, firstSequence: number): number => firstSequence + words[at]!;
 export const firstClusterAt = (words: Uint32Array, at: number): number => words[at + 1]!;
 export const clusterCountAt = (words: Uint32Array, at: number): number => words[at + 2]!;
 /** After eachEntry() has visited it. */
@@ -263,7 +264,7 @@ export function eachEntry({ bytes, entryCount, firstSequence }: EncodedIndex, vi
       throw new AndironError("segment_damaged", `index entry of kind ${kind}`);
     const end = at + indexEntryWords + (kind === recordKinds.data ? clusterCount : 0);
     if (end > words.length) throw new AndironError("segment_damaged", "segment index ends inside an entry");
-    visit(kind, firstSequence + words[at]!, words[at + 1]!, clusterCount, words, at);
+    visit(kind, sequenceAt(words, at, firstSequence), firstClusterAt(words, at), clusterCount, words, at);
     at = end;
   }
   if (at * 4 !== bytes.length) throw new AndironError("segment_damaged", "segment index is longer than its footer says");
