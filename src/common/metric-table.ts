@@ -92,6 +92,10 @@ export const gaugeTable = {
     help: "How late the main thread's event loop was, since it serves: quantiles up to 1, the longest. All requests waited so.",
     labels: ["quantile"],
   },
+  andiron_event_loop_busy_seconds: {
+    help: "How long the main thread's event loop was at work, since it serves: its rate is the thread's utilization.",
+    labels: [],
+  },
   andiron_read_cache_blocks: { help: "Blocks of 64 KiB in the read cache on the local SSD.", labels: [] },
   andiron_read_cache_hits: { help: "Blocks that were found in the read cache on the local SSD, since the start.", labels: [] },
   andiron_read_cache_misses: { help: "Blocks that were not found there, since the start.", labels: [] },

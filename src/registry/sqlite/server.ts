@@ -9,13 +9,14 @@
 // - An answer to a write leaves after the COMMIT, never before. If the COMMIT fails the whole group fails.
 // - Reads are answered between groups, so they see all of what was acknowledged and nothing else.
 // - When other processes write too, a pause of about a millisecond after each group lets them have the lock.
-// - A tick (tickMs, or every millisecond just after the file was touched) looks for foreign commits, due renewals and
-//   expired leases. It reads shared memory only.
+// - A tick (look-pace.ts) looks for foreign commits, due renewals and expired leases. It reads shared memory only, and is
+//   not later than tickMs when a lease expires.
 
 import { AssertionError } from "../../common/assert.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { AndironError } from "../../common/errors.ts";
 import { Holds } from "./holds.ts";
+import { LookPace } from "./look-pace.ts";
 import type { Renewal } from "./lease-table.ts";
 import { toWire } from "./protocol.ts";
 import type { Question, Reply, Request, WireError } from "./protocol.ts";
@@ -36,7 +37,6 @@ export interface ServerOptions {
 }
 
 const groupWritesMax = 1000;
-const alertMs = 20; // how long to tick every millisecond after a sign of life from other processes
 const sharingMs = 100; // how long after a foreign commit to leave pauses for other processes
 
 /** One write of a group: done within the transaction, answered after its COMMIT. */
@@ -55,13 +55,13 @@ export class StoreServer {
   readonly #send: (replies: Reply[]) => void;
   readonly #watches: Watches;
   readonly #holds: Holds;
+  readonly #pace: LookPace;
   #replies: Reply[] = [];
   #queue: Write[] = [];
   #groupPlanned = false;
   #lockWantedSinceMs: number | undefined;
   #dataVersion: number;
   #foreignCommitMs = -Infinity;
-  #alertUntilMs = -Infinity;
   #nextExpiryMs: number;
   #tick: Timer | undefined;
   #poisoned: AndironError | undefined;
@@ -76,6 +76,7 @@ export class StoreServer {
     const reply = (reply: Reply): void => void this.#replies.push(reply);
     this.#watches = new Watches(store, reply);
     this.#holds = new Holds(reply);
+    this.#pace = new LookPace(options.tickMs);
     this.#dataVersion = store.dataVersion();
     this.#nextExpiryMs = store.nextExpiryMs();
     this.#planTick();
@@ -99,11 +100,15 @@ export class StoreServer {
     this.#deliver();
   }
 
-  /** Somebody wrote to the file's directory: look closely for a while. */
+  /** Whether alert() is called whenever somebody has written to the file. */
+  isTold(told: boolean): void {
+    this.#pace.isTold = told;
+    this.#planTick();
+  }
+
+  /** Somebody wrote to the file: look closely for a while. */
   alert(): void {
-    const calm = this.#clock.monotonicMs() >= this.#alertUntilMs;
-    this.#alertUntilMs = this.#clock.monotonicMs() + alertMs;
-    if (calm) this.#planTick();
+    if (this.#pace.written(this.#clock.monotonicMs())) this.#planTick();
   }
 
   #accept(request: Request): void {
@@ -208,6 +213,7 @@ export class StoreServer {
       const group = this.#queue.slice(0, groupWritesMax);
       const finish = group.map((write) => this.#perform(write));
       this.#store.commit();
+      this.#pace.committed(this.#clock.monotonicMs());
       this.#queue = this.#queue.slice(group.length);
       for (const tell of finish) tell();
       if (group.some((write) => write.changesLeases)) this.#nextExpiryMs = this.#store.nextExpiryMs();
@@ -269,7 +275,8 @@ export class StoreServer {
     this.#tick?.cancel();
     if (this.#closed) return;
     const nowMs = this.#clock.monotonicMs();
-    const delayMs = nowMs < this.#alertUntilMs ? 1 : this.#options.tickMs;
+    const expiryMs = Math.max(this.#options.tickMs, this.#nextExpiryMs - nowMs);
+    const delayMs = Math.min(this.#pace.delayMs(nowMs), expiryMs);
     this.#tick = this.#clock.after(delayMs, () => {
       this.#look();
       this.#planTick();

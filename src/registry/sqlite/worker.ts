@@ -11,14 +11,18 @@ import type { Opening, Reply, Request } from "./protocol.ts";
 import { StoreServer } from "./server.ts";
 import type { ServerOptions } from "./server.ts";
 
-/** Makes the server look at once when the write-ahead log changes; without it (no inotify left) its tick suffices. */
+/** Makes the server look at once when the write-ahead log changes; without it (no inotify left) it looks more often. */
 function watchLog(path: string, server: StoreServer): void {
   try {
     const log = `${basename(path)}-wal`;
     const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
       if (name === log) server.alert();
     });
-    watcher.on("error", () => watcher.close());
+    server.isTold(true);
+    watcher.on("error", () => {
+      watcher.close();
+      server.isTold(false);
+    });
   } catch {
     return;
   }
