@@ -3,7 +3,7 @@
 //     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record]      our figures beside the peers', as ratios
 //                           [--full-page-cache] [--client-limit]
 //     npm run bench -- api (the same options)                               the Block Storage API beside Debian's Cinder
-//     npm run bench -- scale (the same options)                             what must hold whatever the size, beside limits
+//     npm run bench -- scale (the same, and --full-page-cache)              what must hold whatever the size, beside limits
 //     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
 //     npm run bench -- rows                                                 the names that --only understands
 //
@@ -26,7 +26,7 @@ import { measureScale, scaleRowNames } from "./scale.ts";
 
 const usage =
   "usage: npm run bench -- data|api|scale [--json] [--quick] [--rounds N] [--only ROW] [--record], " +
-  "data [--full-page-cache] [--client-limit] | profile [--quick] [--only PHASE] | rows";
+  "data|scale [--full-page-cache], data [--client-limit] | profile [--quick] [--only PHASE] | rows";
 const say = (line: string): void => console.error(`bench: ${line}`);
 
 beginOwnRun("bench", say);
@@ -64,7 +64,8 @@ async function main(argv: string[]): Promise<number> {
     return 1;
   }
   const { only, quick, rounds, "full-page-cache": fullPageCache, "client-limit": clientLimit } = values;
-  if (bench !== "data" && (fullPageCache || clientLimit)) throw new Error("--full-page-cache and --client-limit belong to data");
+  if (bench !== "data" && clientLimit) throw new Error("--client-limit belongs to data");
+  if (bench !== "data" && bench !== "scale" && fullPageCache) throw new Error("--full-page-cache belongs to data and scale");
   const scale = withRounds(quick ? quickScale : fullScale, rounds);
   if (bench === "profile") {
     console.log(await measureProfile({ scale, only, say }));
@@ -74,7 +75,7 @@ async function main(argv: string[]): Promise<number> {
     bench === "api"
       ? await measureApiBeside({ only, say }, withRounds(quick ? quickApiScale : fullApiScale, rounds))
       : bench === "scale"
-        ? await measureScale({ sizes: withRounds(quick ? quickSizes : fullSizes, rounds), only, say })
+        ? await measureScale({ sizes: withRounds(quick ? quickSizes : fullSizes, rounds), only, fullPageCache, say })
         : await measureData({ scale, only, fullPageCache, clientLimit, say });
   if (values.record) await recordRun(fullPageCache ? `${bench}, page cache full` : bench!, quick, measured);
   console.log(values.json ? JSON.stringify({ rows: measured }) : formatRows(measured));

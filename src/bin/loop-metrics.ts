@@ -4,8 +4,8 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Metrics } from "../common/metrics.ts";
 
-/** How often it is looked at: it wakes the thread up each time. What is recorded is the time between two looks. */
-const resolutionMs = 10;
+/** How often it is looked at. What is recorded is the time between two looks. */
+const resolutionMs = 5;
 /** 1 is the longest of all. */
 const quantiles = [0.5, 0.99, 0.999, 0.9999, 1] as const;
 
