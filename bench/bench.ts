@@ -2,7 +2,7 @@
 //
 //     npm run bench -- data [--json] [--quick] [--rounds N] [--only ROW] [--record]      our figures beside the peers', as ratios
 //                           [--full-page-cache] [--client-limit]
-//     npm run bench -- api (the same options)                               the Block Storage API beside Debian's Cinder
+//     npm run bench -- api (as in the first line)                           the Block Storage API beside Debian's Cinder
 //     npm run bench -- scale (the same, and --full-page-cache)              what must hold whatever the size, beside limits
 //     npm run bench -- profile [--quick] [--only PHASE]                     where a request's microseconds go
 //     npm run bench -- rows                                                 the names that --only understands

@@ -68,7 +68,8 @@ export const randomReads: Workload = { pattern: "randread", blockBytes: 4096, de
 
 const quietMs = 300;
 const quietMsMax = 120_000;
-const idleShare = 0.05;
+/** Of a processor. Where waking up takes long, timers alone take up to a seventh. */
+const idleShare = 0.2;
 
 /** A service, and what is known of its process. */
 export class ScaleLab {

@@ -87,7 +87,8 @@ export function renderMetricDocs(): string {
   return (
     "# Metrics\n\n<!-- Written by `npm run gen` from src/common/metric-table.ts. -->\n\n" +
     "`GET /metrics` answers in Prometheus' text format. Besides the metrics below there are those that Prometheus' client\n" +
-    "gives of every process (`process_*`) and of Node (`nodejs_*`).\n\n" +
+    "gives of every process (`process_*`) and of Node (`nodejs_*`; the utilization of its event loop is in the rate of\n" +
+    "`andiron_event_loop_busy_seconds`).\n\n" +
     "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n" +
     rows.sort().join("")
   );

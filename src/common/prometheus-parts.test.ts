@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { Registry as WholeRegistry, collectDefaultMetrics } from "@prometheus-io/client";
 import { Registry, collectProcessMetrics } from "./prometheus-parts.ts";
 
-test("the metrics of a process are those of the package but for one, by name, kind and help", async () => {
+test("the metrics of a process are those of the package but for two, by name, kind and help", async () => {
   const [whole, parts] = [new WholeRegistry(), new Registry()];
   collectDefaultMetrics({ register: whole });
   collectProcessMetrics(parts);

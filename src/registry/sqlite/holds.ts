@@ -57,6 +57,15 @@ export class Holds {
     this.#reply({ kind: "hold-lost", holdId });
   }
 
+  /** When one of them is due, or certain no more; Infinity when there is none. */
+  nextMs(): number {
+    let nextMs = Infinity;
+    for (const { dueMs, renewing, until } of this.#holds.values()) {
+      nextMs = Math.min(nextMs, until[0]!, renewing ? Infinity : dueMs);
+    }
+    return nextMs;
+  }
+
   /** Stops the renewing; what is certain stays certain until its time. */
   release(holdId: number): void {
     this.#holds.delete(holdId);

@@ -34,14 +34,24 @@ test("what is told of again while it is looked at closely changes nothing but ho
   assert.equal(pace.delayMs(5029), 1);
 });
 
-test("what is told of right after a commit of our own is not looked at closely, what comes later is", () => {
+test("what is told of right after a commit of our own is looked at once, what comes later closely", () => {
   const pace = toldPace();
   pace.committed(5000);
   assert.equal(pace.written(5002), true);
-  assert.equal(pace.delayMs(5002), tickMs);
+  assert.equal(pace.delayMs(5002), 4);
   assert.equal(pace.written(5005), false);
+  assert.equal(pace.delayMs(5006), 100);
   assert.equal(pace.written(5006), true);
   assert.equal(pace.delayMs(5006), 1);
+});
+
+test("commits of our own, one after the other, do not put the look off", () => {
+  const pace = toldPace();
+  pace.committed(5000);
+  pace.written(5001);
+  pace.committed(5004);
+  pace.written(5005);
+  assert.equal(pace.delayMs(5005), 1);
 });
 
 test("our own commit does not end a close look at another's", () => {

@@ -29,7 +29,7 @@ export interface SqliteRegistryOptions {
   readonly bootId?: string;
   /** How long a write waits for other processes before registry_unavailable; default 10,000. */
   readonly lockTimeoutMs?: number;
-  /** Period of the look at other processes' work, and of lease keeping; default 20. */
+  /** Period of the look at other processes' work, where nothing tells of it, and of lease keeping; default 20. */
   readonly tickMs?: number;
   /** Revisions kept for watchers, default 50,000; and their bytes, default 256 MiB (the last 1,000 stay in any case). */
   readonly historyRevisionsMax?: number;

@@ -9,8 +9,8 @@
 // - An answer to a write leaves after the COMMIT, never before. If the COMMIT fails the whole group fails.
 // - Reads are answered between groups, so they see all of what was acknowledged and nothing else.
 // - When other processes write too, a pause of about a millisecond after each group lets them have the lock.
-// - A tick (look-pace.ts) looks for foreign commits, due renewals and expired leases. It reads shared memory only, and is
-//   not later than tickMs when a lease expires.
+// - A tick (look-pace.ts) looks for foreign commits, due renewals and expired leases. It reads shared memory only, and
+//   comes by tickMs after the leases known when it was planned want it.
 
 import { AssertionError } from "../../common/assert.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
@@ -30,7 +30,7 @@ export interface ServerOptions {
   readonly lockTimeoutMs: number;
   /** False for a store that no power loss concerns (simulation): commits then wait for no disk. */
   readonly durable?: boolean;
-  /** How often to look for what other processes did, when nothing says that they did something. */
+  /** How often to look for what other processes did, where nothing tells of it; see look-pace.ts. */
   readonly tickMs: number;
   readonly historyRevisionsMax: number;
   readonly historyBytesMax: number;
@@ -106,7 +106,7 @@ export class StoreServer {
     this.#planTick();
   }
 
-  /** Somebody wrote to the file: look closely for a while. */
+  /** Somebody wrote to the file: look more closely, unless it was ourselves. */
   alert(): void {
     if (this.#pace.written(this.#clock.monotonicMs())) this.#planTick();
   }
@@ -275,8 +275,8 @@ export class StoreServer {
     this.#tick?.cancel();
     if (this.#closed) return;
     const nowMs = this.#clock.monotonicMs();
-    const expiryMs = Math.max(this.#options.tickMs, this.#nextExpiryMs - nowMs);
-    const delayMs = Math.min(this.#pace.delayMs(nowMs), expiryMs);
+    const leasesMs = Math.max(this.#options.tickMs, Math.min(this.#nextExpiryMs, this.#holds.nextMs()) - nowMs);
+    const delayMs = Math.min(this.#pace.delayMs(nowMs), leasesMs);
     this.#tick = this.#clock.after(delayMs, () => {
       this.#look();
       this.#planTick();

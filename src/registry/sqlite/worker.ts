@@ -1,6 +1,6 @@
 // Entry of the worker thread: a StoreServer behind a message port. Nothing else may import it.
 
-import { watch } from "node:fs";
+import { realpathSync, watch } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { basename, dirname } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
@@ -11,11 +11,12 @@ import type { Opening, Reply, Request } from "./protocol.ts";
 import { StoreServer } from "./server.ts";
 import type { ServerOptions } from "./server.ts";
 
-/** Makes the server look at once when the write-ahead log changes; without it (no inotify left) it looks more often. */
+/** Tells the server when the write-ahead log changes; without it (no inotify left) it looks more often. */
 function watchLog(path: string, server: StoreServer): void {
   try {
-    const log = `${basename(path)}-wal`;
-    const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
+    const file = realpathSync(path); // SQLite puts the log there
+    const log = `${basename(file)}-wal`;
+    const watcher = watch(dirname(file), { persistent: false }, (_event, name) => {
       if (name === log) server.alert();
     });
     server.isTold(true);
