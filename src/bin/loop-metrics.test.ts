@@ -17,4 +17,6 @@ test("work that holds up the event loop shows as its longest delay", async () =>
   const longest = /^andiron_event_loop_delay_seconds\{quantile="1"\} (\S+)$/m.exec(text);
   assert.ok(Number(longest?.[1]) > 0.05, text);
   assert.match(text, /quantile="0.9999"/);
+  const busy = /^andiron_event_loop_busy_seconds (\S+)$/m.exec(text);
+  assert.ok(Number(busy?.[1]) > 0.05, text);
 });
