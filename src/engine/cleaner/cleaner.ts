@@ -12,6 +12,7 @@ import type { Timer } from "../../common/clock.ts";
 import type { Service } from "../../common/service.ts";
 import { severalAtOnce } from "../../common/several.ts";
 import { Follower } from "../../registry/follow.ts";
+import type { Entry } from "../../registry/registry.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import { engineLimits } from "../limits.ts";
 import type { LogRecord } from "../records.ts";
@@ -111,7 +112,8 @@ export class Cleaner implements Service {
     this.#isBehind = false;
     await severalAtOnce(engineLimits.cleanerLogsMax, await readAll(this.#context.registry, keys.logs), async (entry) => {
       if (this.#stopped) return;
-      const log = parseRecord<LogRecord>(entry.key, entry.value);
+      const log = this.#readLog(entry);
+      if (log === undefined) return;
       if (log.pool !== this.#context.pool) this.#lostCut.delete(log.id);
       logs.add(log.id);
       if (log.pool === this.#context.pool && this.#mayClean(log)) ours.add(log.id);
@@ -129,6 +131,16 @@ export class Cleaner implements Service {
     this.last = pass;
     for (const key of Object.keys(pass) as (keyof CleanerPass)[]) this.total[key] += pass[key];
     return pass;
+  }
+
+  /** Undefined when the record is damaged: that is said, and other logs are cleaned. */
+  #readLog({ key, value }: Entry): LogRecord | undefined {
+    try {
+      return parseRecord<LogRecord>(key, value);
+    } catch (error) {
+      this.#context.log.warning(`cannot clean the log of ${key}`, { error });
+      return undefined;
+    }
   }
 
   #mayClean({ owner }: LogRecord): boolean {

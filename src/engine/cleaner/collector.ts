@@ -8,8 +8,10 @@
 // - The grace period runs on this process's own clock from when it first saw the record: longer than a lease and any read.
 // - A listing only ever finds garbage; what must exist is known from records.
 // - Records are of all pools, objects of this one alone: a record of another pool is left to that pool's cleaner.
+// - A record that is damaged keeps what it says, and nothing else.
 // - Orphans are judged only where the end is recorded: closed epochs, or below the committed checkpoint.
 
+import { AndironError } from "../../common/errors.ts";
 import { severalAtOnce } from "../../common/several.ts";
 import { atomically } from "../../registry/atomic.ts";
 import type { CleanerContext } from "../engine-context.ts";
@@ -34,6 +36,8 @@ export class Collector {
   readonly #mapsLookedAt = new Map<string, string>();
   /** Epoch and owner for which the segments of a log were last looked at. */
   readonly #segmentsLookedAt = new Map<string, string>();
+  /** Retired records that cannot be read, or whose log's record cannot. */
+  readonly #left = new Set<string>();
   #isDeleting = false;
 
   constructor(context: CleanerContext) {
@@ -55,10 +59,14 @@ export class Collector {
     const due: { readonly key: string; readonly object: string }[] = [];
     const ours = new Map<string, boolean>();
     for (const { key, value } of await readAll(this.#context.registry, keys.retiredAll)) {
-      const { object } = parseRecord<RetiredRecord>(key, value);
-      const log = object.split("/")[0]!;
-      if (!ours.has(log)) ours.set(log, await this.#isOurs(log));
-      if (ours.get(log) === true && this.#isOldEnough(key)) due.push({ key, object });
+      try {
+        const { object } = parseRecord<RetiredRecord>(key, value);
+        const log = object.split("/")[0]!;
+        if (!ours.has(log)) ours.set(log, await this.#isOurs(log));
+        if (ours.get(log) === true && this.#isOldEnough(key)) due.push({ key, object });
+      } catch (error) {
+        this.#leave(key, error);
+      }
     }
     for (const part of inParts(due)) {
       await severalAtOnce(engineLimits.cleanerOperationsMax, part, ({ object }) => this.#context.backend.delete(object));
@@ -149,6 +157,14 @@ export class Collector {
       deleted++;
     }
     return deleted;
+  }
+
+  /** A record that cannot be read keeps its own object and no other; said once. Throws what is no damage. */
+  #leave(key: string, error: unknown): void {
+    if (!(error instanceof AndironError) || error.code !== "record_damaged") throw error;
+    if (this.#left.has(key)) return;
+    this.#left.add(key);
+    this.#context.log.warning(`what ${key} says is not deleted`, { error });
   }
 
   /** Of a log of this pool; or of one that is gone: its objects went before it, and any pool may forget the record. */
