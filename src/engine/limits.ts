@@ -52,6 +52,8 @@ export const engineLimits = {
   cleanerOperationsMax: 8,
   /** What is known of where clusters lie in compacted segments of a pool. */
   translationBytesMax: 8 * MiB,
+  /** Memory of a pool that is kept for indexes of segments that are looked at once. */
+  lentIndexBytesMax: 2 * MiB,
   /** Logs that the cleaner of a pool cleans side by side. */
   cleanerLogsMax: 4,
   vdiskNameCharsMax: 128,

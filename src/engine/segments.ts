@@ -17,6 +17,7 @@ import { clusterBytes, engineLimits } from "./limits.ts";
 import type { LocalFile } from "./local-file.ts";
 import type { SegmentId } from "./names.ts";
 import { segmentObjectName } from "./names.ts";
+import { SpanBuffers } from "./span-buffers.ts";
 import { Translation, Translations } from "./translation.ts";
 
 export interface SegmentIndex {
@@ -27,6 +28,8 @@ export interface SegmentIndex {
   /** The same as they are on disk: to be kept, where many are. */
   readonly encoded: EncodedIndex;
   readonly generation: number;
+  /** Nobody looks at it any more, nor at an entry of it: where its memory is lent, it is used again. */
+  readonly giveBack: () => void;
 }
 
 /** Says which generation of a segment the registry knows (0 when it was never compacted). */
@@ -65,6 +68,8 @@ export class Segments implements SegmentHandles {
   readonly #states: HandleTable;
   readonly #byName = new Map<string, number>();
   readonly #translations = new Translations(engineLimits.translationBytesMax);
+  /** For indexes that are looked at once: V8 collects the more often, the more memory is new. */
+  readonly #lent = new SpanBuffers(engineLimits.lentIndexBytesMax);
 
   /**
    * `askOwner` has the owner of a segment's log, if that can be here, make its local segments known (setLocal). `table`: the
@@ -141,7 +146,16 @@ export class Segments implements SegmentHandles {
   }
 
   /** Header, footer and index of a sealed segment, from the local file or the backend; undefined when neither has it. */
-  async loadIndex(segment: SegmentId): Promise<SegmentIndex | undefined> {
+  loadIndex(segment: SegmentId): Promise<SegmentIndex | undefined> {
+    return this.#loadIndex(segment);
+  }
+
+  /** The same, in memory that is lent: to be given back. */
+  lendIndex(segment: SegmentId): Promise<SegmentIndex | undefined> {
+    return this.#loadIndex(segment, this.#lent);
+  }
+
+  async #loadIndex(segment: SegmentId, memory?: SpanBuffers): Promise<SegmentIndex | undefined> {
     const state = this.#state(this.handleOf(segment));
     for (;;) {
       const generation = state.generation;
@@ -149,7 +163,7 @@ export class Segments implements SegmentHandles {
       const bytes = await this.#backend.size(name);
       if (bytes !== undefined) {
         try {
-          return await readIndex(name, bytes, generation, (offset, target) => this.#backend.read(name, offset, target));
+          return await readIndex(name, bytes, generation, (offset, target) => this.#backend.read(name, offset, target), memory);
         } catch (error) {
           if (!(await this.#refresh(state, generation, error))) throw missing(segment, generation, error);
           continue;
@@ -215,12 +229,13 @@ export class Segments implements SegmentHandles {
   }
 }
 
-/** Reads header, footer and index of a sealed segment of `bytes` length. Throws segment_damaged. */
+/** Reads header, footer and index of a sealed segment of `bytes` length, the index into `memory`. Throws segment_damaged. */
 export async function readIndex(
   name: string,
   bytes: number,
   generation: number,
   read: (offset: number, target: Buffer) => Promise<void>,
+  memory?: SpanBuffers,
 ): Promise<SegmentIndex> {
   if (bytes < headerBytes + footerBytes) throw new AndironError("segment_damaged", `${name} is too short for a segment`);
   const head = Buffer.allocUnsafe(headerBytes);
@@ -234,7 +249,8 @@ export async function readIndex(
   if (footer.indexBytes > engineLimits.segmentBytesMax || footer.indexOffset + footer.indexBytes + footerBytes !== bytes) {
     throw new AndironError("segment_damaged", `the footer of ${name} does not fit its length`);
   }
-  const index = Buffer.allocUnsafe(footer.indexBytes);
+  let lent = memory?.take(footer.indexBytes);
+  const index = lent?.subarray(0, footer.indexBytes) ?? Buffer.allocUnsafe(footer.indexBytes);
   await read(footer.indexOffset, index);
   if (crc32(index) !== footer.indexCrc) throw new AndironError("segment_damaged", `the index of ${name} has a wrong checksum`);
   const encoded: EncodedIndex = { bytes: index, entryCount: footer.entryCount, firstSequence: header.firstSequence };
@@ -246,6 +262,10 @@ export async function readIndex(
     },
     encoded,
     generation,
+    giveBack: () => {
+      if (lent !== undefined) memory?.give(lent);
+      lent = undefined;
+    },
   };
 }
 

@@ -36,6 +36,8 @@ export interface SegmentEntries {
   readonly index: EncodedIndex;
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** Nobody looks at the index any more (segments.ts). */
+  readonly giveBack?: () => void;
 }
 
 /** Segments that are not on the backend yet: only the owner of their log has them. */
@@ -129,6 +131,7 @@ async function replay(sources: ViewSources, request: Replay): Promise<void> {
         if (found.firstSequence !== sequence + 1) throw gap(segment, sequence);
         const end = Math.min(request.cut, epoch.lastSequence ?? request.cut);
         applyIndex(request.delta, found.index, sources.segments.handleOf(segment), end);
+        found.giveBack?.();
         sequence = Math.min(found.lastSequence, end);
         // Several may be there by now.
         await nextTurn();
@@ -162,9 +165,10 @@ async function segmentEntries(sources: ViewSources, segment: SegmentId, open: bo
 }
 
 async function uploadedEntries(sources: ViewSources, segment: SegmentId): Promise<SegmentEntries | undefined> {
-  const index = await sources.segments.loadIndex(segment);
+  const index = await sources.segments.lendIndex(segment);
   if (index === undefined) return undefined;
-  return { index: index.encoded, firstSequence: index.header.firstSequence, lastSequence: index.footer.lastSequence };
+  const { encoded, header, footer, giveBack } = index;
+  return { index: encoded, firstSequence: header.firstSequence, lastSequence: footer.lastSequence, giveBack };
 }
 
 /** Brings the entries of one segment, in order, into a delta or on the way to one; those beyond `cut` are left out. */

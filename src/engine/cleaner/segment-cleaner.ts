@@ -161,20 +161,20 @@ export class SegmentCleaner {
     const handle = this.#context.segments.handleOf(segment);
     const live = await liveness.of(index, handle);
     const { dataClusters, liveClusters } = live;
-    if (liveClusters === 0 && comparePositions(segment, replayed) < 0) {
-      return findings.empty({ segment, generation: index.generation, handle });
-    }
     const dead = dataClusters - liveClusters;
-    if (dead > 0 && dead >= dataClusters * this.#context.settings.cleanerDeadShare) {
+    const isEmpty = liveClusters === 0 && comparePositions(segment, replayed) < 0;
+    if (!isEmpty && dead > 0 && dead >= dataClusters * this.#context.settings.cleanerDeadShare) {
       return findings.sparse({ segment, index, live, handle });
     }
+    index.giveBack();
+    if (isEmpty) return findings.empty({ segment, generation: index.generation, handle });
     return this.#context.hints.looked(handle, dataClusters, liveClusters, deaths);
   }
 
-  /** Its index; undefined when it is dropped. */
+  /** Its index, lent; undefined when it is dropped. */
   async #look(segment: SegmentId): Promise<SegmentIndex | undefined> {
     if (await this.#isDropped(segment)) return undefined;
-    const index = await this.#context.segments.loadIndex(segment);
+    const index = await this.#context.segments.lendIndex(segment);
     if (index !== undefined) return index;
     throw new AndironError(
       "segment_damaged",
