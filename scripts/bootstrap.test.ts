@@ -58,7 +58,7 @@ test("npm start has V8's options that the event loop's delays were measured with
   assert.equal(cache, "NODE_COMPILE_CACHE=node_modules/.cache/andiron");
   assert.deepEqual([node, bootstrap, words.pop()], ["node", "scripts/bootstrap.js", "src/bin/andiron.ts"]);
   const done = boot(makeCheckout(), ...words, "show.ts");
-  assert.equal(done.stdout, "--max-semi-space-size=8|--no-parallel-scavenge\n", done.stderr);
+  assert.equal(done.stdout, "--max-semi-space-size=8|--heap-growing-percent=60|--no-parallel-scavenge\n", done.stderr);
 });
 
 test("it installs once, passes arguments and exit code through, and installs again when the lock file changes", () => {

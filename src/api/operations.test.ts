@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { documentPath, loadDocument } from "./api-fixture.ts";
 import { allHandlers } from "./handlers/all-handlers.ts";
-import { loadApiDocument } from "./operations.ts";
+import { compiledAhead, loadApiDocument } from "./operations.ts";
 
 /** Operations whose success has no JSON: their ids begin with what they do. */
 const withoutJson = new RegExp(
@@ -31,6 +31,11 @@ test("the schemas are schemas, and every body's compiles", async () => {
   const withBody = operations.filter(({ takesBody }) => takesBody);
   assert.ok(withBody.length > 50);
   for (const { id, checkBody } of withBody) assert.doesNotThrow(() => checkBody({ nothing: 1 }), id);
+});
+
+test("the check that is compiled ahead is of an operation with a body", async () => {
+  const { operations } = await loadDocument();
+  assert.equal(operations.find(({ id }) => id === compiledAhead)?.takesBody, true);
 });
 
 test("operation ids are unique", async () => {

@@ -273,10 +273,7 @@ export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
         const page = await this.#options.registry.range(
           after === undefined ? { prefix: keys.logs } : { prefix: keys.logs, after },
         );
-        for (const entry of page.entries) {
-          const log = parseRecord<LogRecord>(entry.key, entry.value);
-          if (log.owner === this.#routerId && !this.openLogs.isOpen(log.id)) await this.#recover(log);
-        }
+        for (const entry of page.entries) await this.#recover(entry);
         after = page.entries.at(-1)?.key;
         if (!page.more || after === undefined) return;
       }
@@ -285,13 +282,16 @@ export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
     }
   }
 
-  async #recover(log: LogRecord): Promise<void> {
+  /** If the log is ours. One that cannot be recovered, or whose record cannot be read, does not keep others from it. */
+  async #recover({ key, value }: Entry): Promise<void> {
     try {
+      const log = parseRecord<LogRecord>(key, value);
+      if (log.owner !== this.#routerId || this.openLogs.isOpen(log.id)) return;
       const use = await this.openLogs.use(log.id);
       this.#options.log.info(`recovered log ${log.id} at epoch ${use.log.epoch}, last record ${use.log.sequence}`, {});
       use.done();
     } catch (error) {
-      if (!this.#stopped) this.#options.log.error(`cannot recover log ${log.id}`, { error });
+      if (!this.#stopped) this.#options.log.error(`cannot recover log ${key.slice(keys.logs.length)}`, { error });
     }
   }
 

@@ -8,7 +8,7 @@
 // - The grace period runs on this process's own clock from when it first saw the record: longer than a lease and any read.
 // - A listing only ever finds garbage; what must exist is known from records.
 // - Records are of all pools, objects of this one alone: a record of another pool is left to that pool's cleaner.
-// - A record that is damaged keeps what it says, and nothing else.
+// - A retired record that is damaged keeps its own object, one of a log those of the log. Others go on.
 // - Orphans are judged only where the end is recorded: closed epochs, or below the committed checkpoint.
 
 import { AndironError } from "../../common/errors.ts";
@@ -61,8 +61,13 @@ export class Collector {
     for (const { key, value } of await readAll(this.#context.registry, keys.retiredAll)) {
       try {
         const { object } = parseRecord<RetiredRecord>(key, value);
+        if (parseObjectName(object) === undefined || key !== keys.retired(object))
+          throw new AndironError("record_damaged", `record ${key} is not of the object that it names`);
         const log = object.split("/")[0]!;
-        if (!ours.has(log)) ours.set(log, await this.#isOurs(log));
+        if (!ours.has(log)) {
+          ours.set(log, false); // and not asked for again, if that cannot be known
+          ours.set(log, await this.#isOurs(log));
+        }
         if (ours.get(log) === true && this.#isOldEnough(key)) due.push({ key, object });
       } catch (error) {
         this.#leave(key, error);
@@ -159,7 +164,7 @@ export class Collector {
     return deleted;
   }
 
-  /** A record that cannot be read keeps its own object and no other; said once. Throws what is no damage. */
+  /** Says once that a record is damaged. Throws what is no damage. */
   #leave(key: string, error: unknown): void {
     if (!(error instanceof AndironError) || error.code !== "record_damaged") throw error;
     if (this.#left.has(key)) return;
