@@ -25,7 +25,7 @@ export interface SegmentIndex {
   readonly footer: SegmentFooter;
   /** Made anew for each who asks; throws segment_damaged when they are none. */
   readonly entries: readonly IndexEntry[];
-  /** The same as they are on disk: to be kept, where many are. */
+  /** The same as they are on disk: to be kept, where many are, unless it is lent. */
   readonly encoded: EncodedIndex;
   readonly generation: number;
   /** Nobody looks at it any more, nor at an entry of it: where its memory is lent, it is used again. */

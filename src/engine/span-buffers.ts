@@ -2,7 +2,7 @@
 // garbage collector as the read itself.
 //
 // - By powers of two; what is given back beyond a total is left to the collector.
-// - Who gives a buffer back is sure that nobody writes to it any more.
+// - Who gives a buffer back is sure that nobody reads it or writes to it any more.
 
 import { clusterBytes } from "./limits.ts";
 
