@@ -41,6 +41,11 @@ export const engineLimits = {
   /** A fold's output is cut into objects of about this size: it is in memory until it is stored. */
   mapObjectBytes: 4 * MiB,
   pageBytesMax: 16 * KiB,
+  /** What somebody who goes through a map reads of its objects at a time, and of how many of them (map/page-sweep.ts). */
+  sweepWindowBytesMax: 64 * KiB,
+  sweepWindowsMax: 32,
+  /** By all of them in a pool. */
+  windowsLentMax: 64,
   lineageDepthMax: 10_000,
   exportsPerVdiskMax: 64,
   /** Each costs 5 writes of the transaction that asks for it, whose caller adds some for each too. */
@@ -66,5 +71,6 @@ export const engineLimits = {
 } as const;
 
 assert(engineLimits.recordClustersMax * clusterBytes <= engineLimits.segmentBytesMin, "a record fits in a segment");
+assert(engineLimits.pageBytesMax <= engineLimits.sweepWindowBytesMax, "a page fits in a window");
 assert(engineLimits.segmentBytesMax < 2 ** 32, "offsets in a segment are 32 bits");
 assert(diskClustersMax === 2 ** 32, "cluster numbers are 32 bits");

@@ -4,9 +4,15 @@
 // to it.
 // Without such a cut the head decides, by its committed checkpoint: what is younger than that is live (the delta in memory may
 // be lost with the power), and without a head nothing is.
+//
+//     entries ──as many as one view decides for──► in the order of their clusters ──► found in its map, or not
+//
+// A large map is not in memory, and in the order of a log each cluster may be anywhere in it: in the map's own order what is near
+// each other is read together (map/page-sweep.ts).
 
+import { assert } from "../../common/assert.ts";
 import { backgroundTurn } from "../../common/turn.ts";
-import type { IndexEntry } from "../format/segment.ts";
+import type { EncodedIndex, IndexEntry } from "../format/segment.ts";
 import {
   clusterCountAt,
   eachEntry,
@@ -18,8 +24,9 @@ import {
   sequenceAt,
 } from "../format/segment.ts";
 import { clusterBytes, engineLimits } from "../limits.ts";
-import { BlockMap, newPlaces, type Places } from "../map/block-map.ts";
-import type { SegmentIndex } from "../segments.ts";
+import { BlockMap, newPlaces } from "../map/block-map.ts";
+import { PageSweep } from "../map/page-sweep.ts";
+import type { Pages } from "../map/pages.ts";
 import type { OpenedView } from "../view.ts";
 import type { JudgeViews } from "./judge-views.ts";
 import { hasHead, type LogState } from "./log-state.ts";
@@ -31,9 +38,21 @@ export interface LiveSegment {
   readonly dataClusters: number;
 }
 
+/** What was found of a segment; of most of them no more is asked than how much lives. */
+export interface FoundLive {
+  readonly liveClusters: number;
+  readonly dataClusters: number;
+  /** Until the next segment is looked at. */
+  readonly whole: () => Promise<LiveSegment>;
+}
+
 /** In one turn of the event loop, whatever segments they are of, an entry counting as so many: less than a millisecond's work. */
 const clustersPerTurn = 4096;
 const clustersOfEntry = 16;
+/** What a leaf counts for that was not in memory. */
+const clustersOfLeaf = 16;
+/** More than there are clusters in a segment, and small enough that a cluster times it is an exact number. */
+const keysMax = 2 ** 20;
 
 /** Decides for the entries with sequences in (after, upTo]: by a map, or all alike. */
 interface Judge {
@@ -45,59 +64,94 @@ interface Judge {
 export class Liveness {
   readonly #state: LogState;
   readonly #views: JudgeViews;
+  readonly #sweep: PageSweep;
   /** Of the entry before: mostly that of the next one too. */
   #judge: Judge = { after: 0, upTo: 0, verdict: "live" };
   readonly #places = newPlaces(engineLimits.recordClustersMax);
+  /** Those of the judge's map that were loaded last. */
+  readonly #leaves = new Map<number, Uint32Array>();
+  #marks = new Uint8Array(0);
   /** Of this turn. */
   #clusters = 0;
 
-  constructor(state: LogState, views: JudgeViews) {
+  constructor(state: LogState, views: JudgeViews, pages: Pages) {
     this.#state = state;
     this.#views = views;
+    this.#sweep = new PageSweep(pages);
   }
 
-  async of(index: SegmentIndex, handle: number): Promise<LiveSegment> {
-    const kept: IndexEntry[] = [];
+  /** Nothing is looked at any more. */
+  end(): void {
+    this.#sweep.end();
+  }
+
+  /** Throws segment_damaged. */
+  async of(index: EncodedIndex, handle: number): Promise<FoundLive> {
+    const entries = entriesIn(index);
+    const { starts, bases, dataClusters } = entries;
+    if (this.#marks.length < dataClusters) this.#marks = new Uint8Array(dataClusters);
+    const marks = this.#marks.fill(0, 0, dataClusters);
+    for (let from = 0; from < starts.length;) {
+      const judge = await this.#judgeOf(sequenceIn(entries, from));
+      let to = from + 1;
+      while (to < starts.length && decides(judge, sequenceIn(entries, to))) to++;
+      if (judge.verdict === "live") marks.fill(1, bases[from]!, bases[to] ?? dataClusters);
+      else if (judge.verdict !== "dead") await this.#look(entries, from, to, judge.verdict, handle);
+      from = to;
+    }
     let liveClusters = 0;
-    let dataClusters = 0;
-    const { words, starts } = entriesIn(index);
-    for (const at of starts) {
-      const sequence = sequenceAt(words, at, index.encoded.firstSequence);
-      if (kindAt(words, at) === recordKinds.zero) {
-        kept.push(entryAt(words, at, sequence));
-        continue;
+    for (let cluster = 0; cluster < dataClusters; cluster++) liveClusters += marks[cluster]!;
+    const whole = async (): Promise<LiveSegment> => ({ kept: await this.#kept(entries), liveClusters, dataClusters });
+    return { liveClusters, dataClusters, whole };
+  }
+
+  /** Marks what `map` has of the entries [from, to). */
+  async #look(entries: Entries, from: number, to: number, map: BlockMap, handle: number): Promise<void> {
+    const { words, starts, bases } = entries;
+    const { handles, offsets } = this.#places;
+    this.#leaves.clear();
+    for (const at of byCluster(entries, from, to)) {
+      const start = starts[at]!;
+      const firstCluster = firstClusterAt(words, start);
+      const clusterCount = clusterCountAt(words, start);
+      await this.#spend(clustersOfEntry + clusterCount);
+      for (let missing; (missing = map.resolve(firstCluster, clusterCount, this.#places, this.#leaves)) >= 0;) {
+        // No record lies in more than two.
+        if (this.#leaves.size > 1) this.#leaves.clear();
+        this.#leaves.set(missing, await map.tree.loadLeaf(missing, this.#sweep));
+        await this.#spend(clustersOfLeaf);
       }
-      const clusterCount = clusterCountAt(words, at);
-      this.#clusters += clustersOfEntry + clusterCount;
-      if (this.#clusters >= clustersPerTurn) {
-        this.#clusters = 0;
-        await backgroundTurn();
-      }
-      const { after, upTo } = this.#judge;
-      if (sequence <= after || sequence > upTo) this.#judge = await this.#judgeOf(sequence);
-      dataClusters += clusterCount;
-      const { verdict } = this.#judge;
-      if (verdict === "dead") continue;
-      if (verdict === "live") {
-        kept.push(entryAt(words, at, sequence));
-        liveClusters += clusterCount;
-        continue;
-      }
-      const firstCluster = firstClusterAt(words, at);
-      const isAway = verdict.resolve(firstCluster, clusterCount, this.#places) >= 0;
-      const places = isAway ? await verdict.resolveLoading(firstCluster, clusterCount) : this.#places;
-      const runs = runsAt(places, clusterCount, handle, originalOffsetAt(words, at));
-      if (runs.length === 0) continue;
-      const entry = entryAt(words, at, sequence);
-      for (const { from, to } of runs) {
-        kept.push(runOf(entry, from, to));
-        liveClusters += to - from;
+      const originalOffset = originalOffsetAt(words, start);
+      for (let i = 0; i < clusterCount; i++) {
+        if (handles[i] === handle && offsets[i] === originalOffset + i * clusterBytes) this.#marks[bases[at]! + i] = 1;
       }
     }
-    return { kept, liveClusters, dataClusters };
+  }
+
+  async #kept({ words, starts, bases, firstSequence }: Entries): Promise<IndexEntry[]> {
+    const kept: IndexEntry[] = [];
+    for (const [at, start] of starts.entries()) {
+      await this.#spend(clustersOfEntry);
+      const entry = entryAt(words, start, sequenceAt(words, start, firstSequence));
+      if (entry.kind === recordKinds.zero) kept.push(entry);
+      else for (const { from, to } of runsIn(this.#marks, bases[at]!, entry.clusterCount)) kept.push(runOf(entry, from, to));
+    }
+    return kept;
+  }
+
+  async #spend(clusters: number): Promise<void> {
+    this.#clusters += clusters;
+    if (this.#clusters < clustersPerTurn) return;
+    this.#clusters = 0;
+    await backgroundTurn();
   }
 
   async #judgeOf(sequence: number): Promise<Judge> {
+    if (!decides(this.#judge, sequence)) this.#judge = await this.#newJudge(sequence);
+    return this.#judge;
+  }
+
+  async #newJudge(sequence: number): Promise<Judge> {
     const { cuts, record } = this.#state;
     const at = cuts.findIndex(({ view }) => view.cut >= sequence);
     const before = (at < 0 ? cuts.at(-1) : cuts[at - 1])?.view.cut ?? 0;
@@ -114,24 +168,49 @@ export class Liveness {
   }
 }
 
+const decides = ({ after, upTo }: Judge, sequence: number): boolean => sequence > after && sequence <= upTo;
+
 const mapOf = ({ tree, delta }: OpenedView): BlockMap => new BlockMap(tree, delta);
 
 interface Entries {
   readonly words: Uint32Array;
+  readonly firstSequence: number;
   /** Where each begins. */
   readonly starts: Uint32Array;
+  /** How many clusters of data those before it have. */
+  readonly bases: Uint32Array;
+  readonly dataClusters: number;
 }
 
 /** No objects: of most segments that are looked at next to nothing is kept. Throws segment_damaged. */
-function entriesIn({ encoded }: SegmentIndex): Entries {
-  const starts = new Uint32Array(encoded.entryCount);
+function entriesIn(index: EncodedIndex): Entries {
+  const { entryCount, firstSequence } = index;
+  const starts = new Uint32Array(entryCount);
+  const bases = new Uint32Array(entryCount);
   let words: Uint32Array = starts;
   let count = 0;
-  eachEntry(encoded, (_kind, _sequence, _firstCluster, _clusterCount, ofIndex, at) => {
+  let dataClusters = 0;
+  eachEntry(index, (kind, _sequence, _firstCluster, clusterCount, ofIndex, at) => {
     words = ofIndex;
-    starts[count++] = at;
+    starts[count] = at;
+    bases[count++] = dataClusters;
+    if (kind === recordKinds.data) dataClusters += clusterCount;
   });
-  return { words, starts };
+  return { words, firstSequence, starts, bases, dataClusters };
+}
+
+const sequenceIn = ({ words, starts, firstSequence }: Entries, at: number): number =>
+  sequenceAt(words, starts[at]!, firstSequence);
+
+/** The numbers of the data entries among [from, to), by their first clusters ascending. */
+function byCluster({ words, starts }: Entries, from: number, to: number): Uint32Array {
+  const numbers = new Uint32Array(to - from);
+  let count = 0;
+  for (let at = from; at < to; at++) if (kindAt(words, starts[at]!) === recordKinds.data) numbers[count++] = at;
+  assert(count <= keysMax, "keys are exact");
+  const keys = new Float64Array(count);
+  for (let i = 0; i < count; i++) keys[i] = firstClusterAt(words, starts[numbers[i]!]!) * keysMax + i;
+  return Uint32Array.from(keys.sort(), (key) => numbers[key % keysMax]!);
 }
 
 interface Run {
@@ -139,12 +218,12 @@ interface Run {
   readonly to: number;
 }
 
-/** Clusters of an entry that the map has there. */
-function runsAt({ handles, offsets }: Places, clusterCount: number, handle: number, originalOffset: number): readonly Run[] {
+/** Of the clusters of an entry, those that are marked. */
+function runsIn(marks: Uint8Array, base: number, clusterCount: number): readonly Run[] {
   const runs: Run[] = [];
   for (let from = 0; from < clusterCount; from++) {
     let to = from;
-    while (to < clusterCount && handles[to] === handle && offsets[to] === originalOffset + to * clusterBytes) to++;
+    while (to < clusterCount && marks[base + to] === 1) to++;
     if (to > from) runs.push({ from, to });
     from = to;
   }

@@ -42,6 +42,8 @@ async function writeAll(session: ExportSession, clusters: readonly number[], byt
   }
 }
 
+const clustersOfLeaf = 256;
+
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** 128 clusters, and every second one of them again: half of each segment is dead. */
@@ -89,6 +91,37 @@ test("segments that are new are not looked at before enough of them has died", a
   assert.ok(pass.examined > 0 && pass.dropped > 0, JSON.stringify(pass));
   assert.equal((await clean(rig)).examined, 0);
   assert.equal((await readRange(session, 0, 1))[0], 2);
+});
+
+test("after a restart a disk written at random is looked at with fewer reads of its map than it has clusters", async (t) => {
+  let reads = 0;
+  const counting = (inner: ObjectBackend): ObjectBackend =>
+    new Proxy(inner, {
+      get(target, name: keyof ObjectBackend) {
+        if (name !== "read") return target[name].bind(target);
+        return (object: string, offset: number, into: Buffer, options?: ReadOptions): Promise<void> => {
+          if (object.includes("/m-")) reads++;
+          return target.read(object, offset, into, options);
+        };
+      },
+    });
+  const rig = await openRig(t, { segmentBytes: MiB }, counting);
+  const leaves = 2000;
+  const disk = await rig.createDisk(leaves * MiB);
+  const random = seededRandom(3);
+  const session = await rig.open(disk);
+  const clusters = range(leaves).map((leaf) => leaf * clustersOfLeaf + random.below(clustersOfLeaf));
+  for (let at = leaves - 1; at > 0; at--) {
+    const other = random.below(at + 1);
+    [clusters[at], clusters[other]] = [clusters[other]!, clusters[at]!];
+  }
+  await writeAll(session, clusters, 1);
+  await checkpoint(rig, disk, session);
+  await rig.crash();
+  reads = 0;
+  const pass = await clean(rig);
+  assert.ok(pass.examined >= 7 && pass.compacted + pass.dropped === 0, JSON.stringify(pass));
+  assert.ok(reads < leaves / 5, `${reads} reads of the map for ${leaves} clusters`);
 });
 
 test("a log of more segments than one pass looks at is looked at up to its end after a trim", async (t) => {

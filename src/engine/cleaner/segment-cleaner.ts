@@ -82,7 +82,7 @@ export class SegmentCleaner {
     const views = new JudgeViews(this.#context, state);
     await this.#freed.count(state, views, deaths);
     if (this.#mayHaveDied(state)) await this.#doubtAll(state);
-    const liveness = new Liveness(state, views);
+    const liveness = new Liveness(state, views, this.#context.pages);
     const replayed = firstReplayed(state);
     const choice = await this.#choose(state, replayed);
     const wanted = choice.taken();
@@ -110,6 +110,7 @@ export class SegmentCleaner {
       pass.complete = false;
       await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
     } finally {
+      liveness.end();
       await looks.settled();
     }
     return { ...pass, compacted: findings.compacted, dropped: findings.dropped };
@@ -159,12 +160,12 @@ export class SegmentCleaner {
     deaths: Uint32Array,
   ): Promise<void> {
     const handle = this.#context.segments.handleOf(segment);
-    const live = await liveness.of(index, handle);
-    const { dataClusters, liveClusters } = live;
+    const found = await liveness.of(index.encoded, handle);
+    const { dataClusters, liveClusters } = found;
     const dead = dataClusters - liveClusters;
     const isEmpty = liveClusters === 0 && comparePositions(segment, replayed) < 0;
     if (!isEmpty && dead > 0 && dead >= dataClusters * this.#context.settings.cleanerDeadShare) {
-      return findings.sparse({ segment, index, live, handle });
+      return findings.sparse({ segment, index, live: await found.whole(), handle });
     }
     index.giveBack();
     if (isEmpty) return findings.empty({ segment, generation: index.generation, handle });

@@ -19,6 +19,7 @@ import { mapObjectName } from "../names.ts";
 import { sortClusters } from "./cluster-sort.ts";
 import type { Delta } from "./delta.ts";
 import { zeroHandle } from "./delta.ts";
+import { PageSweep } from "./page-sweep.ts";
 import type { Pages } from "./pages.ts";
 import { childAt, Tree } from "./tree.ts";
 
@@ -53,7 +54,11 @@ export async function fold(options: FoldOptions): Promise<FoldResult> {
   const folder = new Folder(options, writer, await sortClusters(options.delta.clusters()));
   const { root } = options.old;
   const old = root === undefined ? undefined : options.pages.placeOf(root);
-  return writer.finish(await folder.foldInner(mapLevels - 1, 0, old, 0, folder.clusters.length));
+  try {
+    return await writer.finish(await folder.foldInner(mapLevels - 1, 0, old, 0, folder.clusters.length));
+  } finally {
+    folder.end();
+  }
 }
 
 /** Pages are encoded into buffers of this size. */
@@ -67,6 +72,7 @@ class Folder {
   readonly clusters: Uint32Array;
   readonly #options: FoldOptions;
   readonly #writer: MapWriter;
+  readonly #old: PageSweep;
   /** The page of each level that is being made. */
   readonly #drafts = Array.from({ length: mapLevels }, (_, level) => new PageDraft(level));
   /** Of this turn. */
@@ -75,7 +81,12 @@ class Folder {
   constructor(options: FoldOptions, writer: MapWriter, clusters: Uint32Array) {
     this.#options = options;
     this.#writer = writer;
+    this.#old = new PageSweep(options.pages);
     this.clusters = clusters;
+  }
+
+  end(): void {
+    this.#old.end();
   }
 
   /** The new place of the inner page of `level` whose span begins at cluster `start`; it has entries [from, to) of clusters. */
@@ -170,7 +181,7 @@ class Folder {
   }
 
   #load(place: PagePlace, level: number): Promise<Uint32Array> {
-    return this.#options.pages.load(place, level, this.#options.old.lineage);
+    return this.#old.load(place, level, this.#options.old.lineage);
   }
 }
 

@@ -16,11 +16,19 @@ import { mapObjectName } from "../names.ts";
 import { LeafMemo } from "./leaf-memo.ts";
 import { OriginTable } from "./origins.ts";
 import { PageRing } from "./page-ring.ts";
+import { WindowMemory } from "./page-sweep.ts";
 
-export class Pages {
+/** Where somebody gets pages from who has not found them in memory. */
+export interface PageSource {
+  /** A copy of the page, which others may have too. Rejects with map_damaged, or the backend's error. */
+  load(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array>;
+}
+
+export class Pages implements PageSource {
   /** What the numbers in its pages mean. */
   readonly names: PageNames;
   readonly leaves = new LeafMemo();
+  readonly windows = new WindowMemory();
   readonly #backend: ObjectBackend;
   readonly #ring: PageRing;
   readonly #loads = new Map<string, Promise<Uint32Array>>();
@@ -50,15 +58,20 @@ export class Pages {
     return this.#ring.find(origin, number, offset);
   }
 
-  /** A copy of the page. Rejects with map_damaged, or the backend's error. */
+  /** A copy of the page, if it is in memory. */
+  copyOf({ origin, number, offset }: PagePlace): Uint32Array | undefined {
+    const at = this.#ring.find(origin, number, offset);
+    return at < 0 ? undefined : this.words.slice(at, at + lengthOf(this.words, at));
+  }
+
   load(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array> {
     const { origin, number, offset } = place;
-    const at = this.#ring.find(origin, number, offset);
-    if (at >= 0) return Promise.resolve(this.words.slice(at, at + lengthOf(this.words, at)));
+    const known = this.copyOf(place);
+    if (known !== undefined) return Promise.resolve(known);
     const key = `${origin}.${number}.${offset}`;
     const running = this.#loads.get(key);
     if (running !== undefined) return running;
-    const load = this.#read(this.refOf(place), level, lineage)
+    const load = this.#load(place, level, lineage)
       .then((page) => {
         this.add(place, page);
         return page;
@@ -93,11 +106,30 @@ export class Pages {
     return decodeCheckpointFooter(json, jsonCrc, name);
   }
 
-  async #read(ref: PageRef, level: number, lineage: Lineage): Promise<Uint32Array> {
-    if (ref.length > engineLimits.pageBytesMax)
-      throw new AndironError("map_damaged", `map page of ${ref.length} bytes in ${mapObjectName(ref)}`);
-    const bytes = Buffer.allocUnsafe(ref.length);
-    await this.#backend.read(mapObjectName(ref), ref.offset, bytes);
-    return decodePage(bytes, ref, level, lineage, this.names);
+  /** Fills `target` from byte `offset` on of the object that the page is in. Rejects with the backend's error. */
+  read(place: PagePlace, offset: number, target: Buffer): Promise<void> {
+    return this.#backend.read(this.#objectOf(place), offset, target);
+  }
+
+  /** How long that object is. */
+  async objectBytes(place: PagePlace): Promise<number> {
+    return (await this.#backend.size(this.#objectOf(place))) ?? 0;
+  }
+
+  /** The place, if a page can be as long as it says; else throws map_damaged. */
+  checked(place: PagePlace): PagePlace {
+    if (place.length <= engineLimits.pageBytesMax) return place;
+    throw new AndironError("map_damaged", `map page of ${place.length} bytes in ${this.#objectOf(place)}`);
+  }
+
+  async #load(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array> {
+    const { offset, length } = this.checked(place);
+    const bytes = Buffer.allocUnsafe(length);
+    await this.read(place, offset, bytes);
+    return decodePage(bytes, this.refOf(place), level, lineage, this.names);
+  }
+
+  #objectOf(place: PagePlace): string {
+    return mapObjectName(this.refOf(place));
   }
 }

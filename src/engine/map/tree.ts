@@ -9,7 +9,8 @@ import { backgroundTurn } from "../../common/turn.ts";
 import type { Lineage, PageRef } from "../format/page.ts";
 import { entryAt, newPage, nextPresent, type PagePlace, placeAt } from "../format/page-words.ts";
 import { mapLevels, pageFanout } from "../limits.ts";
-import type { Pages } from "./pages.ts";
+import { PageSweep } from "./page-sweep.ts";
+import type { Pages, PageSource } from "./pages.ts";
 
 /** The leaf of a range in which no cluster was ever written. */
 const holeLeaf = newPage(0, 0);
@@ -25,6 +26,12 @@ const childIndex = (leafIndex: number, level: number): number => Math.floor(leaf
 
 /** Told of a page; says whether to go below. */
 export type PageVisitor = (place: PagePlace, level: number, firstLeaf: number) => boolean;
+
+interface Walk {
+  readonly visit: PageVisitor;
+  readonly pages: PageSource;
+  visited: number;
+}
 
 export class Tree {
   readonly lineage: Lineage;
@@ -69,13 +76,13 @@ export class Tree {
   }
 
   /** A copy. */
-  async loadLeaf(leafIndex: number): Promise<Uint32Array> {
+  async loadLeaf(leafIndex: number, pages: PageSource = this.#pages): Promise<Uint32Array> {
     if (this.#root === undefined) return holeLeaf;
-    let page = await this.#pages.load(this.#root, rootLevel, this.lineage);
+    let page = await pages.load(this.#root, rootLevel, this.lineage);
     for (let level = rootLevel; level >= 1; level--) {
       const child = childAt(page, childIndex(leafIndex, level));
       if (child === undefined) return holeLeaf;
-      page = await this.#pages.load(child, level - 1, this.lineage);
+      page = await pages.load(child, level - 1, this.lineage);
     }
     return page;
   }
@@ -144,18 +151,24 @@ export class Tree {
 
   /** Visits the places of all pages, each before those below it. */
   async walk(visit: PageVisitor): Promise<void> {
-    if (this.#root !== undefined) await this.#walk(this.#root, rootLevel, 0, visit, { pages: 0 });
+    if (this.#root === undefined) return;
+    const pages = new PageSweep(this.#pages);
+    try {
+      await this.#walk(this.#root, rootLevel, 0, { visit, pages, visited: 0 });
+    } finally {
+      pages.end();
+    }
   }
 
-  async #walk(place: PagePlace, level: number, firstLeaf: number, visit: PageVisitor, done: { pages: number }): Promise<void> {
-    if (!visit(place, level, firstLeaf)) return;
-    if (++done.pages % pagesPerTurn === 0) await backgroundTurn();
-    const page = await this.#pages.load(place, level, this.lineage);
+  async #walk(place: PagePlace, level: number, firstLeaf: number, walk: Walk): Promise<void> {
+    if (!walk.visit(place, level, firstLeaf)) return;
+    if (++walk.visited % pagesPerTurn === 0) await backgroundTurn();
+    const page = await walk.pages.load(place, level, this.lineage);
     const span = pageFanout ** (level - 1);
     for (let index = nextPresent(page, 0, 0); index < pageFanout; index = nextPresent(page, 0, index + 1)) {
       const child = childAt(page, index)!;
-      if (level === 1) visit(child, 0, firstLeaf + index);
-      else await this.#walk(child, level - 1, firstLeaf + index * span, visit, done);
+      if (level === 1) walk.visit(child, 0, firstLeaf + index);
+      else await this.#walk(child, level - 1, firstLeaf + index * span, walk);
     }
   }
 }

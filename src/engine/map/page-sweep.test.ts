@@ -1,0 +1,219 @@
+// Sweeps: the same pages as one by one, in whatever order they are asked for, with few reads where the order is that of the map;
+// and what they leave alone.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { AndironError } from "../../common/errors.ts";
+import { seededRandom } from "../../common/random.ts";
+import type { ObjectBackend } from "../backend/backend.ts";
+import { openFileBackend } from "../backend/file.ts";
+import { engineLimits, KiB, MiB, pageFanout } from "../limits.ts";
+import { Segments } from "../segments.ts";
+import { Delta } from "./delta.ts";
+import { fold } from "./fold.ts";
+import { PageSweep } from "./page-sweep.ts";
+import { Pages } from "./pages.ts";
+import { Tree } from "./tree.ts";
+
+const log = "00000000-0000-4000-8000-00000000000a";
+const lineage = [log];
+const leaves = 6000;
+
+/** What is read of a backend, and what becomes of it. */
+interface Reads {
+  count: number;
+  bytes: number;
+  spoil: ((target: Buffer) => void) | undefined;
+}
+
+interface World {
+  readonly reads: Reads;
+  readonly tree: Tree;
+  /** One cluster in each leaf, of several folds: neighbours are in different objects. */
+  readonly clusters: readonly number[];
+  /** Nothing is in memory. */
+  cold(): { readonly pages: Pages; readonly tree: Tree };
+  foldInto(pages: Pages, old: Tree, delta: Delta): Promise<Tree>;
+}
+
+async function openWorld(t: TestContext): Promise<World> {
+  const root = mkdtempSync(join(tmpdir(), "andiron-sweep-"));
+  const files = await openFileBackend({ root });
+  t.after(async () => {
+    await files.close();
+    rmSync(root, { recursive: true });
+  });
+  const reads: Reads = { count: 0, bytes: 0, spoil: undefined };
+  const backend = new Proxy(files, {
+    get(inner, name: keyof ObjectBackend) {
+      if (name !== "read") return inner[name].bind(inner);
+      return async (object: string, offset: number, target: Buffer): Promise<void> => {
+        reads.count++;
+        reads.bytes += target.length;
+        await inner.read(object, offset, target);
+        reads.spoil?.(target);
+      };
+    },
+  });
+  const segments = new Segments(backend, async () => 0);
+  let number = 0;
+  const foldInto = async (pages: Pages, old: Tree, delta: Delta): Promise<Tree> => {
+    const takeNumber = (): number => ++number;
+    const options = { backend, pages, old, delta, lineage, log, epoch: 1, takeNumber, onReplaced: () => undefined };
+    return (await fold({ ...options, sequence: old.sequence + 1 })).tree;
+  };
+  const open = (): Pages => new Pages({ backend, handles: segments, bytesMax: MiB });
+  const pages = open();
+  const handle = segments.handleOf({ log, epoch: 1, number: 1 });
+  const clusters = Array.from({ length: leaves }, (_, leaf) => leaf * 3 * pageFanout);
+  let tree = new Tree(pages, lineage, undefined, 0);
+  for (let part = 0; part < 4; part++) {
+    const delta = new Delta();
+    for (const cluster of clusters.filter((_, i) => (i * 7) % 4 === part)) delta.put(cluster, handle, cluster, 5);
+    tree = await foldInto(pages, tree, delta);
+  }
+  const cold = (): { pages: Pages; tree: Tree } => {
+    const fresh = open();
+    return { pages: fresh, tree: new Tree(fresh, lineage, tree.root, tree.sequence) };
+  };
+  Object.assign(reads, { count: 0, bytes: 0 });
+  return { reads, tree, clusters, cold, foldInto };
+}
+
+const leafOf = (cluster: number): number => Math.floor(cluster / pageFanout);
+
+test("leaves in the map's order take few reads, and few bytes that nobody wanted", async (t) => {
+  const { reads, tree, clusters, cold } = await openWorld(t);
+  const { pages, tree: swept } = cold();
+  const sweep = new PageSweep(pages);
+  const loaded: Uint32Array[] = [];
+  for (const cluster of clusters) loaded.push(await swept.loadLeaf(leafOf(cluster), sweep));
+  sweep.end();
+  assert.ok(reads.count < leaves / 20, `${reads.count} reads for ${leaves} leaves`);
+  assert.ok(reads.bytes < 200 * leaves, `${reads.bytes} bytes for ${leaves} leaves`);
+  for (const [i, cluster] of clusters.entries()) assert.deepEqual(loaded[i], await tree.loadLeaf(leafOf(cluster)));
+});
+
+test("leaves in any order are the same as one by one, also those that are far from each other", async (t) => {
+  const { tree, clusters, cold } = await openWorld(t);
+  for (let seed = 1; seed <= 10; seed++) {
+    const random = seededRandom(seed);
+    const { pages, tree: swept } = cold();
+    const sweep = new PageSweep(pages);
+    for (let at = 0, i = 0; i < 500; i++) {
+      // Runs in order, leaps forwards and back, and some that are nowhere.
+      at = random.below(10) === 0 ? random.below(leaves) : Math.min(leaves - 1, at + random.below(40));
+      const leaf = leafOf(clusters[at]!) + (random.below(5) === 0 ? 1 : 0);
+      assert.deepEqual(await swept.loadLeaf(leaf, sweep), await tree.loadLeaf(leaf), `seed ${seed}, leaf ${leaf}`);
+    }
+    sweep.end();
+  }
+});
+
+test("leaves that are all over the map are read one by one, and nothing beside them", async (t) => {
+  const { reads, clusters, cold } = await openWorld(t);
+  const { pages, tree: swept } = cold();
+  const { tree: one } = cold();
+  const sweep = new PageSweep(pages);
+  for (let at = leaves - 1; at >= 0; at -= 50) {
+    reads.bytes = 0;
+    await one.loadLeaf(leafOf(clusters[at]!));
+    const alone = reads.bytes;
+    await swept.loadLeaf(leafOf(clusters[at]!), sweep);
+    assert.equal(reads.bytes, 2 * alone, `leaf ${at}`);
+  }
+  sweep.end();
+});
+
+test("a sweep leaves in memory what is in use there, and takes from there what is", async (t) => {
+  const { reads, clusters, cold } = await openWorld(t);
+  const { pages, tree } = cold();
+  const hot = clusters.slice(1000, 1100).map(leafOf);
+  for (const leaf of hot) await tree.loadLeaf(leaf);
+  const sweep = new PageSweep(pages);
+  reads.count = 0;
+  for (const leaf of hot) await tree.loadLeaf(leaf, sweep);
+  assert.equal(reads.count, 0, "what is in memory is not read");
+  const bytes = pages.bytes;
+  for (const cluster of clusters) await tree.loadLeaf(leafOf(cluster), sweep);
+  sweep.end();
+  for (const leaf of hot) assert.ok(tree.leafInMemory(leaf) >= 0, `leaf ${leaf} was driven out`);
+  assert.equal(tree.leafInMemory(leafOf(clusters[3000]!)), -1, "a leaf that went by is not kept");
+  assert.ok(pages.bytes < bytes + 300 * KiB, "pages above leaves are");
+});
+
+test("windows have so much memory together and no more, and give it back", async (t) => {
+  const { reads, clusters, cold } = await openWorld(t);
+  const { pages, tree } = cold();
+  const taken: Buffer[] = [];
+  for (let memory = pages.windows.take(); memory !== undefined; memory = pages.windows.take()) taken.push(memory);
+  assert.equal(taken.length, engineLimits.windowsLentMax);
+  const poor = new PageSweep(pages);
+  for (const cluster of clusters.slice(0, 1000)) await tree.loadLeaf(leafOf(cluster), poor);
+  poor.end();
+  assert.ok(reads.count >= 1000, "one by one, without memory");
+  for (const memory of taken) pages.windows.give(memory);
+  for (let round = 0; round < 5; round++) {
+    reads.count = 0;
+    const sweep = new PageSweep(pages);
+    for (const cluster of clusters) await tree.loadLeaf(leafOf(cluster), sweep);
+    sweep.end();
+    assert.ok(reads.count < leaves / 20, `${reads.count} reads in round ${round}`);
+  }
+  for (let i = 0; i < engineLimits.windowsLentMax; i++) assert.ok(pages.windows.take() !== undefined, `${i} of all are back`);
+});
+
+test("a read that fails, or brings other bytes, is told of, and the next one is right", async (t) => {
+  const { reads, tree, clusters, cold } = await openWorld(t);
+  const { pages, tree: swept } = cold();
+  const sweep = new PageSweep(pages);
+  let failed = 0;
+  const random = seededRandom(1);
+  for (const cluster of clusters) {
+    const kind = random.below(30);
+    if (kind === 0) {
+      reads.spoil = () => {
+        throw new AndironError("backend_unavailable", "gone");
+      };
+    }
+    if (kind === 1) reads.spoil = (target) => void target.fill(0x55);
+    const [loaded] = await Promise.allSettled([swept.loadLeaf(leafOf(cluster), sweep)]);
+    const isSpoilt = reads.spoil !== undefined;
+    reads.spoil = undefined;
+    if (loaded!.status === "fulfilled") assert.deepEqual(loaded!.value, await tree.loadLeaf(leafOf(cluster)));
+    else {
+      failed++;
+      assert.ok(isSpoilt, "only what failed is told of");
+      const { code } = loaded!.reason as AndironError;
+      assert.ok(code === "backend_unavailable" || code === "map_damaged", code);
+    }
+  }
+  sweep.end();
+  assert.ok(failed > 20, `${failed} failed`);
+});
+
+test("a fold onto a map that is not in memory reads few pages at a time", async (t) => {
+  const { reads, clusters, cold, foldInto } = await openWorld(t);
+  const { pages, tree } = cold();
+  const delta = new Delta();
+  for (const cluster of clusters) delta.put(cluster + 1, 1, 128, 9);
+  const folded = await foldInto(pages, tree, delta);
+  assert.ok(reads.count < leaves / 20, `${reads.count} reads for ${leaves} leaves`);
+  const leaf = await folded.loadLeaf(leafOf(clusters[77]!));
+  assert.equal(leaf[0]! >>> 8, 2, "the old cluster and the new one");
+});
+
+test("a walk over all pages of a map that is not in memory takes few reads", async (t) => {
+  const { reads, cold } = await openWorld(t);
+  const { tree } = cold();
+  let seen = 0;
+  await tree.walk((_place, level) => {
+    if (level === 0) seen++;
+    return true;
+  });
+  assert.equal(seen, leaves);
+  assert.ok(reads.count < 80, `${reads.count} reads`);
+});

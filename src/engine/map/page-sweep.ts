@@ -1,0 +1,155 @@
+// Map pages for somebody who goes through many clusters in ascending order, cold: few large reads instead of one for each page.
+//
+//     page ──in memory (pages.ts)──────────────► a copy
+//          ──in the window of its object───────► decoded
+//          ──else──► the window moves there ───► decoded
+//
+// - A fold writes pages in the order of their clusters, those above behind what is below them: an object has a window for its
+//   leaves and one for those above. Pages of the upper levels are few, and go by pages.ts.
+// - A window is twice as large as it was if what is wanted lies just behind it, and else no larger than the page: what is read in
+//   vain is at most about as much as what is wanted, or what is read takes no longer than the request.
+// - Leaves do not go into memory: a large map would drive out what guests use. Pages above do, for who comes next.
+// - The memory of windows is lent, and all there is in a pool. Where none is left pages are read one by one.
+// - One load at a time, none after end().
+
+import type { Lineage } from "../format/page.ts";
+import { decodePage } from "../format/page.ts";
+import type { PagePlace } from "../format/page-words.ts";
+import { engineLimits, KiB } from "../limits.ts";
+import type { Pages, PageSource } from "./pages.ts";
+
+/** What lies no further behind a window is just behind it. */
+const nearBytes = 32 * KiB;
+const windowBytesMin = 4 * KiB;
+
+/** What all windows of a pool have for memory. */
+export class WindowMemory {
+  readonly #free: Buffer[] = [];
+  #lent = 0;
+
+  /** Undefined when all is lent. */
+  take(): Buffer | undefined {
+    if (this.#lent === engineLimits.windowsLentMax) return undefined;
+    this.#lent++;
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(engineLimits.sweepWindowBytesMax);
+  }
+
+  /** Nobody reads it or writes to it any more. */
+  give(memory: Buffer): void {
+    this.#lent--;
+    this.#free.push(memory);
+  }
+}
+
+class Window {
+  /** Where it begins in the object. */
+  from = 0;
+  bytes: Buffer = Buffer.alloc(0);
+  /** Of the last move, if it was meant to grow. */
+  wanted = 0;
+  objectBytes: number | undefined;
+  /** Lent. */
+  memory: Buffer | undefined;
+
+  get end(): number {
+    return this.from + this.bytes.length;
+  }
+
+  forget(): void {
+    this.bytes = this.bytes.subarray(0, 0);
+  }
+
+  has({ offset, length }: PagePlace): boolean {
+    return offset >= this.from && offset + length <= this.end;
+  }
+}
+
+export class PageSweep implements PageSource {
+  readonly #pages: Pages;
+  /** The one that was used last stands last. */
+  readonly #windows = new Map<string, Window>();
+  /** Those above level 0 that were loaded last: the next leaf is mostly below them too. */
+  readonly #last: ({ readonly place: PagePlace; readonly page: Uint32Array } | undefined)[] = [];
+
+  constructor(pages: Pages) {
+    this.#pages = pages;
+  }
+
+  /** Gives back what was lent. */
+  end(): void {
+    for (const { memory } of this.#windows.values()) if (memory !== undefined) this.#pages.windows.give(memory);
+    this.#windows.clear();
+  }
+
+  async load(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array> {
+    if (level === 0) return this.#pages.copyOf(place) ?? this.#decode(place, level, lineage);
+    const last = this.#last[level];
+    if (last !== undefined && isSame(last.place, place)) return last.page;
+    const page = level > 1 ? await this.#pages.load(place, level, lineage) : await this.#loadAboveLeaves(place, lineage);
+    this.#last[level] = { place, page };
+    return page;
+  }
+
+  async #loadAboveLeaves(place: PagePlace, lineage: Lineage): Promise<Uint32Array> {
+    const known = this.#pages.copyOf(place);
+    if (known !== undefined) return known;
+    const page = await this.#decode(place, 1, lineage);
+    this.#pages.add(place, page);
+    return page;
+  }
+
+  async #decode(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array> {
+    const ref = this.#pages.refOf(place);
+    const window = this.#windowOf(place, level);
+    if (!window.has(place)) await this.#move(window, place);
+    const at = place.offset - window.from;
+    try {
+      return decodePage(window.bytes.subarray(at, at + place.length), ref, level, lineage, this.#pages.names);
+    } catch (error) {
+      window.forget(); // what is wanted next is read anew
+      throw error;
+    }
+  }
+
+  #windowOf({ origin, number }: PagePlace, level: number): Window {
+    const key = `${origin}.${number}.${level}`;
+    const window = this.#windows.get(key) ?? this.#newWindow();
+    this.#windows.delete(key);
+    this.#windows.set(key, window);
+    return window;
+  }
+
+  /** With the memory of the one that was used longest ago, if there are as many as there may be. */
+  #newWindow(): Window {
+    const window = new Window();
+    if (this.#windows.size < engineLimits.sweepWindowsMax) return window;
+    const [key, oldest] = this.#windows.entries().next().value!;
+    this.#windows.delete(key);
+    window.memory = oldest.memory;
+    return window;
+  }
+
+  /** To where the page begins. */
+  async #move(window: Window, place: PagePlace): Promise<void> {
+    const behind = place.offset - window.end;
+    const isNear = window.bytes.length > 0 && behind >= 0 && behind < nearBytes;
+    const wanted = isNear ? Math.min(engineLimits.sweepWindowBytesMax, Math.max(windowBytesMin, 2 * window.wanted)) : 0;
+    const target = await this.#targetOf(window, place, wanted);
+    window.forget();
+    await this.#pages.read(place, place.offset, target);
+    window.from = place.offset;
+    window.bytes = target;
+    window.wanted = wanted;
+  }
+
+  /** Memory for the page, and for what the object has behind it up to `wanted` bytes. Rejects as Pages.read(). */
+  async #targetOf(window: Window, place: PagePlace, wanted: number): Promise<Buffer> {
+    const { length } = this.#pages.checked(place);
+    if (wanted > length) window.memory ??= this.#pages.windows.take();
+    if (wanted <= length || window.memory === undefined) return Buffer.allocUnsafe(length);
+    window.objectBytes ??= await this.#pages.objectBytes(place);
+    return window.memory.subarray(0, Math.max(length, Math.min(wanted, window.objectBytes - place.offset)));
+  }
+}
+
+const isSame = (a: PagePlace, b: PagePlace): boolean => a.offset === b.offset && a.number === b.number && a.origin === b.origin;
