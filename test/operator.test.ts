@@ -5,6 +5,9 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemRandom } from "../src/common/random.ts";
+import type { VerifyResult } from "../src/engine/verify.ts";
+import { openSqliteRegistry } from "../src/registry/sqlite/open.ts";
 import { BlockStorage } from "./harness/block-storage.ts";
 import { noise, openExport } from "./harness/nbd.ts";
 import { prepareAndiron, type AndironProcess } from "./harness/service.ts";
@@ -156,4 +159,40 @@ describe("an operator", { timeout: 120_000 }, () => {
       });
     });
   }
+
+  test("is told of records that cannot be read, and shown all others", async () => {
+    const registry = await openSqliteRegistry({ path: join(service.statePath, "registry.db"), random: systemRandom });
+    const damaged = ["engine/vdisk/bad", "engine/log/bad", "engine/snapshot/bad", "engine/retired/bad"];
+    await registry.transact({
+      compares: [],
+      success: damaged.map((key) => ({ kind: "put", key, value: '{"name": "hidden' })),
+    });
+    await registry.close();
+    const shown = async (about: readonly string[], ...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await service.manage(...args);
+      assert.equal(code, 1, args.join(" "));
+      for (const key of about) assert.match(stdout + stderr, new RegExp(`record ${key} is not JSON`), args.join(" "));
+      assert.ok(!(stdout + stderr).includes("hidden"));
+      return stdout;
+    };
+    const disks = JSON.parse(await shown(damaged.slice(0, 1), "--json", "vdisk", "list")) as { id: string }[];
+    assert.deepEqual(
+      disks.map(({ id }) => id),
+      [volumeId],
+    );
+    const { snapshots } = JSON.parse(await shown(damaged.slice(2, 3), "vdisk", "show", volumeId)) as { snapshots: unknown[] };
+    assert.equal(snapshots.length, 1);
+    const verified = JSON.parse(await shown(damaged.slice(0, 3), "vdisk", "verify", "--json")) as VerifyResult;
+    assert.deepEqual([verified.findings.length, verified.clusters], [3, 256]);
+    const garbage = JSON.parse(await shown(damaged.slice(3), "gc", "status", "--json")) as { what: string; count: number }[];
+    assert.equal(garbage.find(({ what }) => what === "logs in all")?.count, 1);
+    const dumped = (await shown(damaged, "registry", "dump")).trimEnd().split("\n");
+    assert.ok(dumped.some((line) => line.includes(volumeId)));
+    const { code, stdout } = await service.manage("vdisk", "verify", volumeId, "--json");
+    assert.deepEqual(
+      [code, (JSON.parse(stdout) as VerifyResult).findings],
+      [0, []],
+      "what is not this disk's is no finding of it",
+    );
+  });
 });

@@ -8,14 +8,15 @@
 //   andiron-manage [--config-file F] notifications list | show ID | purge
 //
 // Exit code 0: fine; 1: findings or failure; 2: wrong use. Output is a table, or JSON with --json.
+// A record that cannot be read is told of on stderr, with exit code 1; others are shown.
 
 import { AndironError } from "../common/errors.ts";
 import { systemRandom } from "../common/random.ts";
 import { Cleaner } from "../engine/cleaner/cleaner.ts";
 import { readAll } from "../engine/cleaner/log-state.ts";
 import { openViewer } from "./viewer.ts";
-import type { LogRecord, RetiredRecord, RouterRecord, SnapshotRecord, VdiskRecord } from "../engine/records.ts";
-import { keys, parseRecord } from "../engine/records.ts";
+import type { EpochRecord, LogRecord, RetiredRecord, RouterRecord, SnapshotRecord, VdiskRecord } from "../engine/records.ts";
+import { keys, parseRecord, readableRecords } from "../engine/records.ts";
 import { Verifier } from "../engine/verify.ts";
 import type { Registry } from "../registry/registry.ts";
 import { openSqliteRegistry } from "../registry/sqlite/open.ts";
@@ -41,6 +42,8 @@ interface Command {
   readonly registry: Registry;
   readonly json: boolean;
   readonly operands: readonly string[];
+  /** Says what is wrong with a record. */
+  readonly damaged: (problem: string) => void;
 }
 
 const commands: Readonly<Record<string, (command: Command) => Promise<number>>> = {
@@ -65,8 +68,13 @@ const commands: Readonly<Record<string, (command: Command) => Promise<number>>> 
   },
 };
 
-async function listServices({ registry, json }: Command): Promise<number> {
-  const routers = (await readAll(registry, keys.routers)).map((entry) => parseRecord<RouterRecord>(entry.key, entry.value));
+/** Those below a prefix that can be read. */
+async function readable<T extends { readonly v: 1 }>({ registry, damaged }: Command, prefix: string): Promise<T[]> {
+  return readableRecords<T>(await readAll(registry, prefix), ({ message }) => damaged(message));
+}
+
+async function listServices(command: Command): Promise<number> {
+  const routers = await readable<RouterRecord>(command, keys.routers);
   const rows = routers.map((router) => ({
     router: router.id,
     host: router.host,
@@ -74,12 +82,12 @@ async function listServices({ registry, json }: Command): Promise<number> {
     nbd: router.nbdHosts.map((host) => `${host}:${router.nbdPort}`).join(","),
     reported: new Date(router.reportedAtMs).toISOString(),
   }));
-  print(rows, json);
+  print(rows, command.json);
   return exit.fine;
 }
 
-async function listVdisks({ registry, json }: Command): Promise<number> {
-  const vdisks = (await readAll(registry, keys.vdisks)).map((entry) => parseRecord<VdiskRecord>(entry.key, entry.value));
+async function listVdisks(command: Command): Promise<number> {
+  const vdisks = await readable<VdiskRecord>(command, keys.vdisks);
   const rows = vdisks.map(({ id, name, pool, sizeBytes, state, exports }) => ({
     id,
     name,
@@ -88,22 +96,24 @@ async function listVdisks({ registry, json }: Command): Promise<number> {
     state,
     exports: exports.length,
   }));
-  print(rows, json);
+  print(rows, command.json);
   return exit.fine;
 }
 
-async function showVdisk({ registry, operands }: Command): Promise<number> {
+async function showVdisk(command: Command): Promise<number> {
+  const { registry, operands } = command;
   const [id] = operands;
   if (id === undefined) return wrongUse();
   const entry = await registry.get(keys.vdisk(id));
   if (entry === undefined) throw vdiskNotFound(id);
   const vdisk = parseRecord<VdiskRecord>(entry.key, entry.value);
   const log = await registry.get(keys.log(vdisk.log));
-  const snapshots = (await readAll(registry, keys.snapshots)).map((found) => parseRecord<SnapshotRecord>(found.key, found.value));
+  const [logRecord] = readableRecords<LogRecord>(log === undefined ? [] : [log], ({ message }) => command.damaged(message));
+  const snapshots = await readable<SnapshotRecord>(command, keys.snapshots);
   const shown = {
     vdisk,
-    log: log === undefined ? null : parseRecord<LogRecord>(log.key, log.value),
-    epochs: (await readAll(registry, keys.epochs(vdisk.log))).map((found) => JSON.parse(found.value) as unknown),
+    log: logRecord ?? null,
+    epochs: await readable<EpochRecord>(command, keys.epochs(vdisk.log)),
     snapshots: snapshots.filter((snapshot) => snapshot.vdisk === id),
   };
   process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
@@ -134,12 +144,22 @@ async function verifyVdisks({ setup, registry, json, operands }: Command): Promi
   return clean ? exit.fine : exit.failed;
 }
 
-async function dumpRegistry({ registry, operands }: Command): Promise<number> {
+async function dumpRegistry({ registry, operands, damaged }: Command): Promise<number> {
   for (const { key, value, modRevision, leaseId } of await readAll(registry, operands[0] ?? "")) {
-    const record = { key, modRevision, leaseId, value: JSON.parse(value) as unknown };
-    process.stdout.write(`${JSON.stringify(record, withoutSecrets)}\n`);
+    const shown = shownValue(value);
+    if (shown.damagedChars !== undefined) damaged(`record ${key} is not JSON`);
+    process.stdout.write(`${JSON.stringify({ key, modRevision, leaseId, ...shown }, withoutSecrets)}\n`);
   }
   return exit.fine;
+}
+
+/** What is no JSON is not shown: there could be a secret in it. */
+function shownValue(text: string): { readonly value?: unknown; readonly damagedChars?: number } {
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    return { damagedChars: text.length };
+  }
 }
 
 /** The name in an attachment's connection_info lets whoever knows it into the disk. */
@@ -147,9 +167,9 @@ function withoutSecrets(key: string, value: unknown): unknown {
   return key === "connectionInfo" && typeof value === "object" && value !== null ? { ...value, name: "***" } : value;
 }
 
-async function showGarbage({ registry, json }: Command): Promise<number> {
-  const retired = (await readAll(registry, keys.retiredAll)).map((entry) => parseRecord<RetiredRecord>(entry.key, entry.value));
-  const logs = (await readAll(registry, keys.logs)).map((entry) => parseRecord<LogRecord>(entry.key, entry.value));
+async function showGarbage(command: Command): Promise<number> {
+  const retired = await readable<RetiredRecord>(command, keys.retiredAll);
+  const logs = await readable<LogRecord>(command, keys.logs);
   const rows = [
     { what: "objects that wait to be deleted", count: retired.length },
     {
@@ -159,7 +179,7 @@ async function showGarbage({ registry, json }: Command): Promise<number> {
     { what: "logs that are being deleted", count: logs.filter((log) => log.dead === true).length },
     { what: "logs in all", count: logs.length },
   ];
-  print(rows, json);
+  print(rows, command.json);
   return exit.fine;
 }
 
@@ -241,8 +261,14 @@ async function main(): Promise<number> {
   const command = commands[`${group} ${verb}`];
   if (command === undefined) return wrongUse();
   const registry = await openSqliteRegistry({ path: setup.config.registry.connection, random: systemRandom });
+  let unreadable = 0;
+  const damaged = (problem: string): void => {
+    unreadable++;
+    process.stderr.write(`${program}: ${problem}\n`);
+  };
   try {
-    return await command({ setup, registry, json: setup.flags.has("json"), operands });
+    const code = await command({ setup, registry, json: setup.flags.has("json"), operands, damaged });
+    return unreadable > 0 ? exit.failed : code;
   } finally {
     await registry.close();
     await setup.log.flush();

@@ -6,7 +6,7 @@ import type { Tx } from "../registry/atomic.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { SnapshotRow, VdiskName, VdiskRow } from "./control.ts";
 import * as edits from "./record-edits.ts";
-import { keys, parseRecord, type SnapshotRecord, type VdiskRecord } from "./records.ts";
+import { keys, type NameRecord, parseRecord, type SnapshotRecord, type VdiskRecord } from "./records.ts";
 
 /** At most `countMax`, in the order of their ids. */
 export async function listVdisks(registry: Registry, pool: string, countMax: number): Promise<VdiskRow[]> {
@@ -59,14 +59,14 @@ export async function rekeyVdisk(tx: Tx, registry: Registry, vdiskId: string, ne
   tx.delete(keys.vdisk(vdiskId));
   edits.putVdisk(tx, { ...vdisk, id: newId });
   edits.putLog(tx, { ...log, vdisk: newId });
-  tx.put(keys.name(vdisk.pool, vdisk.name), JSON.stringify({ v: 1, vdisk: newId }));
+  tx.put(keys.name(vdisk.pool, vdisk.name), JSON.stringify({ v: 1, vdisk: newId } satisfies NameRecord));
 }
 
 async function findByName(tx: Tx, pool: string, name: string): Promise<string> {
   const key = keys.name(pool, name);
   const text = isKeyPart(name) ? await tx.get(key) : undefined;
   if (text === undefined) throw new AndironError("vdisk_not_found", `no vDisk of pool ${pool} is called so`);
-  return parseRecord<{ readonly v: 1; readonly vdisk: string }>(key, text).vdisk;
+  return parseRecord<NameRecord>(key, text).vdisk;
 }
 
 /** Names of vDisks are made safe when they are taken: any other text names none. */

@@ -7,7 +7,7 @@
 import { AndironError } from "../common/errors.ts";
 import type { Tx } from "../registry/atomic.ts";
 import { engineLimits } from "./limits.ts";
-import type { CutRecord, LogRecord, SnapshotRecord, VdiskRecord, View, WishGroup, WishRecord } from "./records.ts";
+import type { CutRecord, LogRecord, NameRecord, SnapshotRecord, VdiskRecord, View, WishGroup, WishRecord } from "./records.ts";
 import { keys, parseRecord } from "./records.ts";
 import { clashingVdiskName, safeVdiskName } from "./vdisk-names.ts";
 
@@ -49,7 +49,7 @@ export async function takeName(tx: Tx, pool: string, wish: string, vdiskId: stri
     const key = keys.name(pool, name);
     const holder = await tx.get(key);
     if (holder === undefined || (JSON.parse(holder) as { vdisk: string }).vdisk === vdiskId) {
-      tx.put(key, JSON.stringify({ v: 1, vdisk: vdiskId }));
+      tx.put(key, JSON.stringify({ v: 1, vdisk: vdiskId } satisfies NameRecord));
       return name;
     }
   }

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { AndironError } from "../common/errors.ts";
+import type { Entry } from "../registry/registry.ts";
 import type { IoLimits, RecordState } from "./control.ts";
 import type { SegmentId } from "./names.ts";
 
@@ -27,6 +28,12 @@ export interface View {
   readonly log: string;
   readonly checkpoint: CheckpointRecord | null;
   readonly cut: number;
+}
+
+/** Whose a name is. */
+export interface NameRecord {
+  readonly v: 1;
+  readonly vdisk: string;
 }
 
 export interface LogRecord {
@@ -207,6 +214,23 @@ export const hashExportName = (name: string): string => createHash("sha256").upd
 /** Throws record_damaged for text that is not a record of a version we know. */
 export function parseRecord<T extends { readonly v: 1 }>(key: string, text: string): T {
   return parseVersioned<T>(key, text, [1]);
+}
+
+/** Those that can be read; of each other one `damaged` is told, with what parseRecord() throws. */
+export function readableRecords<T extends { readonly v: 1 }>(
+  entries: readonly Entry[],
+  damaged: (error: AndironError, key: string) => void,
+): T[] {
+  const records: T[] = [];
+  for (const { key, value } of entries) {
+    try {
+      records.push(parseRecord<T>(key, value));
+    } catch (error) {
+      if (!(error instanceof AndironError)) throw error;
+      damaged(error, key);
+    }
+  }
+  return records;
 }
 
 /** The same for a wish, of which there are two versions. */

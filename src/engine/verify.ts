@@ -3,6 +3,7 @@
 // it drops between two reads is no finding.
 //
 // - vDisk: name, log, exports agree. Snapshot: its cut is pinned. Log: ended epochs have all their segments, sequences follow on.
+// - A record that cannot be read is a finding, and what it describes is left out.
 // - Every view that something needs (head, snapshots, clones): each page reads and checks, each entry is in the index of its
 //   segment with the same checksum; and with `data`, each cluster is read and checked.
 // Findings are sentences for people; an empty list means clean.
@@ -17,8 +18,8 @@ import { recordKinds } from "./format/segment.ts";
 import { clusterBytes, pageFanout } from "./limits.ts";
 import { BlockMap } from "./map/block-map.ts";
 import type { SegmentId } from "./names.ts";
-import type { EpochRecord, LogRecord, RelocationRecord, SnapshotRecord, VdiskRecord } from "./records.ts";
-import { keys, parseRecord } from "./records.ts";
+import type { EpochRecord, LogRecord, NameRecord, RelocationRecord, SnapshotRecord, VdiskRecord } from "./records.ts";
+import { keys, parseRecord, readableRecords } from "./records.ts";
 import type { OpenedView } from "./view.ts";
 import { openBase, openView } from "./view.ts";
 
@@ -54,16 +55,21 @@ export class Verifier {
   /** Everything of the pool, or what one vDisk is made of. */
   async run(vdiskId?: string): Promise<VerifyResult> {
     const { registry, pool } = this.#context;
-    const vdisks = (await readAll(registry, keys.vdisks)).map((entry) => parseRecord<VdiskRecord>(entry.key, entry.value));
+    const damaged = ({ message }: AndironError, key: string): void => {
+      if (vdiskId === undefined || key === keys.vdisk(vdiskId)) this.#find(message);
+    };
+    const vdisks = readableRecords<VdiskRecord>(await readAll(registry, keys.vdisks), damaged);
     const chosen = vdisks.filter((vdisk) => vdisk.pool === pool && (vdiskId === undefined || vdisk.id === vdiskId));
-    for (const vdisk of chosen) await this.#verifyVdisk(vdisk);
-    const snapshots = (await readAll(registry, keys.snapshots)).map((entry) =>
-      parseRecord<SnapshotRecord>(entry.key, entry.value),
-    );
-    for (const snapshot of snapshots) {
+    for (const vdisk of chosen) await this.#attempt(`vDisk ${vdisk.id}`, () => this.#verifyVdisk(vdisk));
+    for (const snapshot of readableRecords<SnapshotRecord>(await readAll(registry, keys.snapshots), damaged)) {
       if (snapshot.pool === pool && (vdiskId === undefined || snapshot.vdisk === vdiskId)) await this.#verifySnapshot(snapshot);
     }
-    const logs = vdiskId === undefined ? await this.#allLogs() : await this.#lineage(chosen.map((vdisk) => vdisk.log));
+    const logs =
+      vdiskId === undefined
+        ? readableRecords<LogRecord>(await readAll(registry, keys.logs), damaged)
+            .filter((log) => log.pool === pool)
+            .map((log) => log.id)
+        : await this.#lineage(chosen.map((vdisk) => vdisk.log));
     for (const log of logs) await this.#lookAt(log);
     return this.result;
   }
@@ -84,7 +90,7 @@ export class Verifier {
   async #verifyVdisk(vdisk: VdiskRecord): Promise<void> {
     const { registry } = this.#context;
     const name = await registry.get(keys.name(vdisk.pool, vdisk.name));
-    if (name === undefined || (JSON.parse(name.value) as { vdisk: string }).vdisk !== vdisk.id)
+    if (name === undefined || parseRecord<NameRecord>(name.key, name.value).vdisk !== vdisk.id)
       this.#find(`vDisk ${vdisk.id}: its name ${vdisk.name} is not reserved for it`);
     const log = await registry.get(keys.log(vdisk.log));
     if (log === undefined) return this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} has no record`);
@@ -225,21 +231,14 @@ export class Verifier {
     return loading;
   }
 
-  async #allLogs(): Promise<string[]> {
-    const logs = (await readAll(this.#context.registry, keys.logs)).map((entry) =>
-      parseRecord<LogRecord>(entry.key, entry.value),
-    );
-    return logs.filter((log) => log.pool === this.#context.pool).map((log) => log.id);
-  }
-
   async #lineage(heads: readonly string[]): Promise<string[]> {
     const logs: string[] = [];
     for (const head of heads) {
       for (let id: string | undefined = head; id !== undefined && !logs.includes(id);) {
         const entry = await this.#context.registry.get(keys.log(id));
         if (entry === undefined) break;
-        logs.push(id);
-        id = parseRecord<LogRecord>(entry.key, entry.value).parent?.log;
+        logs.push(id); // what is wrong with its record is found with it
+        id = readableRecords<LogRecord>([entry], () => undefined)[0]?.parent?.log;
       }
     }
     return logs;

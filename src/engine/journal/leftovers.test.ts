@@ -33,3 +33,31 @@ test("a start removes what a dead router left of disks that it had given back, a
     assert.ok((await readRange(session, 0, MiB)).equals(data));
   }
 });
+
+test("journal files of a log whose record cannot be read stay, and those of others go", async (t) => {
+  const rig = await EngineRig.open();
+  t.after(() => rig.close());
+  const journal = join(rig.directory, "journal");
+  const logs: string[] = [];
+  for (let disk = 0; disk < 3; disk++) {
+    const id = await rig.createDisk(MiB);
+    await rig.open(id);
+    await rig.detach(id);
+    const key = keys.vdisk(id);
+    logs.push(parseRecord<VdiskRecord>(key, (await rig.registry.get(key))!.value).log);
+  }
+  logs.sort();
+  await rig.crash(async () => {
+    for (const log of logs) {
+      await mkdir(join(journal, log), { recursive: true });
+      await writeFile(join(journal, log, "j-00000001-00000001"), "left");
+    }
+    const damaged = { kind: "put", key: keys.log(logs[0]!), value: '{"v":' } as const;
+    await rig.registry.transact({ compares: [], success: [damaged] });
+  });
+  const left = await readdir(journal);
+  assert.deepEqual(
+    logs.map((log) => left.includes(log)),
+    [true, false, false],
+  );
+});
