@@ -46,6 +46,8 @@ export const engineLimits = {
   sweepWindowsMax: 32,
   /** By all of them in a pool. */
   windowsLentMax: 64,
+  /** Clusters whose places `vdisk verify` keeps before it looks at them by segment. */
+  verifiedTogetherMax: 128 * KiB,
   lineageDepthMax: 10_000,
   exportsPerVdiskMax: 64,
   /** Each costs 5 writes of the transaction that asks for it, whose caller adds some for each too. */

@@ -8,18 +8,19 @@
 //   segment with the same checksum; and with `data`, each cluster is read and checked.
 // Findings are sentences for people; an empty list means clean.
 
-import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
 import { readAll, readLogState } from "./cleaner/log-state.ts";
 import type { LogState } from "./cleaner/log-state.ts";
 import type { PoolContext } from "./engine-context.ts";
-import type { IndexEntry } from "./format/segment.ts";
-import { recordKinds } from "./format/segment.ts";
-import { clusterBytes, pageFanout } from "./limits.ts";
+import { diskClustersMax, engineLimits, pageFanout } from "./limits.ts";
 import { BlockMap } from "./map/block-map.ts";
+import type { Delta } from "./map/delta.ts";
+import { PageSweep } from "./map/page-sweep.ts";
+import type { Tree } from "./map/tree.ts";
 import type { SegmentId } from "./names.ts";
 import type { EpochRecord, LogRecord, NameRecord, RelocationRecord, SnapshotRecord, VdiskRecord } from "./records.ts";
 import { keys, parseRecord, readableRecords } from "./records.ts";
+import { ClusterCheck } from "./verify-clusters.ts";
 import type { OpenedView } from "./view.ts";
 import { openBase, openView } from "./view.ts";
 
@@ -40,16 +41,19 @@ const looksMax = 3;
 
 export class Verifier {
   readonly #context: VerifyContext;
-  readonly #readData: boolean;
   readonly result: VerifyResult = { findings: [], logs: 0, segments: 0, views: 0, clusters: 0, unchecked: 0 };
-  /** Per segment handle: original offset of each cluster to its checksum. */
-  readonly #indexes = new Map<number, Promise<Map<number, number> | undefined>>();
-  readonly #checkedClusters = new Set<string>();
-  readonly #wrongClusters = new Set<string>();
+  readonly #clusters: ClusterCheck;
 
   constructor(context: VerifyContext, options: { readonly readData: boolean }) {
     this.#context = context;
-    this.#readData = options.readData;
+    const find = (finding: string): void => this.#find(finding);
+    const { segments } = context;
+    this.#clusters = new ClusterCheck({
+      segments,
+      readData: options.readData,
+      find,
+      gatheredMax: engineLimits.verifiedTogetherMax,
+    });
   }
 
   /** Everything of the pool, or what one vDisk is made of. */
@@ -80,10 +84,7 @@ export class Verifier {
       const before = { ...this.result, findings: [...this.result.findings] };
       await this.#attempt(`log ${log}`, () => this.#verifyLog(log));
       if (this.result.findings.length === before.findings.length || look === looksMax) return;
-      Object.assign(this.result, before);
-      this.#indexes.clear();
-      for (const key of this.#wrongClusters) this.#checkedClusters.delete(key);
-      this.#wrongClusters.clear();
+      Object.assign(this.result, { ...before, clusters: this.result.clusters });
     }
   }
 
@@ -181,54 +182,31 @@ export class Verifier {
 
   async #verifyView(what: string, open: () => Promise<OpenedView>): Promise<void> {
     await this.#attempt(what, async () => {
-      const view = await open();
+      const { tree, delta } = await open();
       this.result.views++;
-      const leaves = new Set<number>(view.delta.sortedClusters().map((cluster) => Math.floor(cluster / pageFanout)));
-      await view.tree.walk((_place, level, firstLeaf) => {
-        if (level === 0) leaves.add(firstLeaf);
-        return true;
-      });
-      const map = new BlockMap(view.tree, view.delta);
-      for (const leaf of leaves) await this.#verifyClusters(what, map, leaf * pageFanout);
+      const sweep = new PageSweep(this.#context.pages);
+      try {
+        await this.#gather(what, tree, delta, sweep);
+      } finally {
+        sweep.end();
+        await this.#clusters.check(what);
+        this.result.clusters = this.#clusters.count;
+      }
     });
   }
 
-  async #verifyClusters(what: string, map: BlockMap, first: number): Promise<void> {
-    const places = await map.resolveLoading(first, pageFanout);
-    for (let i = 0; i < pageFanout; i++) {
-      const handle = places.handles[i]!;
-      if (handle === 0) continue;
-      const offset = places.offsets[i]!;
-      const key = `${handle}/${offset}`;
-      if (this.#checkedClusters.has(key)) continue;
-      this.#checkedClusters.add(key);
-      this.result.clusters++;
-      const { epoch, number, log } = this.#context.segments.segmentOf(handle);
-      const findingsBefore = this.result.findings.length;
-      const where = `${what}: cluster ${first + i} in segment ${epoch}-${number} of log ${log} at ${offset}`;
-      const crcs = await this.#indexOf(handle);
-      const crc = crcs?.get(offset);
-      if (crc === undefined) this.#find(`${where} is not in the segment's index`);
-      else if (crc !== places.crcs[i]) this.#find(`${where}: map and index have different checksums`);
-      else if (this.#readData) await this.#attempt(where, () => this.#verifyData(where, handle, offset, crc));
-      if (this.result.findings.length > findingsBefore) this.#wrongClusters.add(key);
+  async #gather(what: string, tree: Tree, delta: Delta, sweep: PageSweep): Promise<void> {
+    const map = new BlockMap(tree, delta);
+    for (let next = 0; ; next += pageFanout) {
+      const first = Math.min(await tree.nextLeafWithData(next, sweep), delta.nextEntry(next));
+      if (first >= diskClustersMax) break;
+      next = first - (first % pageFanout);
+      const { handles, offsets, crcs } = await map.resolveLoading(next, pageFanout, sweep);
+      for (let i = 0; i < pageFanout; i++) {
+        const place = { cluster: next + i, handle: handles[i]!, offset: offsets[i]!, crc: crcs[i]! };
+        if (place.handle !== 0 && this.#clusters.add(place)) await this.#clusters.check(what);
+      }
     }
-  }
-
-  async #verifyData(where: string, handle: number, offset: number, crc: number): Promise<void> {
-    const cluster = Buffer.allocUnsafe(clusterBytes);
-    await this.#context.segments.read(handle, offset, cluster);
-    if (crc32(cluster) !== crc) this.#find(`${where}: the bytes do not match their checksum`);
-  }
-
-  #indexOf(handle: number): Promise<Map<number, number> | undefined> {
-    const known = this.#indexes.get(handle);
-    if (known !== undefined) return known;
-    const loading = this.#context.segments
-      .loadIndex(this.#context.segments.segmentOf(handle))
-      .then((index) => (index === undefined ? undefined : crcsOf(index.entries)));
-    this.#indexes.set(handle, loading);
-    return loading;
   }
 
   async #lineage(heads: readonly string[]): Promise<string[]> {
@@ -257,13 +235,4 @@ export class Verifier {
   #find(finding: string): void {
     if (this.result.findings.length < findingsMax) this.result.findings.push(finding);
   }
-}
-
-function crcsOf(entries: readonly IndexEntry[]): Map<number, number> {
-  const crcs = new Map<number, number>();
-  for (const entry of entries) {
-    if (entry.kind !== recordKinds.data) continue;
-    for (let i = 0; i < entry.clusterCount; i++) crcs.set(entry.originalOffset + i * clusterBytes, entry.clusterCrcs[i]!);
-  }
-  return crcs;
 }

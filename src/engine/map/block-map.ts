@@ -9,6 +9,7 @@ import { assert } from "../../common/assert.ts";
 import { entryAt } from "../format/page-words.ts";
 import { diskClustersMax, pageFanout } from "../limits.ts";
 import { Delta, zeroHandle } from "./delta.ts";
+import type { PageSource } from "./pages.ts";
 import type { Tree } from "./tree.ts";
 
 /** One column each for the clusters of a request; handle 0 is a hole. */
@@ -106,8 +107,8 @@ export class BlockMap {
     return -1;
   }
 
-  /** As resolve(), loading what it takes. The result shows one instant. */
-  async resolveLoading(first: number, count: number): Promise<Places> {
+  /** As resolve(), loading what it takes, from `pages` if told so. The result shows one instant. */
+  async resolveLoading(first: number, count: number, pages?: PageSource): Promise<Places> {
     const places = newPlaces(count);
     let tree = this.#tree;
     let leaves = new Map<number, Uint32Array>();
@@ -118,7 +119,7 @@ export class BlockMap {
       }
       const missing = this.resolve(first, count, places, leaves);
       if (missing < 0) return places;
-      leaves.set(missing, await tree.loadLeaf(missing));
+      leaves.set(missing, await tree.loadLeaf(missing, pages));
     }
   }
 

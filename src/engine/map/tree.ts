@@ -88,18 +88,18 @@ export class Tree {
   }
 
   /** First cluster of the first leaf at or after `cluster` that exists, or Infinity. */
-  async nextLeafWithData(cluster: number): Promise<number> {
+  async nextLeafWithData(cluster: number, pages: PageSource = this.#pages): Promise<number> {
     if (this.#root === undefined) return Infinity;
-    return this.#nextLeaf(this.#root, rootLevel, 0, Math.floor(cluster / pageFanout));
+    return this.#nextLeaf(this.#root, rootLevel, 0, Math.floor(cluster / pageFanout), pages);
   }
 
-  async #nextLeaf(place: PagePlace, level: number, firstLeaf: number, from: number): Promise<number> {
+  async #nextLeaf(place: PagePlace, level: number, firstLeaf: number, from: number, pages: PageSource): Promise<number> {
     if (level === 0) return firstLeaf * pageFanout;
-    const page = await this.#pages.load(place, level, this.lineage);
+    const page = await pages.load(place, level, this.lineage);
     const span = pageFanout ** (level - 1);
     const first = Math.max(0, Math.floor((from - firstLeaf) / span));
     for (let index = nextPresent(page, 0, first); index < pageFanout; index = nextPresent(page, 0, index + 1)) {
-      const found = await this.#nextLeaf(childAt(page, index)!, level - 1, firstLeaf + index * span, from);
+      const found = await this.#nextLeaf(childAt(page, index)!, level - 1, firstLeaf + index * span, from, pages);
       if (found < Infinity) return found;
     }
     return Infinity;
