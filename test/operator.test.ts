@@ -188,11 +188,7 @@ describe("an operator", { timeout: 120_000 }, () => {
     assert.equal(garbage.find(({ what }) => what === "logs in all")?.count, 1);
     const dumped = (await shown(damaged, "registry", "dump")).trimEnd().split("\n");
     assert.ok(dumped.some((line) => line.includes(volumeId)));
-    const { code, stdout } = await service.manage("vdisk", "verify", volumeId, "--json");
-    assert.deepEqual(
-      [code, (JSON.parse(stdout) as VerifyResult).findings],
-      [0, []],
-      "what is not this disk's is no finding of it",
-    );
+    const { findings } = JSON.parse(await shown([], "vdisk", "verify", volumeId, "--json")) as VerifyResult;
+    assert.deepEqual(findings, ["record engine/snapshot/bad is not JSON"], "it may be this disk's; another disk's record is not");
   });
 });

@@ -8,7 +8,7 @@
 //   andiron-manage [--config-file F] notifications list | show ID | purge
 //
 // Exit code 0: fine; 1: findings or failure; 2: wrong use. Output is a table, or JSON with --json.
-// A record that cannot be read is told of on stderr, with exit code 1; others are shown.
+// A record of the engine that cannot be read is told of on stderr, with exit code 1; others are shown.
 
 import { AndironError } from "../common/errors.ts";
 import { systemRandom } from "../common/random.ts";

@@ -45,7 +45,7 @@ export const engineLimits = {
   sweepWindowBytesMax: 64 * KiB,
   sweepWindowsMax: 32,
   /** By all of them in a pool. */
-  windowsLentMax: 64,
+  windowsLentMax: 96,
   /** Clusters whose places `vdisk verify` keeps before it looks at them by segment. */
   verifiedTogetherMax: 128 * KiB,
   lineageDepthMax: 10_000,

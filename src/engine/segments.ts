@@ -66,7 +66,8 @@ export class Segments implements SegmentHandles {
   readonly #lookUp: GenerationLookup;
   readonly #askOwner: (segment: SegmentId) => Promise<unknown>;
   readonly #states: HandleTable;
-  readonly #byName = new Map<string, number>();
+  /** By log, epoch and number: every row of a leaf that is read asks for one. */
+  readonly #handles = new Map<string, Map<number, Map<number, number>>>();
   readonly #translations = new Translations(engineLimits.translationBytesMax);
   /** For indexes that are looked at once: V8 collects the more often, the more memory is new. */
   readonly #lent = new SpanBuffers(engineLimits.lentIndexBytesMax);
@@ -88,13 +89,14 @@ export class Segments implements SegmentHandles {
   }
 
   handleOf(segment: SegmentId): number {
-    const name = `${segment.log}/${segment.epoch}/${segment.number}`;
-    let handle = this.#byName.get(name);
-    if (handle === undefined) {
-      handle = this.#states.length;
-      this.#states.push(newState(segment));
-      this.#byName.set(name, handle);
-    }
+    const { log, epoch, number } = segment;
+    const known = this.#handles.get(log)?.get(epoch)?.get(number);
+    if (known !== undefined) return known;
+    const handle = this.#states.length;
+    this.#states.push(newState(segment));
+    const ofLog = this.#handles.get(log) ?? new Map<number, Map<number, number>>();
+    const ofEpoch = ofLog.get(epoch) ?? new Map<number, number>();
+    this.#handles.set(log, ofLog.set(epoch, ofEpoch.set(number, handle)));
     return handle;
   }
 

@@ -3,7 +3,7 @@
 // it drops between two reads is no finding.
 //
 // - vDisk: name, log, exports agree. Snapshot: its cut is pinned. Log: ended epochs have all their segments, sequences follow on.
-// - A record that cannot be read is a finding, and what it describes is left out.
+// - A record that cannot be read is a finding, and what hangs on it is left out: with an epoch or a cut all of its log.
 // - Every view that something needs (head, snapshots, clones): each page reads and checks, each entry is in the index of its
 //   segment with the same checksum; and with `data`, each cluster is read and checked.
 // Findings are sentences for people; an empty list means clean.
@@ -60,7 +60,8 @@ export class Verifier {
   async run(vdiskId?: string): Promise<VerifyResult> {
     const { registry, pool } = this.#context;
     const damaged = ({ message }: AndironError, key: string): void => {
-      if (vdiskId === undefined || key === keys.vdisk(vdiskId)) this.#find(message);
+      // Of a snapshot nobody knows whose it was.
+      if (vdiskId === undefined || !key.startsWith(keys.vdisks) || key === keys.vdisk(vdiskId)) this.#find(message);
     };
     const vdisks = readableRecords<VdiskRecord>(await readAll(registry, keys.vdisks), damaged);
     const chosen = vdisks.filter((vdisk) => vdisk.pool === pool && (vdiskId === undefined || vdisk.id === vdiskId));
@@ -90,9 +91,11 @@ export class Verifier {
 
   async #verifyVdisk(vdisk: VdiskRecord): Promise<void> {
     const { registry } = this.#context;
-    const name = await registry.get(keys.name(vdisk.pool, vdisk.name));
-    if (name === undefined || parseRecord<NameRecord>(name.key, name.value).vdisk !== vdisk.id)
-      this.#find(`vDisk ${vdisk.id}: its name ${vdisk.name} is not reserved for it`);
+    await this.#attempt(`vDisk ${vdisk.id}`, async () => {
+      const name = await registry.get(keys.name(vdisk.pool, vdisk.name));
+      if (name === undefined || parseRecord<NameRecord>(name.key, name.value).vdisk !== vdisk.id)
+        this.#find(`vDisk ${vdisk.id}: its name ${vdisk.name} is not reserved for it`);
+    });
     const log = await registry.get(keys.log(vdisk.log));
     if (log === undefined) return this.#find(`vDisk ${vdisk.id}: its log ${vdisk.log} has no record`);
     if (parseRecord<LogRecord>(log.key, log.value).vdisk !== vdisk.id)
@@ -156,18 +159,21 @@ export class Verifier {
 
   async #verifySegment(segment: SegmentId, previous: number | undefined): Promise<number | undefined> {
     const name = `segment ${segment.epoch}-${segment.number} of log ${segment.log}`;
-    if (await this.#isDropped(segment)) return undefined;
     const findingsBefore = this.result.findings.length;
     let last: number | undefined;
-    await this.#attempt(name, async () => {
+    const look = async (): Promise<void> => {
       const index = await this.#context.segments.loadIndex(segment);
       if (index === undefined) return this.#find(`${name} is missing`);
       this.result.segments++;
       if (previous !== undefined && index.header.firstSequence !== previous + 1)
         this.#find(`${name} begins at record ${index.header.firstSequence}, after ${previous}`);
       last = index.footer.lastSequence;
+    };
+    await this.#attempt(name, async () => {
+      if (await this.#isDropped(segment)) return;
+      await this.#attempt(name, look);
+      if (last === undefined && (await this.#isDropped(segment))) this.result.findings.length = findingsBefore;
     });
-    if (last === undefined && (await this.#isDropped(segment))) this.result.findings.length = findingsBefore;
     return last;
   }
 

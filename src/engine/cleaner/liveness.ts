@@ -12,6 +12,7 @@
 
 import { assert } from "../../common/assert.ts";
 import { backgroundTurn } from "../../common/turn.ts";
+import { countOf } from "../format/page-words.ts";
 import type { EncodedIndex, IndexEntry } from "../format/segment.ts";
 import {
   clusterCountAt,
@@ -49,8 +50,13 @@ export interface FoundLive {
 /** In one turn of the event loop, whatever segments they are of, an entry counting as so many: less than a millisecond's work. */
 const clustersPerTurn = 4096;
 const clustersOfEntry = 16;
-/** What a leaf counts for that was not in memory. */
+/** What a leaf counts for that was not in memory, and what each of its entries does. */
 const clustersOfLeaf = 16;
+const clustersOfLeafEntry = 1;
+/** So many entries are passed over in the time of a cluster. */
+const entriesPassedForCluster = 4;
+/** About a millisecond's work, and as many as a segment of 64 MiB has at most. */
+const sortedTogetherMax = 16 * 1024;
 /** More than there are clusters in a segment, and small enough that a cluster times it is an exact number. */
 const keysMax = 2 ** 20;
 
@@ -64,12 +70,10 @@ interface Judge {
 export class Liveness {
   readonly #state: LogState;
   readonly #views: JudgeViews;
-  readonly #sweep: PageSweep;
+  readonly #pages: Pages;
   /** Of the entry before: mostly that of the next one too. */
   #judge: Judge = { after: 0, upTo: 0, verdict: "live" };
   readonly #places = newPlaces(engineLimits.recordClustersMax);
-  /** Those of the judge's map that were loaded last. */
-  readonly #leaves = new Map<number, Uint32Array>();
   #marks = new Uint8Array(0);
   /** Of this turn. */
   #clusters = 0;
@@ -77,12 +81,7 @@ export class Liveness {
   constructor(state: LogState, views: JudgeViews, pages: Pages) {
     this.#state = state;
     this.#views = views;
-    this.#sweep = new PageSweep(pages);
-  }
-
-  /** Nothing is looked at any more. */
-  end(): void {
-    this.#sweep.end();
+    this.#pages = pages;
   }
 
   /** Throws segment_damaged. */
@@ -91,10 +90,16 @@ export class Liveness {
     const { starts, bases, dataClusters } = entries;
     if (this.#marks.length < dataClusters) this.#marks = new Uint8Array(dataClusters);
     const marks = this.#marks.fill(0, 0, dataClusters);
+    await this.#spend(starts.length / entriesPassedForCluster);
     for (let from = 0; from < starts.length;) {
+      // Nobody asks what lives of zeroes: a view that judges nothing else need not be opened.
+      if (kindAt(entries.words, starts[from]!) === recordKinds.zero) {
+        from++;
+        continue;
+      }
       const judge = await this.#judgeOf(sequenceIn(entries, from));
       let to = from + 1;
-      while (to < starts.length && decides(judge, sequenceIn(entries, to))) to++;
+      while (to < starts.length && to - from < sortedTogetherMax && decides(judge, sequenceIn(entries, to))) to++;
       if (judge.verdict === "live") marks.fill(1, bases[from]!, bases[to] ?? dataClusters);
       else if (judge.verdict !== "dead") await this.#look(entries, from, to, judge.verdict, handle);
       from = to;
@@ -107,19 +112,29 @@ export class Liveness {
 
   /** Marks what `map` has of the entries [from, to). */
   async #look(entries: Entries, from: number, to: number, map: BlockMap, handle: number): Promise<void> {
+    const sweep = new PageSweep(this.#pages);
+    try {
+      await this.#lookBy(sweep, entries, from, to, map, handle);
+    } finally {
+      sweep.end();
+    }
+  }
+
+  async #lookBy(sweep: PageSweep, entries: Entries, from: number, to: number, map: BlockMap, handle: number): Promise<void> {
     const { words, starts, bases } = entries;
     const { handles, offsets } = this.#places;
-    this.#leaves.clear();
+    /** The last two: no record lies in more. */
+    const leaves = new Map<number, Uint32Array>();
     for (const at of byCluster(entries, from, to)) {
       const start = starts[at]!;
       const firstCluster = firstClusterAt(words, start);
       const clusterCount = clusterCountAt(words, start);
       await this.#spend(clustersOfEntry + clusterCount);
-      for (let missing; (missing = map.resolve(firstCluster, clusterCount, this.#places, this.#leaves)) >= 0;) {
-        // No record lies in more than two.
-        if (this.#leaves.size > 1) this.#leaves.clear();
-        this.#leaves.set(missing, await map.tree.loadLeaf(missing, this.#sweep));
-        await this.#spend(clustersOfLeaf);
+      for (let missing; (missing = map.resolve(firstCluster, clusterCount, this.#places, leaves)) >= 0;) {
+        if (leaves.size > 1) leaves.delete(leaves.keys().next().value!);
+        const leaf = await map.tree.loadLeaf(missing, sweep);
+        leaves.set(missing, leaf);
+        await this.#spend(clustersOfLeaf + clustersOfLeafEntry * countOf(leaf, 0));
       }
       const originalOffset = originalOffsetAt(words, start);
       for (let i = 0; i < clusterCount; i++) {
@@ -210,7 +225,10 @@ function byCluster({ words, starts }: Entries, from: number, to: number): Uint32
   assert(count <= keysMax, "keys are exact");
   const keys = new Float64Array(count);
   for (let i = 0; i < count; i++) keys[i] = firstClusterAt(words, starts[numbers[i]!]!) * keysMax + i;
-  return Uint32Array.from(keys.sort(), (key) => numbers[key % keysMax]!);
+  keys.sort();
+  const sorted = new Uint32Array(count);
+  for (let i = 0; i < count; i++) sorted[i] = numbers[keys[i]! % keysMax]!;
+  return sorted;
 }
 
 interface Run {

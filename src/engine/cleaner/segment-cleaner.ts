@@ -110,7 +110,6 @@ export class SegmentCleaner {
       pass.complete = false;
       await this.#trim(await readLogState(this.#context.registry, state.record.id)).catch(unlessConflict);
     } finally {
-      liveness.end();
       await looks.settled();
     }
     return { ...pass, compacted: findings.compacted, dropped: findings.dropped };

@@ -66,6 +66,8 @@ const partBytes = 256 * KiB;
 /** In one turn of the event loop, a page counting as so many of the delta's entries: a small part of a millisecond's work. */
 const entriesPerTurn = 512;
 const entriesOfPage = 32;
+/** Of a page, which was read perhaps, and is written: in the time of an entry. */
+const wordsOfEntry = 16;
 
 class Folder {
   /** Those of the delta, ascending. */
@@ -150,12 +152,12 @@ class Folder {
   }
 
   async #write(draft: PageDraft, entries: number): Promise<PagePlace | undefined> {
-    this.#entries += entriesOfPage + entries;
     if (this.#entries >= entriesPerTurn) {
       this.#entries = 0;
       await nextTurn();
     }
     const page = draft.pack();
+    this.#entries += entriesOfPage + entries + Math.ceil((page?.length ?? 0) / wordsOfEntry);
     return page === undefined ? undefined : this.#writer.add(page);
   }
 

@@ -6,15 +6,14 @@ import type { Origins } from "../format/page.ts";
 
 export class OriginTable implements Origins {
   readonly #origins: { readonly log: string; readonly epoch: number }[] = [];
-  readonly #handles = new Map<string, number>();
+  /** By log and epoch. */
+  readonly #handles = new Map<string, Map<number, number>>();
 
   handleOf(log: string, epoch: number): number {
-    const name = `${log}/${epoch}`;
-    let handle = this.#handles.get(name);
-    if (handle === undefined) {
-      handle = this.#origins.push({ log, epoch }) - 1;
-      this.#handles.set(name, handle);
-    }
+    const known = this.#handles.get(log)?.get(epoch);
+    if (known !== undefined) return known;
+    const handle = this.#origins.push({ log, epoch }) - 1;
+    this.#handles.set(log, (this.#handles.get(log) ?? new Map<number, number>()).set(epoch, handle));
     return handle;
   }
 

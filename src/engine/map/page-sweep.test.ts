@@ -22,11 +22,22 @@ const log = "00000000-0000-4000-8000-00000000000a";
 const lineage = [log];
 const leaves = 6000;
 
+/** What the map is like. */
+interface Shape {
+  readonly leaves: number;
+  readonly clustersInLeaf: number;
+  readonly folds: number;
+}
+
+const sparse: Shape = { leaves, clustersInLeaf: 1, folds: 4 };
+const full: Shape = { leaves: 600, clustersInLeaf: pageFanout, folds: 2 };
+const manyFolds: Shape = { leaves: 8000, clustersInLeaf: 1, folds: 80 };
+
 /** What is read of a backend, and what becomes of it. */
 interface Reads {
   count: number;
   bytes: number;
-  spoil: ((target: Buffer) => void) | undefined;
+  spoil: ((target: Buffer, object: string, offset: number) => void) | undefined;
 }
 
 interface World {
@@ -39,7 +50,7 @@ interface World {
   foldInto(pages: Pages, old: Tree, delta: Delta): Promise<Tree>;
 }
 
-async function openWorld(t: TestContext): Promise<World> {
+async function openWorld(t: TestContext, shape = sparse): Promise<World> {
   const root = mkdtempSync(join(tmpdir(), "andiron-sweep-"));
   const files = await openFileBackend({ root });
   t.after(async () => {
@@ -54,7 +65,7 @@ async function openWorld(t: TestContext): Promise<World> {
         reads.count++;
         reads.bytes += target.length;
         await inner.read(object, offset, target);
-        reads.spoil?.(target);
+        reads.spoil?.(target, object, offset);
       };
     },
   });
@@ -68,11 +79,13 @@ async function openWorld(t: TestContext): Promise<World> {
   const open = (): Pages => new Pages({ backend, handles: segments, bytesMax: MiB });
   const pages = open();
   const handle = segments.handleOf({ log, epoch: 1, number: 1 });
-  const clusters = Array.from({ length: leaves }, (_, leaf) => leaf * 3 * pageFanout);
+  const clusters = Array.from({ length: shape.leaves }, (_, leaf) => leaf * 3 * pageFanout);
   let tree = new Tree(pages, lineage, undefined, 0);
-  for (let part = 0; part < 4; part++) {
+  for (let part = 0; part < shape.folds; part++) {
     const delta = new Delta();
-    for (const cluster of clusters.filter((_, i) => (i * 7) % 4 === part)) delta.put(cluster, handle, cluster, 5);
+    for (const cluster of clusters.filter((_, i) => (i * 7) % shape.folds === part)) {
+      for (let i = 0; i < shape.clustersInLeaf; i++) delta.put(cluster + i, handle, cluster, 5);
+    }
     tree = await foldInto(pages, tree, delta);
   }
   const cold = (): { pages: Pages; tree: Tree } => {
@@ -95,6 +108,48 @@ test("leaves in the map's order take few reads, and few bytes that nobody wanted
   assert.ok(reads.count < leaves / 20, `${reads.count} reads for ${leaves} leaves`);
   assert.ok(reads.bytes < 200 * leaves, `${reads.bytes} bytes for ${leaves} leaves`);
   for (const [i, cluster] of clusters.entries()) assert.deepEqual(loaded[i], await tree.loadLeaf(leafOf(cluster)));
+});
+
+test("full leaves in the map's order are read as much at a time as may be", async (t) => {
+  const { reads, clusters, cold } = await openWorld(t, full);
+  const { pages, tree } = cold();
+  const sweep = new PageSweep(pages);
+  for (const cluster of clusters) await tree.loadLeaf(leafOf(cluster), sweep);
+  sweep.end();
+  const least = (full.leaves * 2600) / engineLimits.sweepWindowBytesMax;
+  assert.ok(reads.count < 3 * least, `${reads.count} reads where ${least} bring all`);
+});
+
+test("a map of more objects than there are windows is read as it is, and all memory is back", async (t) => {
+  const { tree, clusters, cold } = await openWorld(t, manyFolds);
+  const { pages, tree: swept } = cold();
+  const sweep = new PageSweep(pages);
+  const order = clusters.map((cluster, i) => ({ cluster, fold: (i * 7) % manyFolds.folds }));
+  // By turns of folds: each object's window has been another's when it is needed again.
+  for (const { cluster } of order.toSorted(
+    (a, b) => Math.floor(a.cluster / 2e6) - Math.floor(b.cluster / 2e6) || a.fold - b.fold,
+  ))
+    assert.deepEqual(await swept.loadLeaf(leafOf(cluster), sweep), await tree.loadLeaf(leafOf(cluster)));
+  sweep.end();
+  sweep.end();
+  for (let i = 0; i < engineLimits.windowsLentMax; i++) assert.ok(pages.windows.take() !== undefined, `${i} of all are back`);
+  assert.equal(pages.windows.take(), undefined);
+});
+
+test("what lies beside a page and cannot be read any more does not keep the page from being read", async (t) => {
+  const { reads, clusters, cold, foldInto } = await openWorld(t);
+  const { pages, tree } = cold();
+  let refused = 0;
+  reads.spoil = (target) => {
+    if (target.length <= engineLimits.pageBytesMax / 4) return;
+    refused++;
+    throw new AndironError("backend_unavailable", "one of the blocks is bad");
+  };
+  const delta = new Delta();
+  for (const cluster of clusters) delta.put(cluster + 1, 1, 128, 9);
+  const folded = await foldInto(pages, tree, delta);
+  assert.ok(refused > 0);
+  assert.equal((await folded.loadLeaf(leafOf(clusters[77]!)))[0]! >>> 8, 2);
 });
 
 test("leaves in any order are the same as one by one, also those that are far from each other", async (t) => {
@@ -172,10 +227,13 @@ test("a read that fails, or brings other bytes, is told of, and the next one is 
   const sweep = new PageSweep(pages);
   let failed = 0;
   const random = seededRandom(1);
-  for (const cluster of clusters) {
-    const kind = random.below(30);
+  // Now and then back to what is in the same object, before what failed.
+  for (let at = 0; at < leaves; at = Math.max(0, at + (random.below(3) === 0 ? -4 : random.below(12)))) {
+    const cluster = clusters[at]!;
+    const kind = random.below(4);
     if (kind === 0) {
-      reads.spoil = () => {
+      reads.spoil = (target) => {
+        target.fill(0x66);
         throw new AndironError("backend_unavailable", "gone");
       };
     }
@@ -193,6 +251,35 @@ test("a read that fails, or brings other bytes, is told of, and the next one is 
   }
   sweep.end();
   assert.ok(failed > 20, `${failed} failed`);
+  for (let i = 0; i < engineLimits.windowsLentMax; i++) assert.ok(pages.windows.take() !== undefined, `${i} of all are back`);
+});
+
+test("after a read that failed what was in the window before is right", async (t) => {
+  const { reads, tree, clusters, cold } = await openWorld(t);
+  const { pages, tree: swept } = cold();
+  const sweep = new PageSweep(pages);
+  const inOneObject = clusters.filter((_, i) => i % 4 === 0).map(leafOf);
+  const same = async (leaf: number): Promise<void> =>
+    assert.deepEqual(await swept.loadLeaf(leaf, sweep), await tree.loadLeaf(leaf));
+  let failed = 0;
+  for (const [i, leaf] of inOneObject.entries()) {
+    reads.spoil = (target) => {
+      target.fill(0x66);
+      throw new AndironError("backend_unavailable", "gone");
+    };
+    const isRead = await swept.loadLeaf(leaf, sweep).then(
+      () => true,
+      () => false,
+    );
+    reads.spoil = undefined;
+    if (!isRead && i > 0) {
+      failed++;
+      await same(inOneObject[i - 1]!);
+    }
+    await same(leaf);
+  }
+  sweep.end();
+  assert.ok(failed > 5, `${failed} failed`);
 });
 
 test("a fold onto a map that is not in memory reads few pages at a time", async (t) => {

@@ -6,8 +6,9 @@
 //
 // - A fold writes pages in the order of their clusters, those above behind what is below them: an object has a window for its
 //   leaves and one for those above. Pages of the upper levels are few, and go by pages.ts.
-// - A window is twice as large as it was if what is wanted lies just behind it, and else no larger than the page: what is read in
-//   vain is at most about as much as what is wanted, or what is read takes no longer than the request.
+// - A window is twice as large as it was if what is wanted is beyond its beginning and no further than a little behind its end,
+//   and else no larger than the page. What is read in vain costs little beside the request.
+// - What a window has beside the page may not be there any more: then the page is read alone.
 // - Leaves do not go into memory: a large map would drive out what guests use. Pages above do, for who comes next.
 // - The memory of windows is lent, and all there is in a pool. Where none is left pages are read one by one.
 // - One load at a time, none after end().
@@ -18,12 +19,13 @@ import type { PagePlace } from "../format/page-words.ts";
 import { engineLimits, KiB } from "../limits.ts";
 import type { Pages, PageSource } from "./pages.ts";
 
-/** What lies no further behind a window is just behind it. */
+/** Behind the end of a window. */
 const nearBytes = 32 * KiB;
 const windowBytesMin = 4 * KiB;
 
 /** What all windows of a pool have for memory. */
 export class WindowMemory {
+  /** What is kept for the next one; beyond so many they are left to the collector. */
   readonly #free: Buffer[] = [];
   #lent = 0;
 
@@ -37,7 +39,7 @@ export class WindowMemory {
   /** Nobody reads it or writes to it any more. */
   give(memory: Buffer): void {
     this.#lent--;
-    this.#free.push(memory);
+    if (this.#free.length < engineLimits.sweepWindowsMax) this.#free.push(memory);
   }
 }
 
@@ -131,15 +133,26 @@ export class PageSweep implements PageSource {
 
   /** To where the page begins. */
   async #move(window: Window, place: PagePlace): Promise<void> {
-    const behind = place.offset - window.end;
-    const isNear = window.bytes.length > 0 && behind >= 0 && behind < nearBytes;
+    const isNear = window.bytes.length > 0 && place.offset > window.from && place.offset < window.end + nearBytes;
     const wanted = isNear ? Math.min(engineLimits.sweepWindowBytesMax, Math.max(windowBytesMin, 2 * window.wanted)) : 0;
     const target = await this.#targetOf(window, place, wanted);
     window.forget();
-    await this.#pages.read(place, place.offset, target);
+    window.bytes = await this.#read(place, target);
     window.from = place.offset;
-    window.bytes = target;
     window.wanted = wanted;
+  }
+
+  /** Fills `target`, or if it is for more than the page and cannot be filled, another one of the page. */
+  async #read(place: PagePlace, target: Buffer): Promise<Buffer> {
+    try {
+      await this.#pages.read(place, place.offset, target);
+      return target;
+    } catch (error) {
+      if (target.length === place.length) throw error;
+    }
+    const page = Buffer.allocUnsafe(place.length);
+    await this.#pages.read(place, place.offset, page);
+    return page;
   }
 
   /** Memory for the page, and for what the object has behind it up to `wanted` bytes. Rejects as Pages.read(). */

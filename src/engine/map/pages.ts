@@ -2,7 +2,7 @@
 //
 // - A page is immutable, so a cached one is never stale.
 // - What is in memory is looked at in place (`words`, page-ring.ts), until the next await; what is loaded is a copy to keep.
-// - At most one load of a page is under way; all who want it share it.
+// - At most one load() of a page is under way; all who want it share it. (Sweeps, page-sweep.ts, read for themselves.)
 // It does not know what a tree is for, and never writes.
 
 import { AndironError } from "../../common/errors.ts";
