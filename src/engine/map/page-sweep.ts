@@ -70,6 +70,8 @@ export class PageSweep implements PageSource {
   readonly #pages: Pages;
   /** The one that was used last stands last. */
   readonly #windows = new Map<string, Window>();
+  /** That one. */
+  #used: { readonly origin: number; readonly number: number; readonly level: number; readonly window: Window } | undefined;
   /** Those above level 0 that were loaded last: the next leaf is mostly below them too. */
   readonly #last: ({ readonly place: PagePlace; readonly page: Uint32Array } | undefined)[] = [];
 
@@ -81,32 +83,28 @@ export class PageSweep implements PageSource {
   end(): void {
     for (const { memory } of this.#windows.values()) if (memory !== undefined) this.#pages.windows.give(memory);
     this.#windows.clear();
+    this.#used = undefined;
   }
 
   async load(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array> {
-    if (level === 0) return this.#pages.copyOf(place) ?? this.#decode(place, level, lineage);
     const last = this.#last[level];
     if (last !== undefined && isSame(last.place, place)) return last.page;
-    const page = level > 1 ? await this.#pages.load(place, level, lineage) : await this.#loadAboveLeaves(place, lineage);
-    this.#last[level] = { place, page };
+    let page = level > 1 ? await this.#pages.load(place, level, lineage) : this.#pages.copyOf(place);
+    if (page === undefined) {
+      const window = this.#windowOf(place, level);
+      if (!window.has(place)) await this.#move(window, place);
+      page = this.#decode(window, place, level, lineage);
+      if (level > 0) this.#pages.add(place, page);
+    }
+    if (level > 0) this.#last[level] = { place, page };
     return page;
   }
 
-  async #loadAboveLeaves(place: PagePlace, lineage: Lineage): Promise<Uint32Array> {
-    const known = this.#pages.copyOf(place);
-    if (known !== undefined) return known;
-    const page = await this.#decode(place, 1, lineage);
-    this.#pages.add(place, page);
-    return page;
-  }
-
-  async #decode(place: PagePlace, level: number, lineage: Lineage): Promise<Uint32Array> {
-    const ref = this.#pages.refOf(place);
-    const window = this.#windowOf(place, level);
-    if (!window.has(place)) await this.#move(window, place);
+  #decode(window: Window, place: PagePlace, level: number, lineage: Lineage): Uint32Array {
     const at = place.offset - window.from;
+    const bytes = window.bytes.subarray(at, at + place.length);
     try {
-      return decodePage(window.bytes.subarray(at, at + place.length), ref, level, lineage, this.#pages.names);
+      return decodePage(bytes, this.#pages.refOf(place), level, lineage, this.#pages.names);
     } catch (error) {
       window.forget(); // what is wanted next is read anew
       throw error;
@@ -114,10 +112,13 @@ export class PageSweep implements PageSource {
   }
 
   #windowOf({ origin, number }: PagePlace, level: number): Window {
+    const used = this.#used;
+    if (used?.number === number && used.origin === origin && used.level === level) return used.window;
     const key = `${origin}.${number}.${level}`;
     const window = this.#windows.get(key) ?? this.#newWindow();
     this.#windows.delete(key);
     this.#windows.set(key, window);
+    this.#used = { origin, number, level, window };
     return window;
   }
 

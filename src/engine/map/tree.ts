@@ -78,8 +78,19 @@ export class Tree {
   /** A copy. */
   async loadLeaf(leafIndex: number, pages: PageSource = this.#pages): Promise<Uint32Array> {
     if (this.#root === undefined) return holeLeaf;
-    let page = await pages.load(this.#root, rootLevel, this.lineage);
-    for (let level = rootLevel; level >= 1; level--) {
+    const { words } = this.#pages;
+    let place = this.#root;
+    let level = rootLevel;
+    // What is above it is looked at where it is, as long as it is in memory.
+    for (; level >= 1; level--) {
+      const at = this.#pages.find(place.origin, place.number, place.offset);
+      if (at < 0) break;
+      const entry = entryAt(words, at, childIndex(leafIndex, level));
+      if (entry < 0) return holeLeaf;
+      place = placeAt(words, entry);
+    }
+    let page = await pages.load(place, level, this.lineage);
+    for (; level >= 1; level--) {
       const child = childAt(page, childIndex(leafIndex, level));
       if (child === undefined) return holeLeaf;
       page = await pages.load(child, level - 1, this.lineage);
