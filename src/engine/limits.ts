@@ -46,8 +46,10 @@ export const engineLimits = {
   sweepWindowsMax: 32,
   /** By all of them in a pool. */
   windowsLentMax: 96,
-  /** Clusters whose places `vdisk verify` keeps before it looks at them by segment. */
-  verifiedTogetherMax: 128 * KiB,
+  /** Clusters whose places `vdisk verify` keeps before it looks at them by segment, 24 bytes each. */
+  verifiedTogetherMax: 2_000_000,
+  /** And what it keeps of those that it found right: 2 bytes for each of 1 TiB. */
+  verifiedBytesMax: 512 * MiB,
   lineageDepthMax: 10_000,
   exportsPerVdiskMax: 64,
   /** Each costs 5 writes of the transaction that asks for it, whose caller adds some for each too. */

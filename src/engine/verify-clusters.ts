@@ -1,18 +1,19 @@
-// Checks that clusters which maps name are in their segments as the maps say: many at a time, in the order of the segments.
+// Checks that clusters which maps name are in their segments as the maps say: many at a time, segment by segment.
 //
 //     places of a view ──as many as there may be──► by segment, by offset ──► index ──► data: what lies together in one read
 //
-// - A disk may have more clusters than there is memory for: so many places, one index at a time, and a bit for each cluster that
-//   was found right, so that what views share is looked at once.
-// - What is wrong is looked at again in each view that has it. A segment that is damaged as a whole is one finding.
+// - A disk may have more clusters than there is memory for: so many places, one index at a time.
+// - What was found right is not looked at again (verified-places.ts); what is wrong is, in each view that has it.
+// - A segment that is missing or damaged as a whole is one finding of a view, however many clusters are in it.
 // Findings are sentences for people.
 
 import { crc32 } from "../common/crc32.ts";
 import { AndironError } from "../common/errors.ts";
 import type { EncodedIndex } from "./format/segment.ts";
 import { clusterCountAt, clusterCrcAt, eachEntry, originalOffsetAt, recordKinds } from "./format/segment.ts";
-import { clusterBytes, MiB } from "./limits.ts";
+import { clusterBytes, engineLimits, MiB } from "./limits.ts";
 import type { Segments } from "./segments.ts";
+import { VerifiedPlaces } from "./verified-places.ts";
 
 export interface MappedCluster {
   readonly cluster: number;
@@ -33,11 +34,18 @@ export interface ClusterCheckOptions {
   readonly gatheredMax: number;
 }
 
+/** Cluster, offset and checksum of each, one behind the other: millions of objects would take four times as much. */
+type Gathered = number[];
+const columns = 3;
+
 export class ClusterCheck {
   readonly #options: ClusterCheckOptions;
-  #gathered: MappedCluster[] = [];
-  /** By segment, a bit for each cluster at `offset / clusterBytes`: no two begin in the same. */
-  readonly #right = new Map<number, Uint8Array>();
+  /** By segment. */
+  #gathered = new Map<number, Gathered>();
+  #gatheredCount = 0;
+  readonly #right = new VerifiedPlaces(engineLimits.verifiedBytesMax);
+  /** Segments of which a finding of this view tells as a whole. */
+  readonly #told = new Set<number>();
   /** How many were found right. */
   count = 0;
 
@@ -46,32 +54,49 @@ export class ClusterCheck {
   }
 
   /** True when there is no room for another one before check(). */
-  add(place: MappedCluster): boolean {
-    if (!this.#isRight(place)) this.#gathered.push(place);
-    return this.#gathered.length >= this.#options.gatheredMax;
+  add({ cluster, handle, offset, crc }: MappedCluster): boolean {
+    if (!this.#right.has(handle, offset, crc)) {
+      let places = this.#gathered.get(handle);
+      if (places === undefined) this.#gathered.set(handle, (places = []));
+      places.push(cluster, offset, crc);
+      this.#gatheredCount++;
+    }
+    return this.#gatheredCount >= this.#options.gatheredMax;
   }
 
-  /** Of all that were added. Rejects with owner_unreachable, when a segment can be nowhere else. */
-  async check(what: string): Promise<void> {
-    const bySegment = Map.groupBy(this.#gathered, ({ handle }) => handle);
-    this.#gathered = [];
-    for (const [handle, places] of bySegment) {
-      places.sort((a, b) => a.offset - b.offset);
+  /** Of all that were added, as part of a view. Rejects with owner_unreachable, if that befell one, after all others. */
+  async check(view: string): Promise<void> {
+    const gathered = this.#gathered;
+    this.#gathered = new Map();
+    this.#gatheredCount = 0;
+    let unreachable: AndironError | undefined;
+    for (const [handle, places] of gathered) {
       try {
-        await this.#checkSegment(what, handle, places);
+        await this.#checkSegment(view, handle, inOrder(handle, places));
       } catch (error) {
-        if (!(error instanceof AndironError) || error.code === "owner_unreachable") throw error;
-        this.#options.find(`${what}: ${error.message}`);
+        if (!(error instanceof AndironError)) throw error;
+        if (error.code === "owner_unreachable") unreachable = error;
+        else this.#tell(view, handle, error.message);
       }
     }
+    if (unreachable !== undefined) throw unreachable;
   }
 
-  async #checkSegment(what: string, handle: number, places: readonly MappedCluster[]): Promise<void> {
-    const { segments, readData } = this.#options;
-    const found = (place: MappedCluster, problem: string): void =>
-      this.#options.find(`${what}: ${this.#nameOf(place)}${problem}`);
-    const index = await segments.loadIndex(segments.segmentOf(handle));
-    const crcs = index === undefined ? new Map<number, number>() : crcsOf(index.encoded);
+  /** What comes is of another view. */
+  viewEnded(): void {
+    this.#told.clear();
+  }
+
+  async #checkSegment(view: string, handle: number, places: readonly MappedCluster[]): Promise<void> {
+    const { segments, readData, find } = this.#options;
+    const found = (place: MappedCluster, problem: string): void => find(`${view}: ${this.#nameOf(place)}${problem}`);
+    const index = await segments.lendIndex(segments.segmentOf(handle));
+    if (index === undefined) {
+      const { cluster, offset } = places[0]!;
+      return this.#tell(view, handle, `${this.#nameOf({ cluster, offset, handle })}: the segment is missing`);
+    }
+    const crcs = crcsOf(index.encoded);
+    index.giveBack();
     const known: MappedCluster[] = [];
     for (const place of places) {
       const crc = crcs.get(place.offset);
@@ -79,7 +104,7 @@ export class ClusterCheck {
       else if (crc !== place.crc) found(place, ": map and index have different checksums");
       else known.push(place);
     }
-    if (!readData) return known.forEach((place) => this.#mark(place));
+    if (!readData) return known.forEach((place) => this.#isRight(place));
     for (const together of readTogether(known)) await this.#checkData(together, found);
   }
 
@@ -97,36 +122,37 @@ export class ClusterCheck {
     }
     for (const place of places) {
       const from = place.offset - offset;
-      if (crc32(data.subarray(from, from + clusterBytes)) === place.crc) this.#mark(place);
+      if (crc32(data.subarray(from, from + clusterBytes)) === place.crc) this.#isRight(place);
       else found(place, ": the bytes do not match their checksum");
     }
   }
 
-  #nameOf({ cluster, handle, offset }: MappedCluster): string {
+  #isRight({ handle, offset, crc }: MappedCluster): void {
+    if (this.#right.has(handle, offset, crc)) return;
+    this.count++;
+    this.#right.add(handle, offset, crc);
+  }
+
+  #tell(view: string, handle: number, problem: string): void {
+    if (!this.#told.has(handle)) this.#options.find(`${view}: ${problem}`);
+    this.#told.add(handle);
+  }
+
+  #nameOf({ cluster, handle, offset }: Omit<MappedCluster, "crc">): string {
     const { epoch, number, log } = this.#options.segments.segmentOf(handle);
     return `cluster ${cluster} in segment ${epoch}-${number} of log ${log} at ${offset}`;
   }
-
-  #isRight({ handle, offset }: MappedCluster): boolean {
-    const at = Math.floor(offset / clusterBytes);
-    return ((this.#right.get(handle)?.[at >>> 3] ?? 0) & (1 << (at & 7))) !== 0;
-  }
-
-  #mark(place: MappedCluster): void {
-    if (this.#isRight(place)) return;
-    this.count++;
-    const at = Math.floor(place.offset / clusterBytes);
-    let bits = this.#right.get(place.handle) ?? new Uint8Array(0);
-    if (bits.length <= at >>> 3) {
-      const grown = new Uint8Array(Math.max((at >>> 3) + 1, 2 * bits.length));
-      grown.set(bits);
-      this.#right.set(place.handle, (bits = grown));
-    }
-    bits[at >>> 3]! |= 1 << (at & 7);
-  }
 }
 
-/** Of places of one segment, by offset: those between which is less than a cluster, the head of a record at most. */
+/** By offset. */
+function inOrder(handle: number, gathered: Gathered): MappedCluster[] {
+  const places: MappedCluster[] = [];
+  for (let at = 0; at < gathered.length; at += columns)
+    places.push({ cluster: gathered[at]!, handle, offset: gathered[at + 1]!, crc: gathered[at + 2]! });
+  return places.sort((a, b) => a.offset - b.offset);
+}
+
+/** Of places of one segment, by offset: those between which is less than a cluster, the heads of records. */
 function* readTogether(places: readonly MappedCluster[]): Generator<readonly MappedCluster[]> {
   for (let from = 0; from < places.length;) {
     let to = from + 1;

@@ -5,10 +5,11 @@ import { test, type TestContext } from "node:test";
 import { seededRandom } from "../common/random.ts";
 import type { ObjectBackend, ReadOptions } from "./backend/backend.ts";
 import { EngineRig, rigPool } from "./engine-rig.fixture.ts";
-import { clusterBytes, engineLimits, KiB, MiB } from "./limits.ts";
+import { clusterBytes, engineLimits, MiB } from "./limits.ts";
 import { parseObjectName } from "./names.ts";
 import { keys } from "./records.ts";
 import { ClusterCheck } from "./verify-clusters.ts";
+import { VerifiedPlaces } from "./verified-places.ts";
 import { Verifier, type VerifyResult } from "./verify.ts";
 
 /** A byte of an object that is read as another one. */
@@ -129,12 +130,14 @@ test("however few places are kept at a time, the findings are the same", async (
   const { entries } = (await segments.loadIndex(segment))!;
   const handle = segments.handleOf(segment);
   const wrongCrc = 7;
+  // One byte beyond another that is right.
   const nowhere = 13;
+  const nowhereAt = entries[12]!.originalOffset + 1;
   for (const gatheredMax of [1, 3, engineLimits.verifiedTogetherMax]) {
     const findings: string[] = [];
     const check = new ClusterCheck({ segments, readData: true, find: (finding) => findings.push(finding), gatheredMax });
     for (const [i, entry] of entries.entries()) {
-      const offset = i === nowhere ? 64 * KiB + 1 : entry.originalOffset;
+      const offset = i === nowhere ? nowhereAt : entry.originalOffset;
       const crc = i === wrongCrc ? 1 : entry.clusterCrcs[0]!;
       if (check.add({ cluster: entry.firstCluster, handle, offset, crc })) await check.check("it");
     }
@@ -144,9 +147,51 @@ test("however few places are kept at a time, the findings are the same", async (
       findings.toSorted(),
       [
         `${names(wrongCrc)}${entries[wrongCrc]!.originalOffset}: map and index have different checksums`,
-        `${names(nowhere)}${64 * KiB + 1} is not in the segment's index`,
+        `${names(nowhere)}${nowhereAt} is not in the segment's index`,
       ].toSorted(),
     );
     assert.equal(check.count, entries.length - 2);
+    // Another view has a place that is right by now, and wrong.
+    findings.length = 0;
+    const { firstCluster: cluster, originalOffset: offset, clusterCrcs } = entries[3]!;
+    check.add({ cluster, handle, offset, crc: clusterCrcs[0]! });
+    check.add({ cluster, handle, offset, crc: clusterCrcs[0]! ^ 1 });
+    check.add({ cluster, handle, offset: offset + 1, crc: clusterCrcs[0]! });
+    await check.check("another");
+    assert.equal(findings.length, 2, findings.join("; "));
+  }
+});
+
+test("a segment that is gone is one finding of each view that names clusters of it", async (t) => {
+  const checked = await openChecked(t);
+  const [first] = await segmentsOf(checked);
+  await checked.rig.backend.delete(first!);
+  const { findings } = await checked.verify();
+  const ofViews = findings.filter((finding) => finding.endsWith(": the segment is missing"));
+  assert.equal(ofViews.length, 3, findings.join("; "));
+  assert.equal(findings.length, 4, "and one of the log");
+});
+
+test("of what was found right so much is kept as there is room for, and what is kept is exact", () => {
+  const random = seededRandom(4);
+  const places = new VerifiedPlaces(64 * 1024);
+  const added: { handle: number; offset: number; crc: number }[] = [];
+  for (let handle = 1; handle <= 40; handle++) {
+    for (let at = 0; at < 2000; at += 1 + random.below(3)) {
+      const place = { handle, offset: at * clusterBytes + random.below(clusterBytes), crc: random.below(2 ** 32) };
+      assert.equal(places.has(handle, place.offset, place.crc), false);
+      places.add(handle, place.offset, place.crc);
+      added.push(place);
+    }
+  }
+  const kept = added.filter(({ handle, offset, crc }) => places.has(handle, offset, crc));
+  assert.ok(kept.length > 5000 && kept.length < added.length / 2, `${kept.length} of ${added.length}`);
+  assert.ok(
+    kept.every(({ handle }) => handle > 20),
+    "the oldest are forgotten",
+  );
+  for (const { handle, offset, crc } of kept.slice(0, 3000)) {
+    assert.equal(places.has(handle, offset + 1, crc) && places.has(handle, offset + 2, crc), false);
+    assert.equal(places.has(handle, offset, crc ^ 1) && places.has(handle, offset, crc ^ 2), false);
   }
 });

@@ -29,6 +29,7 @@ export interface VerifyResult {
   logs: number;
   segments: number;
   views: number;
+  /** Those that were found right, each once. */
   clusters: number;
   /** Views whose end only a living owner has, in its journal. */
   unchecked: number;
@@ -195,10 +196,12 @@ export class Verifier {
         await this.#gather(what, tree, delta, sweep);
       } finally {
         sweep.end();
-        await this.#clusters.check(what);
-        this.result.clusters = this.#clusters.count;
       }
     });
+    // Also what was gathered before a page that is damaged.
+    await this.#attempt(what, () => this.#clusters.check(what));
+    this.#clusters.viewEnded();
+    this.result.clusters = this.#clusters.count;
   }
 
   async #gather(what: string, tree: Tree, delta: Delta, sweep: PageSweep): Promise<void> {

@@ -55,7 +55,7 @@ const clustersOfLeaf = 16;
 const clustersOfLeafEntry = 1;
 /** So many entries are passed over in the time of a cluster. */
 const entriesPassedForCluster = 4;
-/** About a millisecond's work, and as many as a segment of 64 MiB has at most. */
+/** About a millisecond's work: the clusters of a segment of 64 MiB. */
 const sortedTogetherMax = 16 * 1024;
 /** More than there are clusters in a segment, and small enough that a cluster times it is an exact number. */
 const keysMax = 2 ** 20;
