@@ -3,8 +3,9 @@
 //     places of a view ──as many as there may be──► by segment, by offset ──► index ──► data: what lies together in one read
 //
 // - A disk may have more clusters than there is memory for: so many places, one index at a time.
-// - What was found right is not looked at again (verified-places.ts); what is wrong is, in each view that has it.
-// - A segment that is missing or damaged as a whole is one finding of a view, however many clusters are in it.
+// - What was found right is not looked at again (verified-places.ts), and what is wrong is told once, whatever views share it,
+//   until all is to be looked at again.
+// - A segment that is missing or damaged as a whole is one finding, however many clusters are in it.
 // Findings are sentences for people.
 
 import { crc32 } from "../common/crc32.ts";
@@ -24,6 +25,10 @@ export interface MappedCluster {
 }
 
 const readBytesMax = MiB;
+/** Nobody reads more. */
+const toldMax = 10_000;
+
+const placeKey = (handle: number, offset: number, crc: number): string => `${handle}.${offset}.${crc}`;
 
 export interface ClusterCheckOptions {
   readonly segments: Segments;
@@ -44,8 +49,8 @@ export class ClusterCheck {
   #gathered = new Map<number, Gathered>();
   #gatheredCount = 0;
   readonly #right = new VerifiedPlaces(engineLimits.verifiedBytesMax);
-  /** Segments of which a finding of this view tells as a whole. */
-  readonly #told = new Set<number>();
+  /** Places that are wrong, and segments. */
+  readonly #told = new Set<string>();
   /** How many were found right. */
   count = 0;
 
@@ -55,7 +60,7 @@ export class ClusterCheck {
 
   /** True when there is no room for another one before check(). */
   add({ cluster, handle, offset, crc }: MappedCluster): boolean {
-    if (!this.#right.has(handle, offset, crc)) {
+    if (!this.#right.has(handle, offset, crc) && !this.#told.has(placeKey(handle, offset, crc))) {
       let places = this.#gathered.get(handle);
       if (places === undefined) this.#gathered.set(handle, (places = []));
       places.push(cluster, offset, crc);
@@ -76,24 +81,25 @@ export class ClusterCheck {
       } catch (error) {
         if (!(error instanceof AndironError)) throw error;
         if (error.code === "owner_unreachable") unreachable = error;
-        else this.#tell(view, handle, error.message);
+        else this.#tell(`${handle}`, `${view}: ${error.message}`);
       }
     }
     if (unreachable !== undefined) throw unreachable;
   }
 
-  /** What comes is of another view. */
-  viewEnded(): void {
+  /** What was told is not to count. */
+  lookAgain(): void {
     this.#told.clear();
   }
 
   async #checkSegment(view: string, handle: number, places: readonly MappedCluster[]): Promise<void> {
-    const { segments, readData, find } = this.#options;
-    const found = (place: MappedCluster, problem: string): void => find(`${view}: ${this.#nameOf(place)}${problem}`);
+    const { segments, readData } = this.#options;
+    const found = (place: MappedCluster, problem: string): void =>
+      this.#tell(placeKey(handle, place.offset, place.crc), `${view}: ${this.#nameOf(place)}${problem}`);
     const index = await segments.lendIndex(segments.segmentOf(handle));
     if (index === undefined) {
       const { cluster, offset } = places[0]!;
-      return this.#tell(view, handle, `${this.#nameOf({ cluster, offset, handle })}: the segment is missing`);
+      return this.#tell(`${handle}`, `${view}: ${this.#nameOf({ cluster, offset, handle })}: the segment is missing`);
     }
     const crcs = crcsOf(index.encoded);
     index.giveBack();
@@ -133,9 +139,11 @@ export class ClusterCheck {
     this.#right.add(handle, offset, crc);
   }
 
-  #tell(view: string, handle: number, problem: string): void {
-    if (!this.#told.has(handle)) this.#options.find(`${view}: ${problem}`);
-    this.#told.add(handle);
+  /** Once. */
+  #tell(key: string, finding: string): void {
+    if (this.#told.has(key)) return;
+    this.#options.find(finding);
+    if (this.#told.size < toldMax) this.#told.add(key);
   }
 
   #nameOf({ cluster, handle, offset }: Omit<MappedCluster, "crc">): string {

@@ -87,6 +87,7 @@ export class Verifier {
       await this.#attempt(`log ${log}`, () => this.#verifyLog(log));
       if (this.result.findings.length === before.findings.length || look === looksMax) return;
       Object.assign(this.result, { ...before, clusters: this.result.clusters });
+      this.#clusters.lookAgain();
     }
   }
 
@@ -200,7 +201,6 @@ export class Verifier {
     });
     // Also what was gathered before a page that is damaged.
     await this.#attempt(what, () => this.#clusters.check(what));
-    this.#clusters.viewEnded();
     this.result.clusters = this.#clusters.count;
   }
 
