@@ -13,7 +13,7 @@ test(`nothing acknowledged is lost in ${kills} kills (CRASH_SEED=${seed})`, { ti
   const tally = await runCampaign({
     seed,
     kills,
-    sectorCount: 65_536, // 32 MiB
+    sectorCount: 32_768, // 16 MiB
     report: (line) => context.diagnostic(line),
   });
   context.diagnostic(JSON.stringify(tally));
