@@ -16,7 +16,7 @@ import type { Entry } from "../../registry/registry.ts";
 import type { CleanerContext } from "../engine-context.ts";
 import { engineLimits } from "../limits.ts";
 import type { LogRecord } from "../records.ts";
-import { keys, parseRecord } from "../records.ts";
+import { keys, readableRecords } from "../records.ts";
 import { Collector } from "./collector.ts";
 import { readAll, readLogState } from "./log-state.ts";
 import { SegmentCleaner } from "./segment-cleaner.ts";
@@ -134,13 +134,10 @@ export class Cleaner implements Service {
   }
 
   /** Undefined when the record is damaged: that is said, and other logs are cleaned. */
-  #readLog({ key, value }: Entry): LogRecord | undefined {
-    try {
-      return parseRecord<LogRecord>(key, value);
-    } catch (error) {
+  #readLog(entry: Entry): LogRecord | undefined {
+    const damaged = (error: AndironError, key: string): void =>
       this.#context.log.warning(`cannot clean the log of ${key}`, { error });
-      return undefined;
-    }
+    return readableRecords<LogRecord>([entry], damaged)[0];
   }
 
   #mayClean({ owner }: LogRecord): boolean {

@@ -17,6 +17,7 @@ import type { Lineage } from "../format/page.ts";
 import { decodePage } from "../format/page.ts";
 import type { PagePlace } from "../format/page-words.ts";
 import { engineLimits, KiB } from "../limits.ts";
+import { SpanBuffers } from "../span-buffers.ts";
 import type { Pages, PageSource } from "./pages.ts";
 
 /** Behind the end of a window. */
@@ -25,21 +26,21 @@ const windowBytesMin = 4 * KiB;
 
 /** What all windows of a pool have for memory. */
 export class WindowMemory {
-  /** What is kept for the next one; beyond so many they are left to the collector. */
-  readonly #free: Buffer[] = [];
+  /** Kept for the next sweep: as much as one may have. */
+  readonly #buffers = new SpanBuffers(engineLimits.sweepWindowsMax * engineLimits.sweepWindowBytesMax);
   #lent = 0;
 
   /** Undefined when all is lent. */
   take(): Buffer | undefined {
     if (this.#lent === engineLimits.windowsLentMax) return undefined;
     this.#lent++;
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(engineLimits.sweepWindowBytesMax);
+    return this.#buffers.take(engineLimits.sweepWindowBytesMax);
   }
 
   /** Nobody reads it or writes to it any more. */
   give(memory: Buffer): void {
     this.#lent--;
-    if (this.#free.length < engineLimits.sweepWindowsMax) this.#free.push(memory);
+    this.#buffers.give(memory);
   }
 }
 
