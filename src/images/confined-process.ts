@@ -2,6 +2,8 @@
 //
 // - prlimit: CPU time, address space, no files written (or files up to a size), no core. setpriv: dies with this process, no new
 //   privileges; where we are root, it is nobody, without groups or capabilities.
+// - A thread takes little of the address space: a short stack, and no malloc arena of its own. QEMU starts up to 64, more of them
+//   the slower the machine; with glibc's usual 8 MiB and arenas of 64, fourteen would be the end of a GiB.
 // - No shell, an environment of its own, a working directory that is all it needs to reach: relative names work although nobody
 //   could not walk there.
 // - Our main thread may go before others (bin/thread-priority.ts); it does not, nor may it.
@@ -33,6 +35,8 @@ export type ConfinedEnd =
 export const nobody = { uid: 65_534, gid: 65_534 } as const;
 export const isRoot = (): boolean => process.getuid?.() === 0;
 
+/** Of each thread. QEMU's coroutines do with half of it. */
+const stackBytesMax = 2 * 1024 * 1024;
 const complaintLengthMax = 4096;
 /** Of a program that used up its CPU time, and of one that was killed for it. */
 const outOfCpuSignals = new Set<NodeJS.Signals>(["SIGXCPU", "SIGKILL"]);
@@ -44,7 +48,7 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
   signal.throwIfAborted();
   const child = spawn("prlimit", [...limits(options), "setpriv", ...privileges(), program, ...args], {
     cwd: folder,
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C", MALLOC_ARENA_MAX: "1" },
     stdio: ["ignore", "ignore", "pipe"],
   });
   if (child.pid !== undefined) goAmongOthers(child.pid);
@@ -90,6 +94,7 @@ function limits({ cpuSecondsMax, addressSpaceBytesMax, fileBytesMax = 0 }: Confi
   return [
     `--cpu=${cpuSecondsMax}`,
     `--as=${addressSpaceBytesMax}`,
+    `--stack=${stackBytesMax}`,
     "--core=0",
     "--nice=0",
     `--fsize=${fileBytesMax}`,
