@@ -12,6 +12,7 @@ import { clusterBytes, MiB } from "./limits.ts";
 import { BlockMap } from "./map/block-map.ts";
 import { Delta } from "./map/delta.ts";
 import { MapDifferences, type MapSide } from "./map/differences.ts";
+import type { Pages } from "./map/pages.ts";
 import { Tree } from "./map/tree.ts";
 import { keys, parseRecord, type SnapshotRecord } from "./records.ts";
 import { Reader } from "./vdisk/reader.ts";
@@ -28,6 +29,7 @@ export class SnapshotView {
   readonly sizeBytes: number;
   readonly #side: MapSide;
   readonly #empty: MapSide;
+  readonly #pages: Pages;
   readonly #reader: Reader;
 
   private constructor(record: SnapshotRecord, context: ViewContext, side: MapSide, empty: MapSide) {
@@ -35,6 +37,7 @@ export class SnapshotView {
     this.sizeBytes = record.sizeBytes;
     this.#side = side;
     this.#empty = empty;
+    this.#pages = context.pages;
     this.#reader = new Reader(new BlockMap(side.tree, side.delta), context.segments, new PlaceCache(cacheBytes));
   }
 
@@ -71,7 +74,7 @@ export class SnapshotView {
       throw new AndironError("invalid_request", `snapshots of the vPools ${older.pool} and ${this.pool} can't be compared`);
     }
     const endCluster = this.sizeBytes / clusterBytes;
-    const differences = new MapDifferences(older === undefined ? this.#empty : older.#side, this.#side, endCluster);
+    const differences = new MapDifferences(this.#pages, older === undefined ? this.#empty : older.#side, this.#side, endCluster);
     const { runs, nextCluster } = await differences.next(from / clusterBytes, { runsMax: extentsMax, leavesMax });
     const extents = runs.map(({ firstCluster, clusterCount, kind }) => ({
       offset: firstCluster * clusterBytes,

@@ -32,8 +32,10 @@ interface Gone {
 const start: LogPosition = { epoch: 0, number: 0 };
 /** Cuts that are compared in one pass; when more are gone a look at all of the log comes sooner to its end. */
 const goneMax = 64;
-/** What was written at random is in every leaf, each a read of the backend: a look at the segments is less then. */
-const leavesMax = 1024;
+/** In which two maps may differ: what was written at random is in every leaf, and a look at the segments is less in the end. */
+const leavesMax = 8192;
+/** Of all cuts that are gone at once. */
+const leavesTogetherMax = 8 * leavesMax;
 
 export class FreedSpace {
   readonly #context: CleanerContext;
@@ -81,10 +83,17 @@ export class FreedSpace {
     try {
       // From the youngest on: a cut's map is the next one's when that of the cut before it is looked at.
       let next: MapSide | undefined;
+      let leavesLeft = leavesTogetherMax;
       for (const cut of gone.toReversed()) {
         if (next === undefined || !cut.isNextGone) next = await this.#nextSide(cut, state, views);
         const side = await openView(this.#context, cut.view);
-        if (!(await this.#compare(cut, side, next, state, died))) return undefined;
+        const differences = new MapDifferences(this.#context.pages, side, next, diskClustersMax);
+        await side.delta.sort();
+        await next.delta.sort();
+        const tell = this.#counter(cut, state, died);
+        const leaves = await differences.eachReplaced(Math.min(leavesMax, leavesLeft), tell);
+        if (leaves === undefined) return undefined;
+        leavesLeft -= leaves;
         next = side;
       }
       return died;
@@ -101,8 +110,8 @@ export class FreedSpace {
     return { tree: new Tree(this.#context.pages, [], undefined, 0), delta: new Delta() };
   }
 
-  /** False when too much differs. */
-  async #compare(cut: Gone, side: MapSide, next: MapSide, state: LogState, died: Map<number, number>): Promise<boolean> {
+  /** Counts what died of those segments that the cut alone may have held. */
+  #counter(cut: Gone, state: LogState, died: Map<number, number>): (handle: number) => void {
     const { segments } = this.#context;
     const { record } = state;
     // What the head replays is live by rule.
@@ -113,14 +122,12 @@ export class FreedSpace {
       return end === undefined || comparePositions(segment, end) < 0;
     };
     const counted = new Map<number, boolean>();
-    await side.delta.sort();
-    await next.delta.sort();
-    return new MapDifferences(side, next, diskClustersMax).eachReplaced(leavesMax, (handle) => {
+    return (handle) => {
       if (this.#stopped) throw new AndironError("shutting_down", "the cleaner is stopped");
       let counts = counted.get(handle);
       if (counts === undefined) counted.set(handle, (counts = isCounted(handle)));
       if (counts) died.set(handle, (died.get(handle) ?? 0) + 1);
-    });
+    };
   }
 }
 

@@ -3,12 +3,16 @@
 //
 // - Pages that both trees share are skipped, whole subtrees at a time; only leaves that differ, or that a delta touches, are
 //   looked at. Work is in proportion to what changed (and to the deltas, which are bounded).
+// - What is not in memory is read by windows (page-sweep.ts), which are given back when a batch is done.
 // - The maps must not change meanwhile: they are of snapshots, not of open disks.
+// - One call at a time.
 
 import { backgroundTurn } from "../../common/turn.ts";
 import { pageFanout } from "../limits.ts";
 import { BlockMap, newPlaces, type Places } from "./block-map.ts";
 import { Delta, zeroHandle } from "./delta.ts";
+import { PageSweep } from "./page-sweep.ts";
+import type { Pages } from "./pages.ts";
 import type { Tree } from "./tree.ts";
 
 export interface MapSide {
@@ -44,9 +48,11 @@ export class MapDifferences {
   readonly #olderMap: BlockMap;
   readonly #newerMap: BlockMap;
   readonly #endCluster: number;
+  readonly #sweep: PageSweep;
 
-  /** Only clusters below `endCluster` are compared. */
-  constructor(older: MapSide, newer: MapSide, endCluster: number) {
+  /** Only clusters below `endCluster` are compared. `pages`: of the vPool that both are of. */
+  constructor(pages: Pages, older: MapSide, newer: MapSide, endCluster: number) {
+    this.#sweep = new PageSweep(pages);
     this.#older = older;
     this.#newer = newer;
     this.#olderMap = new BlockMap(older.tree, older.delta);
@@ -56,6 +62,14 @@ export class MapDifferences {
 
   /** Changed runs from `fromCluster` on, ascending; those that touch and are of one kind are one, within a batch. */
   async next(fromCluster: number, limits: BatchLimits): Promise<RunBatch> {
+    try {
+      return await this.#next(fromCluster, limits);
+    } finally {
+      this.#sweep.end();
+    }
+  }
+
+  async #next(fromCluster: number, limits: BatchLimits): Promise<RunBatch> {
     const runs: ChangedRun[] = [];
     let cluster = fromCluster;
     for (let leaves = 0; leaves < limits.leavesMax && cluster < this.#endCluster; leaves++) {
@@ -72,15 +86,23 @@ export class MapDifferences {
 
   /**
    * Tells of each cluster that has data in the older map and is elsewhere in the newer one, or nowhere: the segment's handle.
-   * False when more than so many leaves may differ: the others were not looked at.
+   * How many leaves were looked at; undefined when more than so many may differ: the others were not.
    */
-  async eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<boolean> {
+  async eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<number | undefined> {
+    try {
+      return await this.#eachReplaced(leavesMax, replaced);
+    } finally {
+      this.#sweep.end();
+    }
+  }
+
+  async #eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<number | undefined> {
     const places = { older: newPlaces(pageFanout), newer: newPlaces(pageFanout) };
     for (let leaf = 0, leaves = 0; ; leaf++) {
       leaf = await this.#nextCandidate(leaf);
       const first = leaf * pageFanout;
-      if (first >= this.#endCluster) return true;
-      if (leaves === leavesMax) return false;
+      if (first >= this.#endCluster) return leaves;
+      if (leaves === leavesMax) return undefined;
       if (++leaves % leavesPerTurn === 0) await backgroundTurn();
       const count = Math.min(pageFanout, this.#endCluster - first);
       if (this.#isSameIn(first, first + count)) continue;
@@ -108,10 +130,8 @@ export class MapDifferences {
   }
 
   async #placesOf(first: number, count: number): Promise<{ readonly older: Places; readonly newer: Places }> {
-    const [older, newer] = await Promise.all([
-      this.#olderMap.resolveLoading(first, count),
-      this.#newerMap.resolveLoading(first, count),
-    ]);
+    const older = await this.#olderMap.resolveLoading(first, count, this.#sweep);
+    const newer = await this.#newerMap.resolveLoading(first, count, this.#sweep);
     return { older, newer };
   }
 
@@ -130,7 +150,8 @@ export class MapDifferences {
   async #nextCandidate(leaf: number): Promise<number> {
     const first = leaf * pageFanout;
     const ofDeltas = Math.min(this.#older.delta.nextEntry(first), this.#newer.delta.nextEntry(first));
-    let found = Math.min(Math.floor(ofDeltas / pageFanout), await this.#newer.tree.nextDifferentLeaf(this.#older.tree, leaf));
+    const inTrees = await this.#newer.tree.nextDifferentLeaf(this.#older.tree, leaf, this.#sweep);
+    let found = Math.min(Math.floor(ofDeltas / pageFanout), inTrees);
     for (const { delta } of [this.#older, this.#newer]) found = Math.min(found, await this.#nextInRanges(delta, leaf, found));
     return found;
   }
@@ -140,7 +161,8 @@ export class MapDifferences {
     for (let cluster = leaf * pageFanout; ;) {
       const start = delta.isInRange(cluster) ? cluster : delta.rangeChangeAfter(cluster);
       if (Math.floor(start / pageFanout) >= before) return before;
-      const inTrees = Math.min(await this.#older.tree.nextLeafWithData(start), await this.#newer.tree.nextLeafWithData(start));
+      const inOlder = await this.#older.tree.nextLeafWithData(start, this.#sweep);
+      const inTrees = Math.min(inOlder, await this.#newer.tree.nextLeafWithData(start, this.#sweep));
       const end = delta.rangeChangeAfter(start);
       if (inTrees < end) return Math.min(before, Math.floor(Math.max(start, inTrees) / pageFanout));
       cluster = end;

@@ -2,101 +2,15 @@
 // and what they leave alone.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { AndironError } from "../../common/errors.ts";
 import { seededRandom } from "../../common/random.ts";
-import type { ObjectBackend } from "../backend/backend.ts";
-import { openFileBackend } from "../backend/file.ts";
-import { engineLimits, KiB, MiB, pageFanout } from "../limits.ts";
-import { Segments } from "../segments.ts";
+import { engineLimits, KiB } from "../limits.ts";
 import { Delta } from "./delta.ts";
-import { fold } from "./fold.ts";
+import { full, leafOf, manyFolds, openWorld, sparse } from "./map-world.fixture.ts";
 import { PageSweep } from "./page-sweep.ts";
-import { Pages } from "./pages.ts";
-import { Tree } from "./tree.ts";
 
-const log = "00000000-0000-4000-8000-00000000000a";
-const lineage = [log];
-const leaves = 6000;
-
-/** What the map is like. */
-interface Shape {
-  readonly leaves: number;
-  readonly clustersInLeaf: number;
-  readonly folds: number;
-}
-
-const sparse: Shape = { leaves, clustersInLeaf: 1, folds: 4 };
-const full: Shape = { leaves: 600, clustersInLeaf: pageFanout, folds: 2 };
-const manyFolds: Shape = { leaves: 8000, clustersInLeaf: 1, folds: 80 };
-
-/** What is read of a backend, and what becomes of it. */
-interface Reads {
-  count: number;
-  bytes: number;
-  spoil: ((target: Buffer, object: string, offset: number) => void) | undefined;
-}
-
-interface World {
-  readonly reads: Reads;
-  readonly tree: Tree;
-  /** One cluster in each leaf, of several folds: neighbours are in different objects. */
-  readonly clusters: readonly number[];
-  /** Nothing is in memory. */
-  cold(): { readonly pages: Pages; readonly tree: Tree };
-  foldInto(pages: Pages, old: Tree, delta: Delta): Promise<Tree>;
-}
-
-async function openWorld(t: TestContext, shape = sparse): Promise<World> {
-  const root = mkdtempSync(join(tmpdir(), "andiron-sweep-"));
-  const files = await openFileBackend({ root });
-  t.after(async () => {
-    await files.close();
-    rmSync(root, { recursive: true });
-  });
-  const reads: Reads = { count: 0, bytes: 0, spoil: undefined };
-  const backend = new Proxy(files, {
-    get(inner, name: keyof ObjectBackend) {
-      if (name !== "read") return inner[name].bind(inner);
-      return async (object: string, offset: number, target: Buffer): Promise<void> => {
-        reads.count++;
-        reads.bytes += target.length;
-        await inner.read(object, offset, target);
-        reads.spoil?.(target, object, offset);
-      };
-    },
-  });
-  const segments = new Segments(backend, async () => 0);
-  let number = 0;
-  const foldInto = async (pages: Pages, old: Tree, delta: Delta): Promise<Tree> => {
-    const takeNumber = (): number => ++number;
-    const options = { backend, pages, old, delta, lineage, log, epoch: 1, takeNumber, onReplaced: () => undefined };
-    return (await fold({ ...options, sequence: old.sequence + 1 })).tree;
-  };
-  const open = (): Pages => new Pages({ backend, handles: segments, bytesMax: MiB });
-  const pages = open();
-  const handle = segments.handleOf({ log, epoch: 1, number: 1 });
-  const clusters = Array.from({ length: shape.leaves }, (_, leaf) => leaf * 3 * pageFanout);
-  let tree = new Tree(pages, lineage, undefined, 0);
-  for (let part = 0; part < shape.folds; part++) {
-    const delta = new Delta();
-    for (const cluster of clusters.filter((_, i) => (i * 7) % shape.folds === part)) {
-      for (let i = 0; i < shape.clustersInLeaf; i++) delta.put(cluster + i, handle, cluster, 5);
-    }
-    tree = await foldInto(pages, tree, delta);
-  }
-  const cold = (): { pages: Pages; tree: Tree } => {
-    const fresh = open();
-    return { pages: fresh, tree: new Tree(fresh, lineage, tree.root, tree.sequence) };
-  };
-  Object.assign(reads, { count: 0, bytes: 0 });
-  return { reads, tree, clusters, cold, foldInto };
-}
-
-const leafOf = (cluster: number): number => Math.floor(cluster / pageFanout);
+const { leaves } = sparse;
 
 test("leaves in the map's order take few reads, and few bytes that nobody wanted", async (t) => {
   const { reads, tree, clusters, cold } = await openWorld(t);

@@ -11,7 +11,7 @@
 // - What a window has beside the page may not be there any more: then the page is read alone.
 // - Leaves do not go into memory: a large map would drive out what guests use. Pages above do, for who comes next.
 // - The memory of windows is lent, and all there is in a pool. Where none is left pages are read one by one.
-// - One load at a time, none after end().
+// - One load at a time, none under way at end(). A sweep may go on after that, from nothing.
 
 import type { Lineage } from "../format/page.ts";
 import { decodePage } from "../format/page.ts";

@@ -121,13 +121,14 @@ export class Tree {
   }
 
   /** The first leaf at or after `from` whose page is not the same one in `other`, or Infinity. Equal pages are not read. */
-  async nextDifferentLeaf(other: Tree, from: number): Promise<number> {
+  async nextDifferentLeaf(other: Tree, from: number, pages: PageSource = this.#pages): Promise<number> {
     assert(other.#pages === this.#pages, "two trees of one pool are compared");
-    return this.#nextDifferent(other, this.#root, other.#root, rootLevel, 0, from);
+    return this.#nextDifferent(other, pages, this.#root, other.#root, rootLevel, 0, from);
   }
 
   async #nextDifferent(
     other: Tree,
+    pages: PageSource,
     mine: PagePlace | undefined,
     theirs: PagePlace | undefined,
     level: number,
@@ -136,26 +137,26 @@ export class Tree {
   ): Promise<number> {
     if (isSamePage(mine, theirs)) return Infinity;
     if (level === 0) return firstLeaf;
-    const myPage = await this.#loadInner(mine, level);
-    const theirPage = await other.#loadInner(theirs, level);
+    const myPage = await this.#loadInner(pages, mine, level);
+    const theirPage = await other.#loadInner(pages, theirs, level);
     const span = pageFanout ** (level - 1);
     for (let index = Math.max(0, Math.floor((from - firstLeaf) / span)); index < pageFanout; index++) {
       const first = firstLeaf + index * span;
       const myChild = childAt(myPage, index);
       const theirChild = childAt(theirPage, index);
       if (isSamePage(myChild, theirChild)) continue;
-      const found = await this.#nextDifferent(other, myChild, theirChild, level - 1, first, from);
+      const found = await this.#nextDifferent(other, pages, myChild, theirChild, level - 1, first, from);
       if (found < Infinity) return found;
     }
     return Infinity;
   }
 
   /** Whoever asks for one leaf after the other comes by the same pages again. */
-  async #loadInner(place: PagePlace | undefined, level: number): Promise<Uint32Array> {
+  async #loadInner(pages: PageSource, place: PagePlace | undefined, level: number): Promise<Uint32Array> {
     if (place === undefined) return holeLeaf;
     const last = this.#lastInner[level];
     if (last !== undefined && isSamePage(last.place, place)) return last.page;
-    const page = await this.#pages.load(place, level, this.lineage);
+    const page = await pages.load(place, level, this.lineage);
     this.#lastInner[level] = { place, page };
     return page;
   }
