@@ -127,6 +127,16 @@ describe("volumes from images", { skip: missing !== undefined && `${missing} is 
     return body.volume.id;
   }
 
+  /** The job that is under way has written down how far it came. */
+  async function untilNoted(): Promise<void> {
+    for (const deadlineMs = performance.now() + 60_000; ; await sleep(100)) {
+      const { stdout } = await service.manage("--json", "jobs", "list");
+      const jobs = JSON.parse(stdout) as { progress: string }[];
+      if (jobs.some(({ progress }) => Number.parseInt(progress, 10) > 0)) return;
+      assert.ok(performance.now() < deadlineMs, `nothing is noted: ${stdout}`);
+    }
+  }
+
   async function show(id: string): Promise<Shown> {
     return (await api.call<{ volume: Shown }>("GET", `/volumes/${id}`)).volume;
   }
@@ -259,7 +269,7 @@ describe("volumes from images", { skip: missing !== undefined && `${missing} is 
     serve = serveSlowly;
     const id = await request(offer(disk, "raw"));
     await waitUntil(id, "downloading").catch(() => undefined);
-    await sleep(8000);
+    await untilNoted();
     await service.kill();
     await service.start();
     await waitUntil(id, "available");
@@ -295,7 +305,7 @@ describe("volumes from images", { skip: missing !== undefined && `${missing} is 
     offsets = [];
     const large = makeDisk(48, 13);
     await reimage(offer(large, "raw"));
-    await sleep(8000);
+    await untilNoted();
     await service.kill();
     await service.start();
     await waitUntil(id, "available");

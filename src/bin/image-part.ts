@@ -88,7 +88,7 @@ function makeCopies({ config, directory }: ImagePartOptions, asking: ImageAsking
     scratch,
     vmdkAllowedTypes: DEFAULT.vmdk_allowed_types,
     isConversionDisabled: DEFAULT.image_conversion_disable,
-    cpuSecondsMax: DEFAULT.image_conversion_cpu_limit,
+    cpuSecondsPerGib: DEFAULT.image_conversion_cpu_limit,
     addressSpaceBytesMax: DEFAULT.image_conversion_address_space_limit * gibibyte,
     clock: systemClock,
   });

@@ -148,13 +148,27 @@ export class VolumeImageService implements VolumeImages {
       const properties = { ...image.properties, ...(copy === undefined ? {} : keyProperties(copy)) };
       const made = await images.create(context, { ...image, properties }).catch(refuse);
       const isReleased = await store.commit(context.projectId, (tx) => releaseJob(tx, jobId));
-      if (!isReleased) throw new AndironError("glance_unavailable", `Glance took too long to make image ${image.id}`);
-      return made;
+      if (isReleased) return made;
+      await this.#takeBack(context, image, jobId);
+      throw new AndironError("glance_unavailable", `Glance took too long to make image ${image.id}`);
     } catch (error) {
       if (copy !== undefined) await discardKey(this.#ports, copy, context);
       await store.commit(context.projectId, (tx) => this.#parts.toImage.giveUp(tx, jobId));
       this.#parts.queue.wake();
       throw error;
+    }
+  }
+
+  /** Its job has ended: there was no such image yet when it looked. */
+  async #takeBack(context: RequestContext, { id, diskFormat }: NewImage, jobId: string): Promise<void> {
+    const { images, onTrouble } = this.#ports;
+    images.vouch(jobId, context);
+    try {
+      await images.discard({ jobId, requestId: context.requestId, image: { id, diskFormat } });
+    } catch (error) {
+      onTrouble(`taking back image ${id}, which nobody fills, failed: an operator should look`, error);
+    } finally {
+      await images.endUpload(jobId);
     }
   }
 }

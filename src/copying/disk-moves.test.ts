@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { Random } from "../common/random.ts";
 import { seededRandom } from "../common/random.ts";
-import type { ExportSession } from "../engine/device.ts";
+import type { DiskMove, ExportSession } from "../engine/device.ts";
 import { EngineRig, readRange } from "../engine/engine-rig.fixture.ts";
 import type { CopyRun } from "./disk-copy.ts";
 import { type MoveState, RouterDiskMoves } from "./disk-moves.ts";
@@ -17,6 +17,7 @@ const [patient, hasty]: CopyRun[] = [true, false].map((isPatient) => ({
   signal: new AbortController().signal,
   shouldYield: () => !isPatient,
 }));
+const roundsMax = 4;
 const first: MoveState = { phase: "copy", offset: 0, since: "", round: 0 };
 
 /** Writes numbered clusters, and knows which numbers each may have. */
@@ -113,6 +114,8 @@ class Move {
   readonly copyId: string;
   state = first;
   phases: string[] = [];
+  /** What had not been copied when writes began to wait. */
+  readonly heldBytes: number[] = [];
   #moves: RouterDiskMoves;
   #exports: readonly [id: string, name: string][] = [];
 
@@ -123,7 +126,16 @@ class Move {
 
   #newMoves(): RouterDiskMoves {
     const { exports, moves } = this.rig.router;
-    return new RouterDiskMoves(exports, moves, { roundsMax: 4, restBytesMax: 128 * 1024 });
+    const begin = async (vdiskId: string, copyId: string): Promise<DiskMove> => {
+      const move = await moves.begin(vdiskId, copyId);
+      const hold = move.hold.bind(move);
+      move.hold = () => {
+        this.heldBytes.push(move.changed.bytes);
+        return hold();
+      };
+      return move;
+    };
+    return new RouterDiskMoves(exports, { begin }, { roundsMax, restBytesMax: 128 * 1024 });
   }
 
   /** As a new claim does. */
@@ -226,6 +238,21 @@ test("the disk on its way is given up: it stays where it was, with all that was 
   await writer.session.close();
   await rig.detach(move.vdiskId);
   while (rig.router.openLogs.openCount > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
+test("what was written while a disk waits for another try, its rounds being over, is not copied while writes wait", async (t) => {
+  const { rig, writer, move } = await open(t, seededRandom(6));
+  await move.claim();
+  while (move.state.phase !== "permitted") await move.step(patient!);
+  for (let at = 0; at < clusters / 2; at++) await writer.write(at);
+  move.state = { ...move.state, phase: "rounds", round: roundsMax };
+  move.heldBytes.length = 0;
+  await move.step(hasty!);
+  assert.deepEqual([move.state.phase, move.heldBytes], ["permitted", [0]]);
+  await move.commit();
+  await writer.check(writer.session, "after the move");
+  await writer.session.close();
+  await rig.detach(move.vdiskId);
 });
 
 for (const noted of [0, 1, 2]) {

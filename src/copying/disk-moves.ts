@@ -96,11 +96,14 @@ export class RouterDiskMoves {
       await this.#copy(move, taken, disks);
     };
     const { roundsMax, restBytesMax } = this.#limits;
-    for (let { round } = state; round < roundsMax && move.changed.bytes > restBytesMax;) {
+    // One in any case: what was written before this step, while it waited after a failure say, is not copied while writes wait.
+    let { round } = state;
+    do {
+      if (move.changed.bytes <= restBytesMax) break;
       await copyChanged();
       round++;
-      if (disks.run.shouldYield()) return { state: { ...state, round }, doneBytes };
-    }
+      if (round < roundsMax && disks.run.shouldYield()) return { state: { ...state, round }, doneBytes };
+    } while (round < roundsMax);
     try {
       await move.hold();
       await copyChanged();

@@ -125,9 +125,9 @@ export class OpenLogs implements LiveLogs {
     this.#stopping = true;
     const drains = [...this.#slots].map(([logId, slot]) => this.#drainForStop(logId, slot));
     const late = Promise.withResolvers<void>();
-    const timer = clock.after(timeoutMs, late.resolve);
+    const timer = timeoutMs === Infinity ? undefined : clock.after(timeoutMs, late.resolve);
     await Promise.race([Promise.allSettled(drains), late.promise]);
-    timer.cancel();
+    timer?.cancel();
     const reason = new AndironError("shutting_down", "the storage router has stopped");
     await Promise.all([...this.#slots].map(([logId, slot]) => this.#abandon(logId, slot, reason)));
   }

@@ -8,6 +8,8 @@
 //   could not walk there.
 // - Our main thread may go before others (bin/thread-priority.ts); it does not, nor may it.
 // - Its output is cut, and made printable.
+// - A machine that has no room for it (no thread to be had, or killed for want of memory) is `overloaded`, and says nothing
+//   of what it read.
 
 import { spawn } from "node:child_process";
 import { getPriority, setPriority } from "node:os";
@@ -38,11 +40,17 @@ export const isRoot = (): boolean => process.getuid?.() === 0;
 /** Of each thread. QEMU's coroutines do with half of it. */
 const stackBytesMax = 2 * 1024 * 1024;
 const complaintLengthMax = 4096;
-/** Of a program that used up its CPU time, and of one that was killed for it. */
-const outOfCpuSignals = new Set<NodeJS.Signals>(["SIGXCPU", "SIGKILL"]);
-const outOfCpuCodes = new Set([128 + 24, 128 + 9]);
+/** As a shell tells it of a command. */
+const outOfCpuCode = 128 + 24;
+/** Between the signal that says that the CPU time is used up, and the end. */
+const cpuSecondsOver = 5;
+/** What libc says of EAGAIN: threads and processes are all that it is said of here, as no file is read without waiting. */
+const noThread = /Resource temporarily unavailable/;
 
-/** Rejects with the signal's reason when that ends it, config_invalid when the program cannot be run. */
+/**
+ * Rejects with the signal's reason when that ends it, config_invalid when the program cannot be run, overloaded when the machine
+ * has no room for it.
+ */
 export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd> {
   const { program, args, folder, wallMsMax, signal, clock } = options;
   signal.throwIfAborted();
@@ -69,17 +77,25 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
     child.on("close", (code, name) => resolve([code, name]));
     const [code, name] = await promise;
     signal.throwIfAborted();
-    if (isLate || (name !== null && outOfCpuSignals.has(name)) || outOfCpuCodes.has(code ?? 0)) return { kind: "out of time" };
+    if (isLate || name === "SIGXCPU" || code === outOfCpuCode) return { kind: "out of time" };
     if (code === 126 || code === 127) throw new Error(printable(complaint));
+    if (name === "SIGKILL" || (code !== 0 && noThread.test(complaint))) {
+      throw new AndironError("overloaded", `there is no room for ${program}: ${name ?? code} ${printable(complaint)}`);
+    }
     return { kind: "exited", code: code ?? 1, complaint: printable(complaint) };
   } catch (cause) {
     signal.throwIfAborted();
+    if (cause instanceof AndironError) throw cause;
+    if (isShortage(cause)) throw new AndironError("overloaded", `there is no room for ${program}`, { cause });
     throw new AndironError("config_invalid", `${program} cannot be run`, { cause, hint: "install qemu-utils and util-linux" });
   } finally {
     timer.cancel();
     signal.removeEventListener("abort", kill);
   }
 }
+
+const isShortage = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "ENOMEM");
 
 /** Where that is not allowed, which takes a strange set of rights, it goes first like us. */
 function goAmongOthers(pid: number): void {
@@ -92,7 +108,7 @@ function goAmongOthers(pid: number): void {
 
 function limits({ cpuSecondsMax, addressSpaceBytesMax, fileBytesMax = 0 }: ConfinedOptions): string[] {
   return [
-    `--cpu=${cpuSecondsMax}`,
+    `--cpu=${cpuSecondsMax}:${cpuSecondsMax + cpuSecondsOver}`,
     `--as=${addressSpaceBytesMax}`,
     `--stack=${stackBytesMax}`,
     "--core=0",

@@ -62,7 +62,7 @@ async function convert(
     folder,
     image,
     device,
-    cpuSecondsMax: 60,
+    cpuSecondsPerGib: 60,
     addressSpaceBytesMax: 1024 * mebibyte,
     wallMsMax: 120_000,
     signal: new AbortController().signal,
@@ -202,8 +202,12 @@ test("the process is nobody, with little of everything, and ends when told", opt
   await says("grep -E 'NoNewPrivs|CapBnd' /proc/self/status | tr -d '\\t'", isRoot() ? /CapBnd:0+ NoNewPrivs:1/ : /NoNewPrivs:1/);
   if (isRoot()) await says("echo x > file || echo refused", /refused/);
   await says("yes | head -c 100000", /^.{300,400}$/);
-  await assert.rejects(withScript("while :; do :; done", { cpuSecondsMax: 1 }), /takes too long/);
+  await assert.rejects(withScript("while :; do :; done", { cpuSecondsPerGib: 1 }), /takes too long/);
   await assert.rejects(withScript("exec sleep 1000", { wallMsMax: 300 }), /takes too long/);
+  await assert.rejects(withScript("kill -ABRT $$"), { code: "image_unacceptable" });
+  await assert.rejects(withScript("kill -KILL $$"), { code: "overloaded" });
+  const noThread = "qemu: qemu_thread_create: Resource temporarily unavailable";
+  await assert.rejects(withScript(`echo "${noThread}" >&2; kill -ABRT $$`), { code: "overloaded", message: /thread_create/ });
   const controller = new AbortController();
   const running = withScript("exec sleep 1000", { signal: controller.signal });
   setTimeout(() => controller.abort(new Error("told to")), 300);

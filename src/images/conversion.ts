@@ -21,8 +21,8 @@ export interface ConversionOptions {
   readonly folder: string;
   readonly image: Inspected;
   readonly device: BlockDevice;
-  /** image_conversion_cpu_limit. */
-  readonly cpuSecondsMax: number;
+  /** image_conversion_cpu_limit, for each GiB of the device. */
+  readonly cpuSecondsPerGib: number;
   /** image_conversion_address_space_limit. */
   readonly addressSpaceBytesMax: number;
   readonly wallMsMax: number;
@@ -32,22 +32,33 @@ export interface ConversionOptions {
   readonly program?: string;
 }
 
+/** Both ways: terabytes at a slow backend's pace. */
+export const conversionMsMax = 6 * 3600 * 1000;
 export const imageFileName = "image";
 export const socketName = "nbd.sock";
 
 /** Resolves when all of the image is on the device, and flushed. Throws image_unacceptable, or what the device threw. */
 export async function convertImage(options: ConversionOptions): Promise<void> {
-  const { folder, image, device, clock } = options;
+  const { folder, image, device, clock, cpuSecondsPerGib } = options;
   if (image.virtualSizeBytes > device.sizeBytes) throw unacceptable("the disk in it is larger than the volume");
   if (isRoot()) await giveTo(folder, 0o640);
   const { end, failure } = await withSocket(folder, device, clock, () =>
-    runConfined({ ...options, program: options.program ?? "qemu-img", args: argumentsFor(image) }),
+    runConfined({
+      ...options,
+      program: options.program ?? "qemu-img",
+      args: argumentsFor(image),
+      cpuSecondsMax: cpuSecondsFor(device, cpuSecondsPerGib),
+    }),
   );
   if (failure instanceof AndironError && failure.code !== "out_of_range") throw failure;
   if (end.kind === "out of time") throw unacceptable("reading it takes too long");
   if (end.code !== 0) throw unacceptable(`qemu-img cannot read it: ${end.complaint.slice(0, 300)}`);
   await device.flush();
 }
+
+/** Of a device of less than a GiB: as for one. */
+export const cpuSecondsFor = ({ sizeBytes }: BlockDevice, perGib: number): number =>
+  Math.ceil(perGib * Math.max(sizeBytes / 2 ** 30, 1));
 
 function argumentsFor({ driver }: Inspected): string[] {
   const source = { driver, file: { driver: "file", filename: imageFileName }, backing: null };

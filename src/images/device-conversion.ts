@@ -9,7 +9,7 @@ import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import type { BlockDevice } from "../engine/device.ts";
 import { runConfined, isRoot } from "./confined-process.ts";
-import { giveTo, imageFileName, socketName, withSocket } from "./conversion.ts";
+import { cpuSecondsFor, giveTo, imageFileName, socketName, withSocket } from "./conversion.ts";
 import { socketExportName } from "./device-socket.ts";
 import { unacceptable } from "./image-source.ts";
 
@@ -21,7 +21,7 @@ export interface DeviceConversionOptions {
   /** Where the format can do that (image_compress_on_upload). */
   readonly isCompressed: boolean;
   readonly device: BlockDevice;
-  /** For each GiB of the device. */
+  /** image_conversion_cpu_limit, for each GiB of the device; to compress it takes more (below). */
   readonly cpuSecondsPerGib: number;
   readonly addressSpaceBytesMax: number;
   readonly wallMsMax: number;
@@ -39,7 +39,8 @@ const targets: Readonly<Record<string, readonly [driver: string, options?: strin
   ploop: ["parallels"],
 };
 const compressible = new Set(["qcow2"]);
-const gibibyte = 2 ** 30;
+/** zlib takes half a minute for a GiB where a plain copy takes a few seconds. */
+const compressionFactor = 5;
 
 export const isConverted = (diskFormat: string): boolean => diskFormat !== "raw";
 
@@ -50,20 +51,21 @@ export async function convertDevice(options: DeviceConversionOptions): Promise<v
   if (target === undefined) throw unacceptable(`no image of the format ${diskFormat} can be made`);
   if (isRoot()) await giveTo(folder, 0o660);
   const [driver, driverOptions] = target;
+  const isCompressed = options.isCompressed && compressible.has(diskFormat);
   const source = {
     driver: "raw",
     file: { driver: "nbd", server: { type: "unix", path: socketName }, export: socketExportName },
   };
   const args = [
     "convert",
-    ...(options.isCompressed && compressible.has(diskFormat) ? ["-c"] : []),
+    ...(isCompressed ? ["-c"] : []),
     "-O",
     driver,
     ...(driverOptions === undefined ? [] : ["-o", driverOptions]),
     `json:${JSON.stringify(source)}`,
     imageFileName,
   ];
-  const cpuSecondsMax = Math.ceil(cpuSecondsPerGib * Math.max(device.sizeBytes / gibibyte, 1));
+  const cpuSecondsMax = cpuSecondsFor(device, isCompressed ? cpuSecondsPerGib * compressionFactor : cpuSecondsPerGib);
   const fileBytesMax = Math.ceil(device.sizeBytes * 1.1) + 64 * 1024 * 1024;
   const { end, failure } = await withSocket(folder, device, clock, () =>
     runConfined({ ...options, program: "qemu-img", args, cpuSecondsMax, fileBytesMax }),

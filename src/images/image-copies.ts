@@ -11,7 +11,7 @@ import type { FileHandle } from "node:fs/promises";
 import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import type { ExportSession } from "../engine/device.ts";
-import { convertImage } from "./conversion.ts";
+import { conversionMsMax, convertImage } from "./conversion.ts";
 import { headBytes } from "./head.ts";
 import { RunningHash, chooseHash } from "./image-hash.ts";
 import { type ImageSignature, RunningSignature } from "./image-signature.ts";
@@ -55,7 +55,7 @@ export interface ImageCopiesOptions<T extends Task> {
   readonly vmdkAllowedTypes: readonly string[];
   /** image_conversion_disable. */
   readonly isConversionDisabled: boolean;
-  readonly cpuSecondsMax: number;
+  readonly cpuSecondsPerGib: number;
   readonly addressSpaceBytesMax: number;
   readonly clock: Clock;
 }
@@ -95,7 +95,6 @@ interface Sink {
 }
 
 const rereadBytes = 1024 * 1024;
-const conversionMsMax = 30 * 60 * 1000;
 
 export class ImageCopies<T extends Task> {
   readonly #options: ImageCopiesOptions<T>;
@@ -197,9 +196,9 @@ export class ImageCopies<T extends Task> {
   async #scratchSink({ image }: T, { device }: ExportSession, clear: () => Promise<void>): Promise<Sink> {
     const place = await this.#options.scratch.take(image.sizeBytes);
     return new ScratchSink(place, async (signal) => {
-      const { vmdkAllowedTypes, cpuSecondsMax, addressSpaceBytesMax, clock } = this.#options;
+      const { vmdkAllowedTypes, cpuSecondsPerGib, addressSpaceBytesMax, clock } = this.#options;
       const inspected = await inspectImage(sourceOfFile(place.file, image.sizeBytes), image.diskFormat!, { vmdkAllowedTypes });
-      const limits = { cpuSecondsMax, addressSpaceBytesMax, wallMsMax: conversionMsMax };
+      const limits = { cpuSecondsPerGib, addressSpaceBytesMax, wallMsMax: conversionMsMax };
       await clear();
       await convertImage({ folder: place.folder, image: inspected, device, ...limits, signal, clock });
     });

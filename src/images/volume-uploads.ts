@@ -13,6 +13,7 @@ import type { Clock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import type { ExportSession } from "../engine/device.ts";
 import { countData, readDevice } from "./device-bytes.ts";
+import { conversionMsMax } from "./conversion.ts";
 import { convertDevice, isConverted } from "./device-conversion.ts";
 import type { StepRun } from "./image-copies.ts";
 import { unacceptable } from "./image-source.ts";
@@ -84,7 +85,6 @@ interface Meter {
 
 const lookMs = 200;
 const scratchSlackBytes = 16 * 1024 * 1024;
-const conversionMsMax = 6 * 3600 * 1000;
 const readBytes = 1024 * 1024;
 
 export class VolumeUploads<T extends UploadTask> {

@@ -9,6 +9,9 @@
 //
 // Nothing is believed but what a commit has written: after any error the record says where the next run begins. When not even
 // the failure can be written the run ends, and the job is found as one that is ours and that nothing here runs.
+//
+// A step that was given up may still be under way while the next one is: each has a JobRun of its own, and one that was broken
+// off stays so.
 
 import { AndironError } from "../../common/errors.ts";
 import type { CinderPorts } from "../ports.ts";
@@ -37,12 +40,11 @@ const stepMs = 5000;
 /** How long a step may go on after it was broken off. */
 const breakOffMsMax = 5000;
 
-export class ClaimedJob implements JobRun {
+export class ClaimedJob {
   readonly #ports: RunPorts;
   readonly #kind: JobKind;
   #job: Job;
   #step = new AbortController();
-  #stepBeganMs = 0;
   #stopping = false;
   /** What is outside of the registry was taken back, in this run. */
   #undone = false;
@@ -52,19 +54,6 @@ export class ClaimedJob implements JobRun {
     this.#ports = ports;
     this.#kind = kind;
     this.#job = job;
-  }
-
-  get signal(): AbortSignal {
-    return this.#step.signal;
-  }
-
-  mayAct(): boolean {
-    const { runner } = this.#job;
-    return !this.#stopping && !this.#step.signal.aborted && runner !== null && this.#ports.isCertain(runner);
-  }
-
-  shouldYield(): boolean {
-    return this.#step.signal.aborted || this.isCancelled() || this.#ports.clock.monotonicMs() - this.#stepBeganMs >= stepMs;
   }
 
   /** Somebody asked for its end, as the index shows it, and it is not being undone yet. */
@@ -113,7 +102,7 @@ export class ClaimedJob implements JobRun {
     const deadly = deadlyReason(before);
     if (deadly !== undefined) return this.#condemn("failed", deadly);
     if (this.isCancelled()) return this.#commit(async (_tx, job) => this.#cancelled(job) ?? job);
-    const effect = await this.#timed(() => this.#kind.work(before, this));
+    const effect = await this.#timed((run) => this.#kind.work(before, run));
     const after = await this.#commit(async (tx, job) => {
       const cancelled = this.#cancelled(job);
       if (cancelled !== undefined) return cancelled;
@@ -153,7 +142,7 @@ export class ClaimedJob implements JobRun {
   async #undo(): Promise<Job> {
     const before = this.#job;
     if (before.leftovers !== true && !this.#undone) {
-      if ((await this.#timed(async () => this.#kind.undo?.(before, this))) === "more") return before;
+      if ((await this.#timed(async (run) => this.#kind.undo?.(before, run))) === "more") return before;
       this.#undone = true;
     }
     const messageId = this.#ports.random.uuid();
@@ -195,10 +184,9 @@ export class ClaimedJob implements JobRun {
   }
 
   /** One step, for as long as its kind allows. One that goes on after that finds its claim lost. */
-  async #timed<T>(work: () => Promise<T>): Promise<T> {
-    this.#step = new AbortController();
-    this.#stepBeganMs = this.#ports.clock.monotonicMs();
-    const step = this.#step;
+  async #timed<T>(work: (run: JobRun) => Promise<T>): Promise<T> {
+    const step = new AbortController();
+    this.#step = step;
     const { stepTimeoutMs } = this.#kind;
     let expire: (error: Error) => void = () => undefined;
     const expired = new Promise<never>((_resolve, reject) => (expire = reject));
@@ -213,10 +201,23 @@ export class ClaimedJob implements JobRun {
       timers.push(this.#ports.clock.after(breakOffMsMax, () => end("was broken off, and did not end")));
     });
     try {
-      return await Promise.race([work(), expired]);
+      return await Promise.race([work(this.#runOf(step.signal)), expired]);
     } finally {
       for (const timer of timers) timer.cancel();
     }
+  }
+
+  #runOf(signal: AbortSignal): JobRun {
+    const { clock, isCertain } = this.#ports;
+    const beganMs = clock.monotonicMs();
+    return {
+      signal,
+      mayAct: () => {
+        const { runner } = this.#job;
+        return !this.#stopping && !signal.aborted && runner !== null && isCertain(runner);
+      },
+      shouldYield: () => signal.aborted || this.isCancelled() || clock.monotonicMs() - beganMs >= stepMs,
+    };
   }
 
   async #rest(ms: number): Promise<void> {

@@ -10,7 +10,7 @@ import { defaultListQuery } from "../list-query.ts";
 import type { CinderPorts } from "../ports.ts";
 import { deleteRecord, jobKind, jobRunnerKind, keyOf, parseRecord, readRecord, volumeKind, writeRecord } from "../records.ts";
 import { defaultSettings } from "../settings.ts";
-import type { JobKind } from "./job-kind.ts";
+import type { JobKind, JobRun } from "./job-kind.ts";
 import { cancelJob } from "./job-queue.ts";
 import { newJob } from "./job-states.ts";
 import type { Job } from "./job.ts";
@@ -194,4 +194,38 @@ test("a forced delete cancels another job that works on the volume, waits for it
   assert.deepEqual(seen, ["work", "undo"]);
   assert.deepEqual(await usageIn(fixture), [0, 0, 0]);
   assert.equal((await jobsIn(fixture))[0]?.verdict?.outcome, "cancelled");
+});
+
+test("a step that goes on after it was given up may do nothing any more, while what it did is undone", async (t) => {
+  const runs: JobRun[] = [];
+  let seen: unknown;
+  const deaf: JobKind = {
+    name: "deaf",
+    version: 1,
+    unit: "x",
+    runningMax: 1,
+    triesMax: 1,
+    stepTimeoutMs: 50,
+    deadlineMs: 1e9,
+    work(_job, run) {
+      runs.push(run);
+      return new Promise(() => undefined);
+    },
+    advance: () => Promise.resolve({ next: "done" }),
+    async undo(_job, run) {
+      const [old] = runs;
+      seen = [old!.signal.aborted, old!.mayAct(), old!.shouldYield(), run.signal.aborted, run.mayAct(), run.shouldYield()];
+      return "done";
+    },
+    settle: () => Promise.resolve(),
+  };
+  const fixture = await open(t, {}, [deaf]);
+  const id = await makeVolume(fixture, 0);
+  await fixture.ports.store.commit("x", async (tx) => {
+    const request = { id: "deaf", projectId: "demo", requestId: "r", resource: { type: "volume", id }, params: {}, total: 1 };
+    writeRecord(tx, jobKind, "deaf", newJob(deaf, request, Date.now()));
+  });
+  await fixture.cinder.idle();
+  assert.deepEqual(seen, [true, false, true, false, true, false]);
+  assert.equal((await jobsIn(fixture))[0]?.verdict?.outcome, "failed");
 });

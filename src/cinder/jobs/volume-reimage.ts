@@ -35,7 +35,7 @@ export class VolumeReimage implements JobKind<Effect> {
   readonly version = 1;
   readonly unit = "bytes";
   readonly runningMax = 4;
-  readonly stepTimeoutMs = 3600 * 1000;
+  readonly stepTimeoutMs = 7 * 3600 * 1000;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
   readonly #filling: VolumeFilling;

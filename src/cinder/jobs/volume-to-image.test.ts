@@ -202,3 +202,21 @@ test("no image is made before a job is there that knows of it, and none is fille
   await rig.cinder.idle();
   assert.ok(rig.tasks.length > 0);
 });
+
+test("an image that Glance makes when its job has ended already is taken away again", async (t) => {
+  const order: string[] = [];
+  const create: Images["create"] = async (_context, image) => {
+    await rig.cinder.volumeActions.forceDelete(admin, rig.volumeId);
+    order.push("made");
+    return { visibility: "private", isProtected: false, ...image };
+  };
+  const discard: Images["discard"] = async ({ jobId }) => {
+    assert.ok(rig.vouched.has(jobId), "with the caller's word");
+    order.push("discarded");
+  };
+  const rig: Rig = await open(t, fill, { create, discard });
+  await assert.rejects(rig.upload(), /took too long/);
+  await rig.cinder.idle();
+  assert.deepEqual(order.slice(-2), ["made", "discarded"]);
+  assert.deepEqual([rig.tasks, rig.vouched.size, await rig.clones()], [[], 0, []]);
+});

@@ -1,5 +1,5 @@
-// Two maps that are not in memory, compared: what differs, by few reads, and nothing kept of what it took. What random programs make
-// of it is in model.test.ts, batches and trims in snapshot-view.test.ts.
+// Two maps that are not in memory, compared: what differs, by few reads, and nothing kept of what it took. What random programs
+// make of it is in model.test.ts, batches and trims in snapshot-view.test.ts.
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
