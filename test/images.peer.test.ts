@@ -40,14 +40,15 @@ const serveAll: Serve = (_request, response, bytes, offset) => {
   response.writeHead(offset === 0 ? 200 : 206, range).end(bytes.subarray(offset));
 };
 
-/** 1 MiB at a time, slowly. */
+/** 1 MiB at a time, slowly; from the middle on so slowly that nobody comes too late to see it. What is left is served faster. */
 const serveSlowly: Serve = (_request, response, bytes, offset) => {
   const range = { "content-range": `bytes ${offset}-${bytes.length - 1}/${bytes.length}` };
   response.writeHead(offset === 0 ? 200 : 206, range);
   const send = async (): Promise<void> => {
     for (let at = offset; at < bytes.length && !response.destroyed; at += mebibyte) {
       response.write(bytes.subarray(at, at + mebibyte));
-      await sleep(250);
+      const slowMs = at < bytes.length / 2 ? 250 : 3000;
+      await sleep(offset > 0 ? 20 : slowMs);
     }
     response.end();
   };

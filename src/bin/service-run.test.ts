@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, systemClock } from "../common/clock.ts";
 import { AndironError } from "../common/errors.ts";
 import { silentLogger } from "../common/log.ts";
@@ -77,6 +78,28 @@ test("a second signal gives the drain up, but not the same one passed on by npm"
   const slow = record(events, "api", { drain: () => (setImmediate(signalAgain), never) });
   assert.equal(await run([slow], signals, () => signals.emit("SIGINT"), { clock }), exitCodes.stopped);
   assert.deepEqual(events, ["api start", "still draining", "api stop"]);
+});
+
+test("a second signal while they stop hurries them; the end of the drain's time does not", async () => {
+  for (const isAgain of [true, false]) {
+    const events: string[] = [];
+    const signals = new EventEmitter();
+    let nowMs = 5000;
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs: () => nowMs,
+      after: (_delayMs, fire) => (setImmediate(fire), { cancel: () => undefined }),
+    };
+    const stop = async (hurry?: Promise<unknown>): Promise<void> => {
+      nowMs += 3000;
+      if (isAgain) signals.emit("SIGTERM");
+      const ended = await Promise.race([hurry?.then(() => "hurried"), sleep(20, "in its own time")]);
+      events.push(ended ?? "not told");
+    };
+    const slow = record(events, "engine", { drain: () => never, stop });
+    await run([slow], signals, () => signals.emit("SIGTERM"), { drainTimeoutMs: 60_000, clock });
+    assert.deepEqual(events, ["engine start", isAgain ? "hurried" : "in its own time"]);
+  }
 });
 
 test("a signal while services start starts no more of them", async () => {

@@ -26,7 +26,7 @@ export interface RunOptions {
   readonly services: readonly Service[];
   readonly log: Logger;
   readonly clock: Clock;
-  /** How long all services together may drain; 0: no limit. */
+  /** How long all services together may drain; 0: no limit. A second signal ends it in any case, and hurries their stop. */
   readonly drainTimeoutMs: number;
   /** Where SIGTERM and SIGINT come from: the process; an emitter of their own in tests. */
   readonly signals: { on(name: "SIGTERM" | "SIGINT", listener: () => void): unknown };
@@ -59,14 +59,16 @@ export async function runServices({ services, log, clock, drainTimeoutMs, signal
   if (clean && !first.isOpen) {
     onServing?.();
     await first.opened;
-    const timer = drainTimeoutMs === 0 ? undefined : clock.after(drainTimeoutMs, () => second.open());
+    const late = new Gate();
+    const timer = drainTimeoutMs === 0 ? undefined : clock.after(drainTimeoutMs, () => late.open());
     for (const service of started) {
       const drained = attempt(log, service, "drain", async () => service.drain?.());
-      clean = ((await Promise.race([drained, second.opened])) ?? true) && clean;
+      clean = ((await Promise.race([drained, second.opened, late.opened])) ?? true) && clean;
     }
     timer?.cancel();
   }
-  for (const service of started.reverse()) clean = (await attempt(log, service, "stop", () => service.stop())) && clean;
+  for (const service of started.reverse())
+    clean = (await attempt(log, service, "stop", () => service.stop(second.opened))) && clean;
   return clean ? exitCodes.stopped : exitCodes.failed;
 }
 

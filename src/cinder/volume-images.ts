@@ -149,17 +149,19 @@ export class VolumeImageService implements VolumeImages {
       const made = await images.create(context, { ...image, properties }).catch(refuse);
       const isReleased = await store.commit(context.projectId, (tx) => releaseJob(tx, jobId));
       if (isReleased) return made;
-      await this.#takeBack(context, image, jobId);
       throw new AndironError("glance_unavailable", `Glance took too long to make image ${image.id}`);
     } catch (error) {
-      if (copy !== undefined) await discardKey(this.#ports, copy, context);
-      await store.commit(context.projectId, (tx) => this.#parts.toImage.giveUp(tx, jobId));
+      const job = await store.commit(context.projectId, (tx) => this.#parts.toImage.giveUp(tx, jobId));
       this.#parts.queue.wake();
+      // The answer came late, or not at all, and the job has filled the image meanwhile: that needs its key.
+      if (job?.verdict?.outcome === "done") throw error;
+      if (job?.phase === "ended") await this.#takeBack(context, image, jobId);
+      if (copy !== undefined) await discardKey(this.#ports, copy, context);
       throw error;
     }
   }
 
-  /** Its job has ended: there was no such image yet when it looked. */
+  /** Its job has ended; when it looked there was no such image yet. */
   async #takeBack(context: RequestContext, { id, diskFormat }: NewImage, jobId: string): Promise<void> {
     const { images, onTrouble } = this.#ports;
     images.vouch(jobId, context);

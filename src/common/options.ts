@@ -116,7 +116,7 @@ export const optionGroups = {
     image_conversion_dir: path("$state_path/conversion", "Directory for images that have to be converted, while it takes."),
     image_conversion_cpu_limit: int(
       60,
-      "Seconds of CPU time that the conversion of an image may take for each GiB of the volume; five times that to compress it.",
+      "Seconds of CPU time that the conversion of an image may take for each GiB of its disk; five times that to compress it.",
       { min: 1 },
     ),
     image_conversion_address_space_limit: int(1, "Memory that the conversion of an image may take, in GiB.", { min: 1 }),

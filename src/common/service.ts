@@ -8,6 +8,7 @@ export interface Service {
   start(): Promise<void>;
   /** Stops taking new work and finishes what was taken. Optional: most services need only stop(). */
   drain?(): Promise<void>;
-  /** Releases everything. Safe to call twice, and after a failed start. */
-  stop(): Promise<void>;
+  /** Releases everything, without waiting for what may be left to the next start once `hurry` resolves. Safe to call twice, and
+   * after a failed start. */
+  stop(hurry?: Promise<unknown>): Promise<void>;
 }

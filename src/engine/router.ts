@@ -217,13 +217,14 @@ export class StorageRouter implements Service, SnapshotDirectory, LiveCuts {
     this.#sweepLater();
   }
 
-  async stop(): Promise<void> {
+  /** Gives all disks back, but for those that are not drained in drainMsMax, or when `hurry` resolves. */
+  async stop(hurry?: Promise<unknown>): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     await Promise.all(this.#followers.map((follower) => follower.stop()));
     await Promise.all([...this.#cleaners.values()].map((cleaner) => cleaner.stop()));
     await this.#wishes?.stop();
-    await this.openLogs.stop(this.#options.clock, this.#options.drainMsMax);
+    await this.openLogs.stop(this.#options.clock, this.#options.drainMsMax, hurry);
     await this.#lease.stop();
   }
 

@@ -46,6 +46,9 @@ const outOfCpuCode = 128 + 24;
 const cpuSecondsOver = 5;
 /** What libc says of EAGAIN: threads and processes are all that it is said of here, as no file is read without waiting. */
 const noThread = /Resource temporarily unavailable/;
+/** As prlimit and setpriv end when they cannot run the next one. */
+const notRunCodes = new Set([126, 127]);
+const noMemory = /Cannot allocate memory/;
 
 /**
  * Rejects with the signal's reason when that ends it, config_invalid when the program cannot be run, overloaded when the machine
@@ -78,10 +81,11 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
     const [code, name] = await promise;
     signal.throwIfAborted();
     if (isLate || name === "SIGXCPU" || code === outOfCpuCode) return { kind: "out of time" };
-    if (code === 126 || code === 127) throw new Error(printable(complaint));
-    if (name === "SIGKILL" || (code !== 0 && noThread.test(complaint))) {
+    const isNotRun = notRunCodes.has(code ?? 0);
+    if (name === "SIGKILL" || (code !== 0 && noThread.test(complaint)) || (isNotRun && noMemory.test(complaint))) {
       throw new AndironError("overloaded", `there is no room for ${program}: ${name ?? code} ${printable(complaint)}`);
     }
+    if (isNotRun) throw new Error(printable(complaint));
     return { kind: "exited", code: code ?? 1, complaint: printable(complaint) };
   } catch (cause) {
     signal.throwIfAborted();

@@ -12,7 +12,7 @@ import { AndironError } from "../common/errors.ts";
 import { seededRandom } from "../common/random.ts";
 import { RamDevice } from "../nbd/ram-device.test.ts";
 import { isRoot } from "./confined-process.ts";
-import { type ConversionOptions, convertImage, imageFileName } from "./conversion.ts";
+import { type ConversionOptions, convertImage, cpuSecondsFor, imageFileName } from "./conversion.ts";
 import type { ImageSource } from "./image-source.ts";
 import { type Inspected, inspectImage } from "./inspection.ts";
 
@@ -208,10 +208,20 @@ test("the process is nobody, with little of everything, and ends when told", opt
   await assert.rejects(withScript("kill -KILL $$"), { code: "overloaded" });
   const noThread = "qemu: qemu_thread_create: Resource temporarily unavailable";
   await assert.rejects(withScript(`echo "${noThread}" >&2; kill -ABRT $$`), { code: "overloaded", message: /thread_create/ });
+  const notRun = "setpriv: failed to execute qemu-img: Cannot allocate memory";
+  await assert.rejects(withScript(`echo "${notRun}" >&2; exit 126`), { code: "overloaded" });
   const controller = new AbortController();
   const running = withScript("exec sleep 1000", { signal: controller.signal });
   setTimeout(() => controller.abort(new Error("told to")), 300);
   await assert.rejects(running, /told to/);
   await assert.rejects(convert(image, folder, new RamDevice(sizeBytes), { program: "./not-there" }), /cannot be run/);
   await assert.rejects(stat(join(folder, "nbd.sock")));
+});
+
+test("the time of a conversion grows with the disk in it, from a GiB on", () => {
+  const gibibyte = 1024 * mebibyte;
+  assert.deepEqual(
+    [1, gibibyte, 1.5 * gibibyte, 1024 * gibibyte].map((sizeBytes) => cpuSecondsFor(sizeBytes, 60)),
+    [60, 60, 90, 61_440],
+  );
 });

@@ -21,7 +21,7 @@ export interface ConversionOptions {
   readonly folder: string;
   readonly image: Inspected;
   readonly device: BlockDevice;
-  /** image_conversion_cpu_limit, for each GiB of the device. */
+  /** image_conversion_cpu_limit, for each GiB of the disk in it. */
   readonly cpuSecondsPerGib: number;
   /** image_conversion_address_space_limit. */
   readonly addressSpaceBytesMax: number;
@@ -47,7 +47,7 @@ export async function convertImage(options: ConversionOptions): Promise<void> {
       ...options,
       program: options.program ?? "qemu-img",
       args: argumentsFor(image),
-      cpuSecondsMax: cpuSecondsFor(device, cpuSecondsPerGib),
+      cpuSecondsMax: cpuSecondsFor(image.virtualSizeBytes, cpuSecondsPerGib),
     }),
   );
   if (failure instanceof AndironError && failure.code !== "out_of_range") throw failure;
@@ -56,9 +56,8 @@ export async function convertImage(options: ConversionOptions): Promise<void> {
   await device.flush();
 }
 
-/** Of a device of less than a GiB: as for one. */
-export const cpuSecondsFor = ({ sizeBytes }: BlockDevice, perGib: number): number =>
-  Math.ceil(perGib * Math.max(sizeBytes / 2 ** 30, 1));
+/** For less than a GiB: as for one. */
+export const cpuSecondsFor = (sizeBytes: number, perGib: number): number => Math.ceil(perGib * Math.max(sizeBytes / 2 ** 30, 1));
 
 function argumentsFor({ driver }: Inspected): string[] {
   const source = { driver, file: { driver: "file", filename: imageFileName }, backing: null };

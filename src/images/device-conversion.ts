@@ -65,7 +65,7 @@ export async function convertDevice(options: DeviceConversionOptions): Promise<v
     `json:${JSON.stringify(source)}`,
     imageFileName,
   ];
-  const cpuSecondsMax = cpuSecondsFor(device, isCompressed ? cpuSecondsPerGib * compressionFactor : cpuSecondsPerGib);
+  const cpuSecondsMax = cpuSecondsFor(device.sizeBytes, isCompressed ? cpuSecondsPerGib * compressionFactor : cpuSecondsPerGib);
   const fileBytesMax = Math.ceil(device.sizeBytes * 1.1) + 64 * 1024 * 1024;
   const { end, failure } = await withSocket(folder, device, clock, () =>
     runConfined({ ...options, program: "qemu-img", args, cpuSecondsMax, fileBytesMax }),

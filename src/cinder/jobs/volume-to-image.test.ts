@@ -10,6 +10,7 @@ import { CinderFault } from "../faults.ts";
 import { type Images, type NewImage, type UploadProgress, type UploadTask, noImages } from "../images.ts";
 import { defaultListQuery } from "../list-query.ts";
 import type { Volume } from "../model.ts";
+import { jobKind, parseRecord } from "../records.ts";
 import type { UploadVolume } from "../verbs.ts";
 
 type Upload = (task: UploadTask, signal: AbortSignal) => Promise<UploadProgress>;
@@ -203,20 +204,37 @@ test("no image is made before a job is there that knows of it, and none is fille
   assert.ok(rig.tasks.length > 0);
 });
 
-test("an image that Glance makes when its job has ended already is taken away again", async (t) => {
-  const order: string[] = [];
-  const create: Images["create"] = async (_context, image) => {
-    await rig.cinder.volumeActions.forceDelete(admin, rig.volumeId);
-    order.push("made");
-    return { visibility: "private", isProtected: false, ...image };
+for (const answer of ["late", "lost"] as const) {
+  test(`an image that Glance makes when its job has ended already is taken away again, its answer being ${answer}`, async (t) => {
+    const order: string[] = [];
+    const create: Images["create"] = async (_context, image) => {
+      await rig.cinder.volumeActions.forceDelete(admin, rig.volumeId);
+      order.push("made");
+      if (answer === "lost") throw new AndironError("glance_unavailable", "it took too long");
+      return { visibility: "private", isProtected: false, ...image };
+    };
+    const discard: Images["discard"] = async ({ jobId }) => {
+      assert.ok(rig.vouched.has(jobId), "with the caller's word");
+      order.push("discarded");
+    };
+    const rig: Rig = await open(t, fill, { create, discard });
+    await assert.rejects(rig.upload(), /took too long/);
+    await rig.cinder.idle();
+    assert.deepEqual(order.slice(-2), ["made", "discarded"]);
+    assert.deepEqual([rig.tasks, rig.vouched.size, await rig.clones()], [[], 0, []]);
+  });
+}
+
+test("an image that its job has filled before Glance's answer was there stays", async (t) => {
+  const create: Images["create"] = async () => {
+    const { entries } = await rig.registry.range({ prefix: jobKind.prefix });
+    const [entry] = entries;
+    const job = { ...parseRecord(jobKind, entry!.key, entry!.value), phase: "ended", notBeforeMs: null, endedAtMs: Date.now() };
+    const value = JSON.stringify({ ...job, verdict: { outcome: "done", reason: "" } });
+    await rig.registry.transact({ compares: [], success: [{ kind: "put", key: entry!.key, value }] });
+    throw new AndironError("glance_unavailable", "it took too long");
   };
-  const discard: Images["discard"] = async ({ jobId }) => {
-    assert.ok(rig.vouched.has(jobId), "with the caller's word");
-    order.push("discarded");
-  };
-  const rig: Rig = await open(t, fill, { create, discard });
+  const rig: Rig = await open(t, fill, { create });
   await assert.rejects(rig.upload(), /took too long/);
-  await rig.cinder.idle();
-  assert.deepEqual(order.slice(-2), ["made", "discarded"]);
-  assert.deepEqual([rig.tasks, rig.vouched.size, await rig.clones()], [[], 0, []]);
+  assert.deepEqual(rig.discarded, []);
 });

@@ -92,12 +92,16 @@ export class VolumeToImage implements JobKind<Uploaded> {
     });
   }
 
-  /** Its request has come to nothing: the volume is free at once, and the job is left to take back image and clone. */
-  async giveUp(tx: Tx, jobId: string): Promise<void> {
+  /**
+   * Its request has come to nothing: the volume is free at once, and the job is left to take back image and clone, unless it has
+   * ended. Answers the job as it was.
+   */
+  async giveUp(tx: Tx, jobId: string): Promise<Job | undefined> {
     const job = await readRecord(tx, jobKind, jobId);
-    if (job === undefined) return;
+    if (job === undefined) return undefined;
     await this.#free(tx, job);
     await cancelJob(tx, jobId, "its request", this.#ports.clock.wallMs());
+    return job;
   }
 
   async #end(tx: Tx, job: Job): Promise<Volume | undefined> {
