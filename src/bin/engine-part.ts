@@ -113,7 +113,7 @@ export async function makeEnginePart({ config, log, metrics, registry }: EngineP
     stateDirectory: config.DEFAULT.state_path,
     journalDirectory: config.engine.journal_path,
     nbdAddress: () => ({ hosts: config.nbd.advertised_hosts, port: nbdPort }),
-    drainMsMax: config.DEFAULT.graceful_shutdown_timeout * 1000 || Infinity,
+    drainMsMax: config.DEFAULT.graceful_shutdown_timeout * 1000,
   });
   const nbd = await makeNbdServer(config, router, log, metrics);
   metrics.gaugeFrom("andiron_open_disks", {}, () => router.openLogs.openCount);

@@ -110,6 +110,9 @@ export interface UploadProgress {
   readonly isDone: boolean;
 }
 
+/** For one step of a job with an image: more than its conversion may take (images/conversion.ts). */
+export const imageStepMsMax = 7 * 3600 * 1000;
+
 export interface Images {
   /** Those that the caller sees under this id, or else this name; at most two. May reject with glance_unavailable. */
   find(context: RequestContext, reference: string): Promise<readonly ImageDescription[]>;

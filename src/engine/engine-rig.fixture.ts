@@ -34,6 +34,7 @@ export interface RigOptions {
   readonly liveCuts?: boolean;
   /** Wraps the registry that the router sees. */
   readonly wrapRegistry?: (registry: Registry) => Registry;
+  readonly drainMsMax?: number;
 }
 
 const quiet: EngineLog = { debug: () => undefined, info: () => undefined, warning: () => undefined, error: () => undefined };
@@ -63,6 +64,7 @@ export class EngineRig {
   readonly #settings: EngineSettings;
   readonly #disk: LocalDisk;
   readonly #routerRegistry: Registry;
+  readonly #drainMsMax: number;
   readonly #backends: ReadonlyMap<string, ObjectBackend>;
   readonly #names = new Map<string, { readonly exportId: string; readonly name: string }>();
 
@@ -73,6 +75,7 @@ export class EngineRig {
     this.backend = backends.get(rigPool)!;
     this.#settings = { ...smallSettings, ...options.settings };
     this.#disk = options.disk ?? nodeDisk;
+    this.#drainMsMax = options.drainMsMax ?? 30_000;
     this.#routerRegistry = options.wrapRegistry?.(registry) ?? registry;
     this.control = new RecordControl({
       registry,
@@ -191,7 +194,7 @@ export class EngineRig {
       stateDirectory: this.directory,
       journalDirectory: join(this.directory, "journal"),
       nbdAddress: () => ({ hosts: ["127.0.0.1"], port: 10809 }),
-      drainMsMax: 30_000,
+      drainMsMax: this.#drainMsMax,
     });
   }
 }

@@ -107,6 +107,30 @@ test(
   },
 );
 
+test(
+  "while the backend hangs a drain without limit goes on until it is hurried, and nothing is lost",
+  { timeout: 60_000 },
+  async () => {
+    await withRig({ drainMsMax: 0 }, {}, async ({ rig, backend }) => {
+      const id = await rig.createDisk(64 * MiB);
+      const session = await rig.open(id);
+      await writePieces(session.device, 0, 4);
+      backend.hold();
+      const hurry = Promise.withResolvers<void>();
+      let isStopped = false;
+      const stopping = rig.router.stop(hurry.promise).then(() => (isStopped = true));
+      await systemClock.sleep(200);
+      assert.ok(!isStopped, "it did not wait for what is not drained");
+      hurry.resolve();
+      await stopping;
+      backend.release();
+      await rig.crash();
+      await checkPieces(rig, id, Array(4).keys());
+      await rig.detach(id);
+    });
+  },
+);
+
 test("while syncs hang writers wait at the journal's limit, though no file could be sealed", { timeout: 60_000 }, async () => {
   const settings = { journalBytesMax: 1 * MiB, segmentBytes: 128 * KiB, checkpointBytes: 256 * KiB };
   await withRig({ settings }, {}, async ({ rig, disk }) => {

@@ -120,12 +120,12 @@ export class OpenLogs implements LiveLogs {
     await slot.draining;
   }
 
-  /** Drains everything; what cannot be drained in time, or before `hurry` resolves, is abandoned (its journal stays). */
+  /** Drains everything. What is not drained in time (0: no limit), or when `hurry` resolves, is abandoned (its journal stays). */
   async stop(clock: Clock, timeoutMs: number, hurry: Promise<unknown> = new Promise(() => undefined)): Promise<void> {
     this.#stopping = true;
     const drains = [...this.#slots].map(([logId, slot]) => this.#drainForStop(logId, slot));
     const late = Promise.withResolvers<void>();
-    const timer = timeoutMs === Infinity ? undefined : clock.after(timeoutMs, late.resolve);
+    const timer = timeoutMs === 0 ? undefined : clock.after(timeoutMs, late.resolve);
     await Promise.race([Promise.allSettled(drains), late.promise, hurry]);
     timer?.cancel();
     const reason = new AndironError("shutting_down", "the storage router has stopped");

@@ -58,7 +58,7 @@ export interface RouterOptions {
   readonly journalDirectory: string;
   /** Where clients reach the NBD server; asked when the router registers. */
   readonly nbdAddress: () => { readonly hosts: readonly string[]; readonly port: number };
-  /** How long stop() may drain before it leaves the rest to the next start; Infinity: until it is done. */
+  /** How long stop() may drain before it leaves the rest to the next start; 0: no limit. */
   readonly drainMsMax: number;
 }
 

@@ -98,8 +98,7 @@ export async function runConfined(options: ConfinedOptions): Promise<ConfinedEnd
   }
 }
 
-const isShortage = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "ENOMEM");
+const isShortage = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EAGAIN";
 
 /** Where that is not allowed, which takes a strange set of rights, it goes first like us. */
 function goAmongOthers(pid: number): void {

@@ -7,7 +7,7 @@
 
 import type { Tx } from "../../registry/atomic.ts";
 import type { ImageCache } from "../image-cache.ts";
-import type { ImageToCopy } from "../images.ts";
+import { type ImageToCopy, imageStepMsMax } from "../images.ts";
 import { gibBytes, type Volume } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import type { CinderPorts } from "../ports.ts";
@@ -24,7 +24,7 @@ export class VolumeFromImage implements JobKind<Filled> {
   readonly version = 1;
   readonly unit = "bytes";
   readonly runningMax = 4;
-  readonly stepTimeoutMs = 7 * 3600 * 1000;
+  readonly stepTimeoutMs = imageStepMsMax;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
   readonly #filling: VolumeFilling;

@@ -10,7 +10,7 @@
 // - A volume in `error` stays there, as in Cinder: the bytes are new, what was wrong with it is an operator's to say.
 
 import type { Tx } from "../../registry/atomic.ts";
-import type { ImageToCopy } from "../images.ts";
+import { type ImageToCopy, imageStepMsMax } from "../images.ts";
 import type { Metadata, Volume } from "../model.ts";
 import { ownersContext } from "../notifications/message-context.ts";
 import { readAttachments, type CinderPorts } from "../ports.ts";
@@ -35,7 +35,7 @@ export class VolumeReimage implements JobKind<Effect> {
   readonly version = 1;
   readonly unit = "bytes";
   readonly runningMax = 4;
-  readonly stepTimeoutMs = 7 * 3600 * 1000;
+  readonly stepTimeoutMs = imageStepMsMax;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
   readonly #filling: VolumeFilling;

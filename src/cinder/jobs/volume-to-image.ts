@@ -9,7 +9,7 @@
 
 import { AndironError } from "../../common/errors.ts";
 import type { Tx } from "../../registry/atomic.ts";
-import type { UploadProgress, UploadTask } from "../images.ts";
+import { type UploadProgress, type UploadTask, imageStepMsMax } from "../images.ts";
 import { gibBytes, type Volume } from "../model.ts";
 import { readAttachments, type CinderPorts } from "../ports.ts";
 import { jobKind, readRecord, volumeKind, writeRecord } from "../records.ts";
@@ -30,7 +30,7 @@ export class VolumeToImage implements JobKind<Uploaded> {
   readonly version = 1;
   readonly unit = "bytes";
   readonly runningMax = 4;
-  readonly stepTimeoutMs = 7 * 3600 * 1000;
+  readonly stepTimeoutMs = imageStepMsMax;
   readonly deadlineMs = 24 * 3600 * 1000;
   readonly #ports: CinderPorts;
   readonly #exports: JobExports;

@@ -61,12 +61,8 @@ export class MapDifferences {
   }
 
   /** Changed runs from `fromCluster` on, ascending; those that touch and are of one kind are one, within a batch. */
-  async next(fromCluster: number, limits: BatchLimits): Promise<RunBatch> {
-    try {
-      return await this.#next(fromCluster, limits);
-    } finally {
-      this.#sweep.end();
-    }
+  next(fromCluster: number, limits: BatchLimits): Promise<RunBatch> {
+    return this.#swept(this.#next(fromCluster, limits));
   }
 
   async #next(fromCluster: number, limits: BatchLimits): Promise<RunBatch> {
@@ -88,12 +84,13 @@ export class MapDifferences {
    * Tells of each cluster that has data in the older map and is elsewhere in the newer one, or nowhere: the segment's handle.
    * How many leaves were looked at; undefined when more than so many may differ: the others were not.
    */
-  async eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<number | undefined> {
-    try {
-      return await this.#eachReplaced(leavesMax, replaced);
-    } finally {
-      this.#sweep.end();
-    }
+  eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<number | undefined> {
+    return this.#swept(this.#eachReplaced(leavesMax, replaced));
+  }
+
+  /** What it took is given back at its end. */
+  #swept<T>(work: Promise<T>): Promise<T> {
+    return work.finally(() => this.#sweep.end());
   }
 
   async #eachReplaced(leavesMax: number, replaced: (handle: number) => void): Promise<number | undefined> {
