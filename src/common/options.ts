@@ -241,9 +241,9 @@ export const optionGroups = {
     connections_max: int(1024, "Connections at a time; one more is closed at once.", { min: 1, max: 65_536 }),
     handshake_timeout: int(30, "Seconds that a client has to finish its handshake.", { min: 1 }),
     busy_poll: int(
-      50,
+      100,
       "Microseconds after an answer for which the server looks for the next request instead of sleeping, " +
-        "while clients come back sooner than that; six times as long for the disk, when one request waits. " +
+        "while clients come back sooner than that; four times as long for the disk, when one request waits. " +
         "Costs processor time, saves the time to wake up. 0: never.",
       { min: 0, max: 1000 },
     ),

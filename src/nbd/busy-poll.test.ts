@@ -61,13 +61,13 @@ describe("busy polling", () => {
     assert.equal(poll.polling, false);
   });
 
-  test("while one request waits for the disk it stays awake, for six windows", () => {
+  test("while one request waits for the disk it stays awake, for four windows", () => {
     const { clock, poll, turn, request } = rig();
     for (let count = 0; count < 20; count++) request(0.02);
     clock.jump(0.01);
     poll.arrived();
     poll.inFlight(1);
-    for (let step = 0; step < 5; step++) {
+    for (let step = 0; step < 3; step++) {
       clock.jump(windowMs);
       turn();
       assert.equal(poll.polling, true);
@@ -119,7 +119,7 @@ describe("busy polling", () => {
     }
   });
 
-  test("clients whose every second request a disk answers within six windows are waited for", () => {
+  test("clients whose every second request a disk answers within four windows are waited for", () => {
     const { clock, poll, turn, request } = rig();
     for (let count = 0; count < 40; count++) {
       request(0.02);

@@ -10,7 +10,7 @@
 //
 // - A request that comes within the window after an answer earns credit, whether the loop slept or not; one that comes later
 //   costs it. So it polls only while at least half of them come in time, and a quiet server sleeps.
-// - For an answer it polls six windows at most, and only for a request that is the only one: of many at once there is always
+// - For an answer it polls four windows at most, and only for a request that is the only one: of many at once there is always
 //   something to do, and the threads that work for them need the processors.
 // - An answer that takes longer than that costs twice as much, and where many wait one that takes longer than the window: who
 //   waits for a slow disk gains nothing.
@@ -23,7 +23,7 @@ const creditMax = 16;
 /** From this on it polls. */
 const creditMin = 4;
 /** A disk's answer may take as many windows. */
-const answerWindows = 6;
+const answerWindows = 4;
 
 export class BusyPoll {
   readonly #windowMs: number;
