@@ -79,6 +79,9 @@ export function encodePage(words: Uint32Array, lineage: Lineage, names: PageName
   return level === 0 ? encodeLeaf(words, lineage, names, target, at, body) : encodeInner(words, lineage, names, target, body);
 }
 
+/** Of the leaf that is being encoded, which takes no turn of the event loop. */
+const rowOfEntry = new Uint16Array(pageFanout);
+
 function encodeLeaf(
   words: Uint32Array,
   lineage: Lineage,
@@ -87,22 +90,33 @@ function encodeLeaf(
   start: number,
   body: number,
 ): number {
+  // A view: what is written here a thousand times for each checkpoint is checked once, not for each number.
+  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   const rowOf = new Map<number, number>();
   let at = body;
-  for (let entry = entriesAt; entry < words.length; entry += leafEntryWords) {
+  let known = 0;
+  let row = 0;
+  for (let entry = entriesAt, i = 0; entry < words.length; entry += leafEntryWords, i++) {
     const handle = words[entry]!;
-    if (rowOf.has(handle)) continue;
-    rowOf.set(handle, rowOf.size);
-    const segment = handles.segmentOf(handle);
-    at = target.writeUInt16LE(depthOf(segment.log, lineage), at);
-    at = target.writeUInt32LE(segment.epoch, at);
-    at = target.writeUInt32LE(segment.number, at);
+    if (handle !== known) {
+      known = handle;
+      row = rowOf.get(handle) ?? rowOf.size;
+      if (row === rowOf.size) {
+        rowOf.set(handle, row);
+        const segment = handles.segmentOf(handle);
+        view.setUint16(at, depthOf(segment.log, lineage), true);
+        view.setUint32(at + 2, segment.epoch, true);
+        view.setUint32(at + 6, segment.number, true);
+        at += tableRowBytes;
+      }
+    }
+    rowOfEntry[i] = row;
   }
-  target.writeUInt16LE(rowOf.size, start + 4);
-  for (let entry = entriesAt; entry < words.length; entry += leafEntryWords) {
-    at = target.writeUInt16LE(rowOf.get(words[entry]!)!, at);
-    at = target.writeUInt32LE(words[entry + 1]!, at);
-    at = target.writeUInt32LE(words[entry + 2]!, at);
+  view.setUint16(start + 4, rowOf.size, true);
+  for (let entry = entriesAt, i = 0; entry < words.length; entry += leafEntryWords, i++, at += leafEntryBytes) {
+    view.setUint16(at, rowOfEntry[i]!, true);
+    view.setUint32(at + 2, words[entry + 1]!, true);
+    view.setUint32(at + 6, words[entry + 2]!, true);
   }
   return at;
 }
