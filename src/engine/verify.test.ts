@@ -47,13 +47,17 @@ async function openChecked(t: TestContext): Promise<Checked> {
   const rig = await EngineRig.open({ wrap, settings: { segmentBytes: MiB, retiredGraceMs: 0, cleanerDeadShare: 0.2 } });
   t.after(() => rig.close());
   const disk = await rig.createDisk(4 * MiB);
-  const session = await rig.open(disk);
+  let session = await rig.open(disk);
   const random = seededRandom(5);
   for (let cluster = 0; cluster < clusters;) {
     const count = Math.min(clusters - cluster, 1 + random.below(5));
     await session.device.write(cluster * clusterBytes, random.bytes(count * clusterBytes), { fua: false });
     cluster += count;
   }
+  // All of it in a checkpoint: a cut before that would be read from the segments themselves, in a race with the checkpoint.
+  await session.close();
+  await rig.detach(disk);
+  session = await rig.open(disk);
   await rig.snapshot(disk);
   for (let cluster = 0; cluster < clusters; cluster += 8)
     await session.device.write(cluster * clusterBytes, random.bytes(clusterBytes), { fua: false });
