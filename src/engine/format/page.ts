@@ -94,6 +94,7 @@ function encodeLeaf(
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   const rowOf = new Map<number, number>();
   let at = body;
+  // Neighbours are often of one segment. No segment has handle 0 (segments.ts).
   let known = 0;
   let row = 0;
   for (let entry = entriesAt, i = 0; entry < words.length; entry += leafEntryWords, i++) {
